@@ -127,14 +127,60 @@ def import_events(
     actor: Annotated[
         str, typer.Option(help="Name of the actor that the change log records.")
     ] = "tocsin import",
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Format of the file: cloudevents (default), or a table of events: csv, ndjson, "
+            "json or parquet. parquet needs the extra tocsin[parquet].",
+        ),
+    ] = None,
+    type: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            help="Event type of the rows of a table that name none. Strings are converted to the "
+            "kinds of its fields.",
+        ),
+    ] = None,
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COLUMN=FIELD",
+            help="Attribute or custom field that a column of a table contains, for example "
+            "'Well ID=entityId' or 'version=fields.version'. COLUMN= ignores the column. Repeat "
+            "the option for several columns.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Validate the events without storing them. They are compared with stored events, "
+            "but not with each other.",
+        ),
+    ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Keep the quote (') that export adds to CSV cells that look like formulas.",
+        ),
+    ] = False,
 ) -> None:
-    """Import CloudEvents from a file: a JSON array, a single event, or one event per line.
+    """Import events from a file of CloudEvents or from a table.
 
-    Importing a file again does not create duplicates.
+    CloudEvents are a JSON array, one event per line, or events one after the other. A file can be
+    in UTF-8, or in UTF-16 with a byte order mark. Importing a file again does not create
+    duplicates.
     """
-    from app.archives.commands import import_events
+    from app.archives.commands import ImportOptions, import_events, parse_format, parse_mapping
 
-    raise typer.Exit(import_events(file, organization, actor))
+    options = ImportOptions(
+        organization, actor, parse_format(format), type, parse_mapping(map), dry_run, raw
+    )
+    raise typer.Exit(import_events(file, options))
 
 
 @main.command("export")
@@ -161,7 +207,8 @@ def export_events(
         typer.Option(
             "--from",
             help="Start of the time range (inclusive), for example 2026-04-10T00:00:00Z. Compared "
-            "with the time at which each event occurred.",
+            "with the time at which each event occurred, or each entry of the history was "
+            "written.",
         ),
     ] = None,
     to: Annotated[
@@ -175,12 +222,37 @@ def export_events(
             help="ERROR, WARN, INFO or SUCCESS. Repeat the option for several severities.",
         ),
     ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="cloudevents (one per line, default), or a table of events with content, "
+            "acknowledgement and occurrences: csv, ndjson (one object per line), json (an array) "
+            "or parquet. parquet needs the extra tocsin[parquet].",
+        ),
+    ] = None,
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history",
+            help="Export the entries of the change log, of events and of everything else, instead "
+            "of events. Default format: ndjson.",
+        ),
+    ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Write CSV cells that begin with = + - @, a tab or a carriage return as they are. "
+            "Otherwise, a quote (') is added in front, so that spreadsheets do not run formulas.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             help="File to write to, instead of standard output. An earlier export to the same "
-            "file is continued.",
+            "file is continued, except in the formats json and parquet.",
         ),
     ] = None,
     after: Annotated[
@@ -190,11 +262,18 @@ def export_events(
         ),
     ] = None,
 ) -> None:
-    """Export events as CloudEvents, one per line, in the order in which they were logged."""
-    from app.archives.commands import export_events, parse_filter_options
+    """Export events, or the change log, in the order in which they were logged."""
+    from app.archives.commands import (
+        ExportOptions,
+        export_events,
+        parse_filter_options,
+        parse_format,
+    )
 
     filter = parse_filter_options(type, category, tag, from_, to, severity)
-    raise typer.Exit(export_events(filter, organization, output, after))
+    file_format = parse_format(format, history=history)
+    options = ExportOptions(organization, filter, file_format, history, raw, output, after)
+    raise typer.Exit(export_events(options))
 
 
 @keys.command("create")

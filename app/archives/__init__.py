@@ -1,1 +1,1 @@
-"""Events in files of CloudEvents: `tocsin import` and `tocsin export`."""
+"""Events in files of CloudEvents and of tables: `tocsin import` and `tocsin export`."""

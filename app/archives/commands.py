@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -16,10 +18,34 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+from app.archives.csv_files import read_csv
 from app.archives.exporting import Exporter
-from app.archives.importing import INTERRUPTED, Importer
-from app.archives.output import ExportOutput, OutputError, StandardOutput, open_resumable
-from app.archives.reading import read_events
+from app.archives.formats import FileFormat, create_encoder
+from app.archives.importing import (
+    INTERRUPTED,
+    CloudEventIngester,
+    Importer,
+    ImportTally,
+    Ingest,
+    format_problem,
+)
+from app.archives.output import (
+    ExportOutput,
+    OutputError,
+    StandardOutput,
+    open_new,
+    open_resumable,
+)
+from app.archives.reading import ParsedEvent, read_events
+from app.archives.row_import import RowIngester, format_row_problem
+from app.archives.rows import (
+    EVENT_COLUMNS,
+    HISTORY_COLUMNS,
+    Row,
+    RowParser,
+    format_entry,
+    format_event,
+)
 from app.command_runner import (
     INSTANT_FORMAT,
     exit_with,
@@ -33,6 +59,10 @@ from app.domain.events.severity import Severity, lookup_severity
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.domain.shared.values import format_instant, parse_instant, validate_name
 from app.services.auth.organizations import find_organization_id
+from app.services.events import archives
+from app.services.events.archives import ExportSource
+from app.services.events.checks import check_events
+from app.services.events.events import log_events
 from app.settings import Settings
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
@@ -41,23 +71,95 @@ INTERRUPTED_CODE = 130
 OrganizationJob = Callable[[Database, UUID], Coroutine[Any, Any, int]]
 
 
-def import_events(file: str, organization: str, actor: str) -> int:
+@dataclass(frozen=True)
+class ImportOptions:
+    organization: str
+    actor: str
+    format: FileFormat = FileFormat.CLOUDEVENTS
+    type: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
+    raw: bool = False
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    organization: str
+    filter: EventFilter
+    format: FileFormat = FileFormat.CLOUDEVENTS
+    history: bool = False
+    raw: bool = False
+    output: Path | None = None
+    after: str | None = None
+
+
+def import_events(file: str, options: ImportOptions) -> int:
     """Imports the file, or standard input if its name is "-". Returns the exit code."""
-    _check_actor(actor)
+    _check_actor(options.actor)
+    _check_import_options(file, options)
     settings = read_settings()
     with _open_input(file) as source:
         return _run_in_organization(
-            settings, organization, _create_import_job(settings, source, actor)
+            settings, options.organization, _create_import_job(settings, source, options)
         )
 
 
-def export_events(
-    filter: EventFilter, organization: str, output: Path | None, after: str | None
-) -> int:
-    """Exports to the file `output`, or to standard output. Returns the exit code."""
+def export_events(options: ExportOptions) -> int:
+    """Exports to a file, or to standard output. Returns the exit code."""
+    _check_export_options(options)
     settings = read_settings()
-    job = _create_export_job(settings, filter, organization, output, after)
-    return _run_in_organization(settings, organization, job)
+    job = _create_export_job(settings, options)
+    return _run_in_organization(settings, options.organization, job)
+
+
+def parse_format(text: str | None, *, history: bool = False) -> FileFormat:
+    """Parses the option --format. Exits with code 2 if it is invalid."""
+    if text is None:
+        return FileFormat.NDJSON if history else FileFormat.CLOUDEVENTS
+    try:
+        return FileFormat(text.lower())
+    except ValueError:
+        names = ", ".join(each.value for each in FileFormat)
+        exit_with(f"--format: Unknown format {text[:100]!a}. Use one of {names}.", 2)
+
+
+def parse_mapping(options: list[str] | None) -> dict[str, str]:
+    """Parses the options --map. Exits with code 2 if one is invalid."""
+    mapping: dict[str, str] = {}
+    for option in options or ():
+        # The name of a column may contain the character, the name of a field hardly does.
+        column, separator, target = option.rpartition("=")
+        if not separator or not column:
+            exit_with(f"--map: Invalid value {option[:100]!a}. Use COLUMN=FIELD.", 2)
+        if column in mapping:
+            exit_with(f"--map: Column {column[:100]!a} is mapped more than once.", 2)
+        mapping[column] = target
+    return mapping
+
+
+def _check_import_options(file: str, options: ImportOptions) -> None:
+    if options.format is FileFormat.CLOUDEVENTS and (options.type or options.mapping):
+        exit_with("--type and --map need a --format of tables: csv, ndjson, json or parquet.", 2)
+    _check_format(options.format, raw=options.raw)
+    if options.format is FileFormat.PARQUET and file == "-":
+        exit_with("Parquet cannot be read from standard input. Name a file.", 2)
+
+
+def _check_export_options(options: ExportOptions) -> None:
+    _check_format(options.format, raw=options.raw)
+    if not options.history:
+        return
+    if options.format is FileFormat.CLOUDEVENTS:
+        exit_with("--history needs one of the formats csv, ndjson, json and parquet.", 2)
+    if replace(options.filter, occurred_at=None) != EventFilter():
+        exit_with("--history can only be combined with --from and --to.", 2)
+
+
+def _check_format(format: FileFormat, *, raw: bool) -> None:
+    if raw and format is not FileFormat.CSV:
+        exit_with("--raw is only allowed with --format csv.", 2)
+    if format is FileFormat.PARQUET and find_spec("pyarrow") is None:
+        exit_with("The Parquet library is not installed. Run: pip install 'tocsin[parquet]'", 2)
 
 
 def parse_filter_options(
@@ -103,9 +205,24 @@ def _run_in_organization(settings: Settings, organization: str, job: Organizatio
     return run_on_database(settings, run)
 
 
-def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> OrganizationJob:
+def _create_import_job(
+    settings: Settings, file: BinaryIO, options: ImportOptions
+) -> OrganizationJob:
     async def job(database: Database, organization_id: UUID) -> int:
-        actor_caller = Caller(actor, organization_id, frozenset({Permission.EVENT_CREATE}))
+        actor_caller = Caller(options.actor, organization_id, frozenset({Permission.EVENT_CREATE}))
+        log = check_events if options.dry_run else log_events
+        max_bytes = settings.limits.body_bytes
+        ingest: Ingest = CloudEventIngester(log)
+        formatter = format_problem
+        if options.format is FileFormat.CLOUDEVENTS:
+            events = read_events(file, max_bytes)
+        else:
+            kinds = {}
+            if options.type is not None:
+                kinds = await archives.fetch_field_kinds(database, organization_id, options.type)
+            parser = RowParser(options.type, kinds, options.mapping)
+            events = _read_rows(file, options, parser, max_bytes)
+            ingest, formatter = RowIngester(parser, log), format_row_problem
         with _show_progress(file) as (print_line, advance):
             importer = Importer(
                 database,
@@ -114,8 +231,11 @@ def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> Organi
                 print_line,
                 advance,
                 settings.severity_map or {},
+                ImportTally(dry_run=options.dry_run),
+                ingest,
+                formatter,
             )
-            tally = await importer.run(read_events(file, settings.limits.body_bytes))
+            tally = await importer.run(events)
         typer.echo(str(tally))
         if tally.stop_reason is not None:
             _print_to_stderr(
@@ -127,33 +247,51 @@ def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> Organi
     return job
 
 
-def _create_export_job(
-    settings: Settings,
-    filter: EventFilter,
-    organization: str,
-    path: Path | None,
-    after: str | None,
-) -> OrganizationJob:
-    options = {"organization": organization} | _filter_options(filter)
+def _read_rows(
+    file: BinaryIO, options: ImportOptions, parser: RowParser, max_bytes: int
+) -> Iterator[ParsedEvent]:
+    if options.format is FileFormat.CSV:
+        return read_csv(file, max_bytes, parser, raw=options.raw)
+    if options.format is FileFormat.PARQUET:
+        from app.archives.parquet_files import read_parquet
+
+        return read_parquet(file, parser)
+    return read_events(file, max_bytes)
+
+
+def _create_export_job(settings: Settings, options: ExportOptions) -> OrganizationJob:
+    source: ExportSource[Any] = archives.select_events(options.filter)
+    format_row: Callable[[Any], Row] = format_event
+    columns, noun = EVENT_COLUMNS, "event"
+    if options.history:
+        source = archives.select_history(options.filter.occurred_at or TimeRange())
+        format_row, columns, noun = format_entry, HISTORY_COLUMNS, "entry"
+    encoder = create_encoder(
+        options.format,
+        format_row,
+        columns,
+        raw=options.raw,
+        public_url=settings.public_url,
+    )
 
     async def job(database: Database, organization_id: UUID) -> int:
         try:
-            with _open_output(path, after, options) as output:
-                exporter = Exporter(database, output, filter, settings.public_url)
-                result = await exporter.run(organization_id)
+            with _open_output(options) as output:
+                result = await Exporter(database, output, source, encoder).run(organization_id)
         except OutputError as error:
             _print_to_stderr(str(error))
             return 2 if error.usage else 1
         except RequestError as error:
             is_usage_error = error.code is ErrorCode.INVALID_CURSOR
-            option = "--after: " if is_usage_error and after is not None else ""
+            option = "--after: " if is_usage_error and options.after is not None else ""
             _print_to_stderr(f"{option}{error.message}")
             return 2 if is_usage_error else 1
-        _print_to_stderr(f"Exported {format_count(result.events, 'event')}.")
+        plural = "entries" if options.history else None
+        _print_to_stderr(f"Exported {format_count(result.objects, noun, plural)}.")
+        is_resumable = options.output is not None and options.format.is_appendable
         _print_to_stderr(
-            f"To export later events, use --after {result.cursor}"
-            if path is None
-            else "To export later events, run the command again."
+            f"To export later {plural or 'events'}, "
+            + ("run the command again." if is_resumable else f"use --after {result.cursor}")
         )
         if result.stop_reason is not None:
             _print_to_stderr(f"{result.stop_reason}.")
@@ -162,12 +300,19 @@ def _create_export_job(
     return job
 
 
-def _open_output(
-    path: Path | None, after: str | None, options: dict[str, Any]
-) -> AbstractContextManager[ExportOutput]:
-    return (
-        nullcontext(StandardOutput(after)) if path is None else open_resumable(path, after, options)
-    )
+def _open_output(options: ExportOptions) -> AbstractContextManager[ExportOutput]:
+    if options.output is None:
+        return nullcontext(StandardOutput(options.after))
+    if not options.format.is_appendable:
+        return open_new(options.output, options.after)
+    saved = {"organization": options.organization} | _filter_options(options.filter)
+    if options.format is not FileFormat.CLOUDEVENTS:
+        saved["format"] = options.format.value
+    if options.history:
+        saved["history"] = True
+    if options.raw:
+        saved["raw"] = True
+    return open_resumable(options.output, options.after, saved)
 
 
 def _exit_code(stop_reason: str | None) -> int:

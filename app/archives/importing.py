@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from app.domain.shared.messages import locate_message
 from app.domain.shared.problems import Problem
 from app.domain.shared.values import replace_control_characters
 from app.services.events import cloudevents
+from app.services.events.events import LogDrafts, log_events
 from app.services.events.reports import ReportResult
 from app.store.engine.database import Database
 from app.store.engine.database_errors import unavailable_reason
@@ -48,10 +49,12 @@ class ImportTally:
     counted_duplicates: int = 0
     rejected: int = 0
     stop_reason: str | None = None
+    dry_run: bool = False
 
     def __str__(self) -> str:
+        verb = "Would import" if self.dry_run else "Imported"
         return (
-            f"Imported {self.imported:,}, already present {self.already_present:,}, "
+            f"{verb} {self.imported:,}, already present {self.already_present:,}, "
             f"counted as duplicates {self.counted_duplicates:,}, rejected {self.rejected:,}."
         )
 
@@ -66,9 +69,30 @@ class ImportTally:
             self.counted_duplicates += 1
 
 
+Ingest = Callable[[Database, CommandContext, Sequence[ParsedEvent]], Awaitable[list[ReportResult]]]
+
+
+@dataclass(frozen=True)
+class CloudEventIngester:
+    log: LogDrafts = log_events
+
+    async def __call__(
+        self, database: Database, command: CommandContext, events: Sequence[ParsedEvent]
+    ) -> list[ReportResult]:
+        values = [event.value for event in events]
+        return await cloudevents.ingest_cloud_events(database, command, values, self.log)
+
+
+def format_problem(location: str, problem: Problem) -> str:
+    return f"{location}: {locate_message(problem.path, problem.message)}"
+
+
 @dataclass
 class Importer:
-    """Imports events. `print_line` receives rejections, `advance` the size of each batch."""
+    """Imports events. `print_line` receives rejections, `advance` the size of each batch.
+
+    `ingest` stores a batch, or only checks it. Retries of it must not create duplicates.
+    """
 
     database: Database
     reporter: Caller
@@ -77,6 +101,8 @@ class Importer:
     advance: Callable[[int], None] = lambda _: None
     severity_map: SeverityMap = field(default_factory=dict)
     tally: ImportTally = field(default_factory=ImportTally)
+    ingest: Ingest = field(default_factory=CloudEventIngester)
+    format_problem: Callable[[str, Problem], str] = format_problem
 
     async def run(self, results: Iterator[ParsedEvent]) -> ImportTally:
         """Imports all events. An interrupted import can be repeated without creating duplicates."""
@@ -112,21 +138,24 @@ class Importer:
         return batch
 
     async def _import_batch(self, batch: list[ParsedEvent]) -> None:
-        events = [parsed.value for parsed in batch if parsed.error is None]
+        events = [parsed for parsed in batch if parsed.error is None]
         reports = iter(await self._ingest(events))
         for parsed in batch:
             if parsed.error is not None:
                 self.tally.rejected += 1
-                self.print_line(f"{parsed.location}: {parsed.error}")
+                self._print(f"{parsed.location}: {parsed.error}")
                 continue
             report = next(reports)
             self.tally.add(report)
             for problem in report.problems:
-                self.print_line(_format_problem(parsed.location, problem))
+                self._print(self.format_problem(parsed.location, problem))
             for warning in report.warnings:
-                self.print_line(_format_problem(f"{parsed.location}: warning", warning))
+                self._print(self.format_problem(f"{parsed.location}: warning", warning))
 
-    async def _ingest(self, events: list[object]) -> list[ReportResult]:
+    def _print(self, line: str) -> None:
+        self.print_line(replace_control_characters(line))
+
+    async def _ingest(self, events: list[ParsedEvent]) -> list[ReportResult]:
         """Stores events, and retries while the database is unavailable. Retries are idempotent."""
         attempts = 0
         while True:
@@ -137,7 +166,7 @@ class Importer:
                     self.limits,
                     severity_map=self.severity_map,
                 )
-                return await cloudevents.ingest_cloud_events(self.database, command, events)
+                return await self.ingest(self.database, command, events)
             except Exception as error:
                 attempts += 1
                 if attempts == MAX_ATTEMPTS or unavailable_reason(error) is None:
@@ -162,9 +191,3 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous_handler)
-
-
-def _format_problem(location: str, problem: Problem) -> str:
-    return replace_control_characters(
-        f"{location}: {locate_message(problem.path, problem.message)}"
-    )

@@ -28,15 +28,21 @@ class OutputError(Exception):
 
 
 class ExportOutput(Protocol):
-    """An output. The export starts after the cursor `after`, or at the beginning if it is None."""
+    """An output. The export starts after the cursor `after`, or at the beginning if it is None.
+
+    `is_continued`: an earlier export has written the start of the file.
+    """
 
     after: str | None
+    is_continued: bool
 
     def write(self, lines: bytes, cursor: str) -> None:
         """Writes complete lines and the cursor after them. Raises OutputError."""
 
 
 class StandardOutput:
+    is_continued = False
+
     def __init__(self, after: str | None) -> None:
         self.after = after
 
@@ -58,13 +64,11 @@ class ResumableFile:
     after: str | None
     options: dict[str, Any]
     file: FileIO
+    is_continued: bool = False
 
     def write(self, lines: bytes, cursor: str) -> None:
         try:
-            remaining = memoryview(lines)
-            while remaining:
-                remaining = remaining[self.file.write(remaining) :]
-            os.fsync(self.file.fileno())
+            _write_all(self.file, lines)
             self._save_state(cursor, self.file.tell())
         except OSError as error:
             raise _write_error(self.path, error) from None
@@ -82,6 +86,46 @@ class ResumableFile:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+@dataclass
+class NewFile:
+    """A file that cannot be continued, because its format has an end."""
+
+    path: Path
+    after: str | None
+    file: FileIO
+    is_continued: bool = False
+
+    def write(self, lines: bytes, cursor: str) -> None:
+        try:
+            _write_all(self.file, lines)
+        except OSError as error:
+            raise _write_error(self.path, error) from None
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    remaining = memoryview(data)
+    while remaining:
+        remaining = remaining[file.write(remaining) :]
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def open_new(path: Path, after: str | None) -> Iterator[NewFile]:
+    """Creates a file. Raises OutputError if it exists."""
+    try:
+        file = FileIO(path, "x")
+    except FileExistsError:
+        message = (
+            f"--output: {path} exists, and an export in this format cannot be continued. Choose a "
+            "different file."
+        )
+        raise OutputError(message, usage=True) from None
+    except OSError as error:
+        raise _write_error(path, error) from None
+    with file:
+        yield NewFile(path, after, file)
 
 
 @contextmanager
@@ -110,7 +154,7 @@ def _resume(path: Path, file: FileIO, after: str | None, options: dict[str, Any]
             file.truncate(state["bytes"])
             file.seek(0, os.SEEK_END)
             after = state["cursor"]
-        return ResumableFile(path, after, options, file)
+        return ResumableFile(path, after, options, file, is_continued=bool(file.tell()))
     except BlockingIOError:
         raise OutputError(
             f"Another export is writing to {path}. Wait for it to end, or choose a different file."

@@ -1,6 +1,7 @@
-"""Reads CloudEvents from a file: a JSON array, one event per line, or a single event.
+"""Reads JSON values from a file: an array, one value per line, or values one after the other.
 
-Memory is bounded by the longest event that is accepted, regardless of the file size.
+The text is UTF-8, or UTF-16 with a byte order mark. Memory is bounded by the longest event that is
+accepted, regardless of the file size.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _WHITESPACE = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True)
 class ParsedEvent:
-    """The JSON value of an event, or the error that prevented it. `size` is in bytes, or close."""
+    """The value of an event, or the error that prevented it. `size` is in bytes, or close."""
 
     location: str
     size: int
@@ -41,6 +42,13 @@ class BinaryReader(Protocol):
 
 def read_events(file: BinaryReader, max_bytes: int) -> Iterator[ParsedEvent]:
     """Reads the events of a file or standard input. Events longer than `max_bytes` are errors."""
+    try:
+        yield from _read_values(decode_utf_16(file), max_bytes)
+    except UnicodeError as error:
+        yield ParsedEvent("file", 0, error=f"Cannot read the rest of the file: {error}.")
+
+
+def _read_values(file: BinaryReader, max_bytes: int) -> Iterator[ParsedEvent]:
     head = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
     lines_before = 0
     while not head.lstrip(_WHITESPACE_BYTES):
@@ -52,14 +60,48 @@ def read_events(file: BinaryReader, max_bytes: int) -> Iterator[ParsedEvent]:
     if start.startswith(_GZIP_MAGIC):
         yield ParsedEvent("line 1", 0, error=_COMPRESSED_ERROR)
         return
-    source = _BufferedSource(start, file)
+    source = BufferedSource(start, file)
     if start.startswith(b"["):
-        yield from _ArrayReader(source, max_bytes).elements()
+        yield from _ValueReader(source, lines_before, max_bytes).read_array()
     else:
         yield from _read_lines(source, lines_before, max_bytes)
 
 
-class _BufferedSource:
+def decode_utf_16(file: BinaryReader) -> BinaryReader:
+    """Returns the file, in UTF-8 if it begins with a byte order mark of UTF-16."""
+    head = file.read(len(codecs.BOM_UTF16_LE))
+    source = BufferedSource(head, file)
+    if head not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return source
+    return io.BufferedReader(_Utf16File(source), CHUNK_BYTES)
+
+
+class _Utf16File(io.RawIOBase):
+    """A file in UTF-16, read as UTF-8. Raises UnicodeError."""
+
+    def __init__(self, file: BinaryReader) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-16")()
+        self._decoded = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        chunk = b" "
+        while not self._decoded and chunk:
+            chunk = self._file.read(CHUNK_BYTES)
+            try:
+                self._decoded = self._decoder.decode(chunk, final=not chunk).encode()
+            except UnicodeDecodeError as error:
+                raise UnicodeError(f"it is not valid UTF-16 ({error.reason})") from None
+        count = min(len(buffer), len(self._decoded))
+        buffer[:count] = self._decoded[:count]
+        self._decoded = self._decoded[count:]
+        return count
+
+
+class BufferedSource:
     """A file with bytes that were already read from it in front."""
 
     def __init__(self, buffered: bytes, file: BinaryReader) -> None:
@@ -76,7 +118,7 @@ class _BufferedSource:
         return line if complete else line + self._file.readline(limit - len(line))
 
 
-def _read_lines(source: _BufferedSource, line_number: int, max_bytes: int) -> Iterator[ParsedEvent]:
+def _read_lines(source: BufferedSource, line_number: int, max_bytes: int) -> Iterator[ParsedEvent]:
     first = True
     while line := source.readline(max_bytes + 1):
         line_number += 1
@@ -89,13 +131,23 @@ def _read_lines(source: _BufferedSource, line_number: int, max_bytes: int) -> It
             event = _parse_event(location, line)
             if first and event.error is not None:
                 rest = source.read(max_bytes + 1 - len(line))
-                single_event = _parse_event(location, line + rest)
-                if single_event.error is None and len(line) + len(rest) <= max_bytes:
-                    yield single_event  # one event that spans several lines
+                if _begins_with_object(line + rest):
+                    values = BufferedSource(line + rest, source)
+                    yield from _ValueReader(values, line_number - 1, max_bytes).read_sequence()
                     return
-                source = _BufferedSource(rest, source)
+                source = BufferedSource(rest, source)
             yield event
         first = first and not line.strip(_WHITESPACE_BYTES)
+
+
+def _begins_with_object(data: bytes) -> bool:
+    """Whether an object comes first, and then another one or the end."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(data)
+        _, end = LENIENT_DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return text.startswith("{") and text[end:].lstrip()[:1] in ("", "{")
 
 
 def _parse_event(location: str, line: bytes) -> ParsedEvent:
@@ -108,43 +160,63 @@ def _parse_event(location: str, line: bytes) -> ParsedEvent:
         return ParsedEvent(location, len(line), error=_TOO_DEEP_ERROR)
     except json.JSONDecodeError as error:
         return ParsedEvent(
-            location, len(line), error=f"Invalid JSON: {error.msg} (character {error.pos + 1})."
+            location, len(line), error=f"Invalid JSON: {error.msg} (column {error.pos + 1})."
         )
     except ValueError as error:
         return ParsedEvent(location, len(line), error=f"Invalid JSON: {error}.")
     return ParsedEvent(location, len(line), value)
 
 
-class _ArrayReader:
-    """Decodes the elements of a JSON array one by one, and reads more text when it needs to."""
+class _ValueReader:
+    """Decodes JSON values one by one, and reads more text when it needs to."""
 
-    def __init__(self, source: _BufferedSource, max_bytes: int) -> None:
+    def __init__(self, source: BufferedSource, lines_before: int, max_bytes: int) -> None:
         self._source = source
         self._max_bytes = max_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
         self._index = 0
-        self._consumed_characters = 0  # characters before `_text`
+        # Of what precedes `_text`: the number of line ends, and of characters after the last one.
+        self._lines, self._characters = lines_before, 0
         self._at_end = False
 
-    def elements(self) -> Iterator[ParsedEvent]:
+    def read_array(self) -> Iterator[ParsedEvent]:
+        """Reads the elements of an array."""
         index = 0
         try:
             self._expect("[")
             if self._peek() != "]":
-                yield self._read_element("index 0")
+                yield self._read_value("index 0")
                 index += 1
             while self._peek() != "]":
                 self._expect(",")
-                yield self._read_element(f"index {index}")
+                yield self._read_value(f"index {index}")
                 index += 1
             self._expect("]")
             if self._peek():
-                raise _ArrayError("unexpected text after the array")
-        except _ArrayError as error:
-            character = self._consumed_characters + self._index + 1
-            message = f"Cannot read the array from character {character:,}: {error}."
+                raise _JsonError("unexpected text after the array")
+        except _JsonError as error:
+            message = f"Cannot read the array from {self._locate(self._index)}: {error}."
             yield ParsedEvent(f"index {index}", 0, error=message)
+
+    def read_sequence(self) -> Iterator[ParsedEvent]:
+        """Reads values that follow each other, each on one or more lines."""
+        try:
+            while self._peek():
+                yield self._read_value(self._locate_line())
+        except _JsonError as error:
+            message = f"Cannot read the rest of the file from {self._locate(self._index)}: {error}."
+            yield ParsedEvent(self._locate_line(), 0, error=message)
+
+    def _locate_line(self) -> str:
+        return self._locate(self._index).partition(",")[0]
+
+    def _locate(self, index: int) -> str:
+        """Returns the line and column of a character of `_text`."""
+        lines = self._text.count("\n", 0, index)
+        line_start = self._text.rfind("\n", 0, index) + 1
+        column = index - line_start + 1 + (0 if lines else self._characters)
+        return f"line {self._lines + lines + 1}, column {column}"
 
     def _peek(self) -> str:
         """Returns the next character that is not whitespace, or an empty text at the end."""
@@ -160,33 +232,33 @@ class _ArrayReader:
     def _expect(self, expected: str) -> None:
         character = self._peek()
         if character != expected:
-            raise _ArrayError(
+            raise _JsonError(
                 f"expected ',' or ']' instead of {character!a}" if character else _UNEXPECTED_END
             )
         self._index += 1
 
-    def _read_element(self, location: str) -> ParsedEvent:
+    def _read_value(self, location: str) -> ParsedEvent:
         if not self._peek():
-            raise _ArrayError(_UNEXPECTED_END)
+            raise _JsonError(_UNEXPECTED_END)
         while True:
             try:
-                value, end, error = self._decode_element()
+                value, end, error = self._decode_value()
             except RecursionError:
-                raise _ArrayError("the event is nested too deeply") from None
+                raise _JsonError("the event is nested too deeply") from None
             # A number at the end of the text may be incomplete.
             if end is not None and (end < len(self._text) or self._at_end):
                 size = end - self._index
                 self._index = end
                 return ParsedEvent(location, size, value, error)
             if self._at_end:
-                raise _ArrayError(error or _UNEXPECTED_END)
+                raise _JsonError(error or _UNEXPECTED_END)
             if len(self._text) - self._index > self._max_bytes:
-                raise _ArrayError(
+                raise _JsonError(
                     f"no complete event within {self._max_bytes:,} characters ({error})"
                 )
             self._fill()
 
-    def _decode_element(self) -> tuple[Any, int | None, str | None]:
+    def _decode_value(self) -> tuple[Any, int | None, str | None]:
         """Returns the value, its end and its error. The end is None if it was not found."""
         try:
             value, end = STRICT_DECODER.raw_decode(self._text, self._index)
@@ -194,7 +266,7 @@ class _ArrayReader:
             return (
                 None,
                 None,
-                f"{error.msg} at character {self._consumed_characters + error.pos + 1:,}",
+                f"{error.msg} at {self._locate(error.pos)}",
             )
         except ValueError as error:
             try:
@@ -212,15 +284,19 @@ class _ArrayReader:
         try:
             more = self._decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError:
-            raise _ArrayError("the rest of the file is not valid UTF-8") from None
+            raise _JsonError("the rest of the file is not valid UTF-8") from None
         self._at_end = not chunk
-        self._consumed_characters += self._index
+        if lines := self._text.count("\n", 0, self._index):
+            self._lines += lines
+            self._characters = self._index - self._text.rfind("\n", 0, self._index) - 1
+        else:
+            self._characters += self._index
         self._text = self._text[self._index :] + more
         self._index = 0
 
 
-class _ArrayError(Exception):
-    """The rest of the array cannot be read."""
+class _JsonError(Exception):
+    """The rest of the values cannot be read."""
 
 
 _UNEXPECTED_END = "unexpected end of the file"

@@ -17,12 +17,14 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.archives.exporting import Exporter, ExportResult
+from app.archives.formats import FileFormat, create_encoder
 from app.archives.output import open_resumable
+from app.archives.rows import EVENT_COLUMNS, format_event
 from app.domain.events.filters import EventFilter
 from app.domain.events.severity import Outcome
 from app.domain.events.state import Entity, EventDraft
 from app.services.change_log import pruning
-from app.services.events import events
+from app.services.events import archives, events
 from app.services.events.reports import ReportCall, process_reports
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
@@ -260,7 +262,11 @@ async def export_events(
 ) -> ExportResult:
     caller = await admin_caller(database)
     with open_resumable(path, None, {}) as output:
-        export = Exporter(database, output, EventFilter(), None, patience_seconds)
+        source = archives.select_events(EventFilter())
+        encoder = create_encoder(
+            FileFormat.CLOUDEVENTS, format_event, EVENT_COLUMNS, raw=False, public_url=None
+        )
+        export = Exporter(database, output, source, encoder, patience_seconds)
         return await export.run(caller.organization_id)
 
 
@@ -282,7 +288,7 @@ async def test_an_event_that_is_committed_late_is_not_skipped(
     assert held.stop_reason is not None
     assert "an open database transaction hides later events" in held.stop_reason
     assert seen == ["a"]
-    assert (waited.stop_reason, waited.events) == (None, 2)
+    assert (waited.stop_reason, waited.objects) == (None, 2)
     assert parse_ids(file.read_text()) == ["a", "late", "b"]
 
 

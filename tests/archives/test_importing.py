@@ -55,7 +55,7 @@ async def test_rejected_events_are_reported_with_their_location_and_the_rest_is_
     assert run.err == [
         "line 2: The attribute id is required.",
         "line 4: A CloudEvent must be a JSON object.",
-        "line 5: Invalid JSON: Expecting value (character 1).",
+        "line 5: Invalid JSON: Expecting value (column 1).",
     ]
     assert await count_events(database) == 2
 
@@ -262,8 +262,8 @@ async def test_a_progress_bar_is_shown_only_on_a_terminal(
     assert out == "Imported 2, already present 0, counted as duplicates 0, rejected 1.\n"
     assert "3 events" in terminal_output
     assert "100%" in terminal_output
-    assert "line 3: Invalid JSON: Expecting value (character 1)." in terminal_output
-    assert piped.err == ["line 3: Invalid JSON: Expecting value (character 1)."]
+    assert "line 3: Invalid JSON: Expecting value (column 1)." in terminal_output
+    assert piped.err == ["line 3: Invalid JSON: Expecting value (column 1)."]
 
 
 async def test_a_killed_import_that_runs_again_stores_each_event_once(

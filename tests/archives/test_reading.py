@@ -43,6 +43,67 @@ def test_a_single_event_may_span_several_lines() -> None:
     assert read_all("\n" + json.dumps(A, indent=2) + "\n") == [("line 2", A)]
 
 
+def test_events_may_follow_each_other_on_several_lines_each() -> None:
+    pretty = [json.dumps(cloud_event(str(n), data={"x": "}{\n"}), indent=2) for n in range(3)]
+    lines = len(pretty[0].splitlines())
+
+    for between, step in (("\n", lines), (" ", lines - 1), ("", lines - 1), ("\r\n\n", lines + 1)):
+        reads = read_all(between.join(pretty))
+        assert [place for place, _ in reads] == [f"line {n * step + 1}" for n in range(3)]
+        assert [value for _, value in reads] == [json.loads(each) for each in pretty]
+    assert read_all(json.dumps(A) + json.dumps(B)) == [("line 1", A), ("line 1", B)]
+
+
+def test_an_error_in_such_a_file_has_its_line_and_column() -> None:
+    twice = '{\n"a": 1,\n"a": 2}'
+    content = f"{json.dumps(A, indent=1)}\n{twice}\n{json.dumps(B, indent=1)}\n{{\n  'a'"
+
+    reads = read_all(content)
+
+    lines = len(json.dumps(A, indent=1).splitlines())
+    last = 2 * lines + 4
+    assert reads == [
+        ("line 1", A),
+        (
+            f"line {lines + 1}",
+            "Invalid JSON: the member 'a' occurs more than once in an object.",
+        ),
+        (f"line {lines + 4}", B),
+        (
+            f"line {last}",
+            f"Cannot read the rest of the file from line {last}, column 1: Expecting property "
+            f"name enclosed in double quotes at line {last + 1}, column 3.",
+        ),
+    ]
+
+
+def test_an_invalid_first_line_does_not_hide_the_other_lines() -> None:
+    assert read_all(f'{{"a": \n{json.dumps(B)}\n') == [
+        ("line 1", "Invalid JSON: Expecting value (column 8)."),
+        ("line 2", B),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_utf_16_with_a_byte_order_mark_is_read(encoding: str, indent: int | None) -> None:
+    events = [cloud_event(str(n), data={"text": "é😀" * n}) for n in range(300)]
+    texts = [json.dumps(each, ensure_ascii=False, indent=indent) for each in events]
+    array = json.dumps(events, ensure_ascii=False, indent=indent)
+
+    for content in ("\n".join(texts), array):
+        reads = read_all(f"\ufeff{content}\n".encode(encoding))
+        assert [value for _, value in reads] == events
+
+
+def test_damaged_utf_16_is_an_error_after_the_events_before_it() -> None:
+    good = f"\ufeff{json.dumps(A)}\n".encode("utf-16-le")
+
+    message = "Cannot read the rest of the file: it is not valid UTF-16 ({}{})."
+    assert read_all(good + b"{")[-1] == ("file", message.format("truncated data", ""))
+    assert read_all(good + b"\x00\xdc{\x00")[-1] == ("file", message.format("illegal encoding", ""))
+
+
 @pytest.mark.parametrize("content", ["", "\ufeff", " \n\r\n\t", "[]", " [ ] \n"])
 def test_an_input_without_content_has_no_events(content: str) -> None:
     assert read_all(content) == []
@@ -81,7 +142,7 @@ def test_an_invalid_line_is_an_error_and_the_other_lines_are_read() -> None:
     content = b"\n".join([b"no", json.dumps(A).encode(), b'{"a": "\xff"}', b"[" * 100_000, b"{}"])
 
     assert read_all(content) == [
-        ("line 1", "Invalid JSON: Expecting value (character 1)."),
+        ("line 1", "Invalid JSON: Expecting value (column 1)."),
         ("line 2", A),
         ("line 3", "Invalid UTF-8 at byte 8."),
         ("line 4", "The event is nested too deeply."),
@@ -98,16 +159,16 @@ def test_a_line_that_exceeds_the_limit_is_skipped() -> None:
 @pytest.mark.parametrize(
     ("rest", "why"),
     [
-        ("", "from character 3: unexpected end of the file."),
-        (', {"b": tru}]', "from character 5: Expecting value at character 11."),
-        (" {}]", "from character 4: expected ',' or ']' instead of '{'."),
-        (", ]", "from character 5: Expecting value at character 5."),
-        ("] []", "from character 5: unexpected text after the array."),
+        ("", "from line 1, column 3: unexpected end of the file."),
+        (', {"b": tru}]', "from line 1, column 5: Expecting value at line 1, column 11."),
+        (" {}]", "from line 1, column 4: expected ',' or ']' instead of '{'."),
+        (", ]", "from line 1, column 5: Expecting value at line 1, column 5."),
+        ("] []", "from line 1, column 5: unexpected text after the array."),
         (
             ', "' + "x" * 2000,
-            "from character 5: no complete event within 1,000 characters (Unterminated str",
+            "from line 1, column 5: no complete event within 1,000 characters (Unterminated str",
         ),
-        (", " + "[" * 100_000, "from character 5: the event is nested too deeply."),
+        (", " + "[" * 100_000, "from line 1, column 5: the event is nested too deeply."),
     ],
 )
 def test_a_broken_array_is_an_error_with_its_location_after_the_events_before_it(

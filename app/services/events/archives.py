@@ -1,4 +1,4 @@
-"""Reads an organization's events in the order in which they were logged, for exports.
+"""Reads an organization's events, or all entries of its change log, in their order, for exports.
 
 That order is commit order: an export that resumes at a position neither misses an event that was
 committed late nor repeats one.
@@ -7,16 +7,20 @@ committed late nor repeats one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import ColumnElement, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.events.filters import EventFilter, filter_matches
+from app.domain.event_types.fields import FieldKind
+from app.domain.events.filters import EventFilter, TimeRange, filter_matches
 from app.domain.events.state import EventState
+from app.services.definitions.event_types import load_snapshots
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
@@ -43,16 +47,67 @@ class ExportRange:
 
 
 @dataclass(frozen=True)
-class ExportPage:
-    """Events as they are now, and the position of the last entry that was read."""
+class HistoryEntry:
+    """An entry of the change log, of an event or of anything else."""
 
-    events: list[EventState]
+    at: datetime
+    actor: str
+    kind: str
+    subject: str
+    subject_id: UUID
+    changes: dict[str, Any]
+    state: dict[str, Any]
+
+
+Exported = TypeVar("Exported")
+
+
+@dataclass(frozen=True)
+class ExportSource(Generic[Exported]):
+    """What is exported: entries of the change log, and the object of each, or None."""
+
+    columns: tuple[Any, ...]
+    conditions: tuple[ColumnElement[bool], ...]
+    read: Callable[[Sequence[Any]], Exported | None]
+    joins_events: bool = False
+
+
+def select_events(filter: EventFilter) -> ExportSource[EventState]:
+    """The current state of each event that the filter selects, where it was logged."""
+    change = tables.Change
+
+    def read_event(row: Sequence[Any]) -> EventState | None:
+        state = None if row[0] is None else row[0].to_domain()
+        return state if state is not None and filter_matches(filter, state) else None
+
+    is_logged = and_(col(change.subject) == changes.EVENT, col(change.kind) == "LOGGED")
+    return ExportSource((tables.Event,), (is_logged,), read_event, joins_events=True)
+
+
+def select_history(times: TimeRange) -> ExportSource[HistoryEntry]:
+    """The entries of a time range."""
+    change = tables.Change
+    names = ("at", "actor", "kind", "subject", "subject_id", "changes", "state")
+    columns = tuple(getattr(change, name) for name in names)
+    conditions = []
+    if times.start is not None:
+        conditions.append(col(change.at) >= times.start)
+    if times.end is not None:
+        conditions.append(col(change.at) < times.end)
+    return ExportSource(columns, tuple(conditions), lambda row: HistoryEntry(*row))
+
+
+@dataclass(frozen=True)
+class ExportPage(Generic[Exported]):
+    """Objects as they are now, and the position of the last entry that was read."""
+
+    objects: list[Exported]
     position: LogPosition
 
 
 @dataclass(frozen=True)
-class _ScannedPage:
-    page: ExportPage
+class _ScannedPage(Generic[Exported]):
+    page: ExportPage[Exported]
     full: bool
     complete: bool
 
@@ -75,16 +130,19 @@ async def open_range(database: Database, organization_id: UUID, after: str | Non
 
 
 async def fetch_pages(
-    database: Database, export_range: ExportRange, filter: EventFilter, max_wait_seconds: float
-) -> AsyncGenerator[ExportPage, None]:
-    """Yields each event that the filter selects, once, in bounded pages that may be empty.
+    database: Database,
+    export_range: ExportRange,
+    source: ExportSource[Exported],
+    max_wait_seconds: float,
+) -> AsyncGenerator[ExportPage[Exported], None]:
+    """Yields each object of the source, once, in bounded pages that may be empty.
 
     Waits up to `max_wait_seconds` for older transactions that are still open. The last page ends at
-    `export_range.until` only if no event is missing.
+    `export_range.until` only if nothing is missing.
     """
     position, waited_seconds = export_range.after, 0.0
     while position < export_range.until:
-        scanned = await _scan_page(database, export_range, position, filter)
+        scanned = await _scan_page(database, export_range, position, source)
         if scanned.page.position > position:
             yield scanned.page
         position = scanned.page.position
@@ -96,16 +154,18 @@ async def fetch_pages(
 
 
 async def _scan_page(
-    database: Database, export_range: ExportRange, after: LogPosition, filter: EventFilter
-) -> _ScannedPage:
-    """Reads the next LOGGED entries and the current state of their events, by one statement."""
+    database: Database,
+    export_range: ExportRange,
+    after: LogPosition,
+    source: ExportSource[Exported],
+) -> _ScannedPage[Exported]:
+    """Reads the next entries of the source and their objects, by one statement."""
     change, event = tables.Change, tables.Event
     entry_position = tuple_(col(change.tx), col(change.seq))
     statement = (
-        select(col(change.tx), col(change.seq), event)
-        .outerjoin(event, col(event.id) == col(change.subject_id))
+        select(col(change.tx), col(change.seq), *source.columns)
         .where(
-            and_(col(change.subject) == changes.EVENT, col(change.kind) == "LOGGED"),
+            *source.conditions,
             and_(
                 entry_position > changes.position_literal(after),
                 entry_position <= changes.position_literal(export_range.until),
@@ -115,18 +175,28 @@ async def _scan_page(
         .order_by(col(change.tx), col(change.seq))
         .limit(PAGE_SIZE)
     )
+    if source.joins_events:
+        statement = statement.outerjoin(event, col(event.id) == col(change.subject_id))
     await database.log_horizon.refresh()
     async with database.read(export_range.organization_id) as session:
         parameters = changes.horizon_parameters(session)
         rows = (await session.execute(statement, parameters)).all()
         horizon = (await session.scalars(select(Horizon()), parameters)).one()
-    states = [row.to_domain() for _, _, row in rows if row is not None]
+    objects = [each for row in rows if (each := source.read(row[2:])) is not None]
     full, complete = len(rows) == PAGE_SIZE, export_range.until.tx < horizon
     position = LogPosition(rows[-1][0] or 0, rows[-1][1] or 0) if rows else after
     if complete and not full:
         position = export_range.until
-    page = ExportPage([state for state in states if filter_matches(filter, state)], position)
-    return _ScannedPage(page, full, complete)
+    return _ScannedPage(ExportPage(objects, position), full, complete)
+
+
+async def fetch_field_kinds(
+    database: Database, organization_id: UUID, type: str
+) -> dict[str, FieldKind]:
+    """Returns the kinds of the fields of an event type, by name. Empty if it is not registered."""
+    async with database.read(organization_id) as session:
+        snapshots = await load_snapshots(session, set(), {type})
+    return {field.name: field.kind for each in snapshots for field in each.fields}
 
 
 async def _last_position(session: AsyncSession) -> LogPosition:

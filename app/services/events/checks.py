@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.event_types.visibility import resolve_fields
 from app.domain.events.state import EventDraft
 from app.domain.intake.intake import Accepted, CommandContext
 from app.services.events import duplicates, receipts
-from app.services.events.reports import Decision, ReportBatch
+from app.services.events.reports import Decision, ReportBatch, ReportResult
 from app.services.events.validation import load_definitions
 from app.store import tables
 from app.store.engine.database import Database
@@ -56,3 +57,14 @@ async def check_event(
     values = draft.fields if isinstance(draft.fields, dict) else {}
     resolution = resolve_fields(event_type.fields, event_type.rules, values)
     return EventCheckResult(decision, original, resolution.visible, resolution.required)
+
+
+async def check_events(
+    database: Database, command: CommandContext, drafts: Sequence[EventDraft]
+) -> list[ReportResult]:
+    """Returns the results that `log_events` would have. Stores nothing.
+
+    Each draft is compared with stored events, but not with the other drafts.
+    """
+    results = [await check_event(database, command, draft) for draft in drafts]
+    return [result.decision.to_result({}) for result in results]

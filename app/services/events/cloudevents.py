@@ -11,13 +11,16 @@ from app.domain.events.state import EventDraft
 from app.domain.intake.cloudevent_parsing import parse_cloud_event
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem
-from app.services.events.events import log_events
+from app.services.events.events import LogDrafts, log_events, log_parsed_events
 from app.services.events.reports import ReportResult
 from app.store.engine.database import Database
 
 
 async def ingest_cloud_events(
-    database: Database, command: CommandContext, events: Sequence[object]
+    database: Database,
+    command: CommandContext,
+    events: Sequence[object],
+    log: LogDrafts = log_events,
 ) -> list[ReportResult]:
     """Logs CloudEvents in JSON format as `log_events` does. Results are in the order of the events.
 
@@ -28,13 +31,10 @@ async def ingest_cloud_events(
     for event in events:
         parsed_events.append(parse_cloud_event(event, command.limits))
         await asyncio.sleep(0)  # let other requests run between two events
-    drafts = [each for each in parsed_events if isinstance(each, EventDraft)]
-    results = iter(await log_events(database, command, drafts) if drafts else ())
+    results = await log_parsed_events(database, command, parsed_events, log)
     return [
-        _with_attribute_paths(next(results))
-        if isinstance(each, EventDraft)
-        else ReportResult(problems=tuple(each))
-        for each in parsed_events
+        _with_attribute_paths(result) if isinstance(each, EventDraft) else result
+        for each, result in zip(parsed_events, results, strict=True)
     ]
 
 

@@ -7,7 +7,7 @@ returns, the results are durable and in the change log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -57,6 +57,26 @@ async def log_events(
     for report in reports:
         metrics.EVENTS.labels(metrics.REQUEST_API.get(), _metric_result(report)).inc()
     return reports
+
+
+LogDrafts = Callable[
+    [Database, CommandContext, Sequence[EventDraft]], Awaitable[list[ReportResult]]
+]
+
+
+async def log_parsed_events(
+    database: Database,
+    command: CommandContext,
+    parsed_events: Sequence[EventDraft | list[Problem]],
+    log: LogDrafts = log_events,
+) -> list[ReportResult]:
+    """Logs the drafts. Events that could not be parsed are rejected with their problems."""
+    drafts = [each for each in parsed_events if isinstance(each, EventDraft)]
+    results = iter(await log(database, command, drafts) if drafts else ())
+    return [
+        next(results) if isinstance(each, EventDraft) else ReportResult(problems=tuple(each))
+        for each in parsed_events
+    ]
 
 
 async def _log_together(

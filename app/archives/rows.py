@@ -1,0 +1,306 @@
+"""Rows of tables: events and change log entries as flat records, and records as event drafts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from app.domain.event_types.fields import FieldKind
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity, EventDraft, EventState
+from app.domain.shared.messages import format_choices, quote_value
+from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.strict_json import STRICT_DECODER
+from app.domain.shared.values import EXPECTED_INSTANT, format_instant, parse_instant
+from app.services.events.archives import HistoryEntry
+
+Row = dict[str, Any]
+
+TEXT, TIME, INTEGER, BOOLEAN, JSON = "text", "time", "integer", "boolean", "json"
+# The columns of events, in order, and the types of their values.
+EVENT_COLUMNS = {
+    "id": TEXT,
+    "type": TEXT,
+    "occurredAt": TIME,
+    "severity": TEXT,
+    "severityText": TEXT,
+    "summary": TEXT,
+    "content": TEXT,
+    "source": TEXT,
+    "sourceId": TEXT,
+    "subject": TEXT,
+    "entityType": TEXT,
+    "entityId": TEXT,
+    "outcome": TEXT,
+    "tags": JSON,
+    "fields": JSON,
+    "notification": BOOLEAN,
+    "acknowledgedAt": TIME,
+    "acknowledgedBy": TEXT,
+    "acknowledgementNote": TEXT,
+    "occurrences": INTEGER,
+    "lastOccurredAt": TIME,
+    "duplicateOfId": TEXT,
+    "category": TEXT,
+    "eventTypeVersion": INTEGER,
+    "recordedAt": TIME,
+    "updatedAt": TIME,
+    "version": INTEGER,
+}
+HISTORY_COLUMNS = {
+    "at": TIME,
+    "actor": TEXT,
+    "kind": TEXT,
+    "subjectType": TEXT,
+    "subjectId": TEXT,
+    "changes": JSON,
+    "state": JSON,
+}
+# Columns that an import does not read: the server sets these attributes.
+IGNORED_COLUMNS = frozenset(
+    (
+        *("id", "acknowledgedBy", "acknowledgementNote", "occurrences", "lastOccurredAt"),
+        *("duplicateOfId", "category", "eventTypeVersion", "recordedAt", "updatedAt", "version"),
+    )
+)
+IMPORTED_COLUMNS = tuple(name for name in EVENT_COLUMNS if name not in IGNORED_COLUMNS)
+_FIELD_PREFIX = "fields."
+_IGNORE = ""
+
+
+def format_event(event: EventState) -> Row:
+    """Returns the row of an event. `sourceId` is the ID of the event if it has no other."""
+    values = event.to_json() | {
+        "sourceId": event.source_id or str(event.id),
+        "entityType": event.entity_type,
+        "entityId": event.entity_id,
+    }
+    return {name: values[name] for name in EVENT_COLUMNS}
+
+
+def format_entry(entry: HistoryEntry) -> Row:
+    return {
+        "at": format_instant(entry.at),
+        "actor": entry.actor,
+        "kind": entry.kind,
+        "subjectType": "".join(word.capitalize() for word in entry.subject.split("_")),
+        "subjectId": str(entry.subject_id),
+        "changes": entry.changes,
+        "state": entry.state,
+    }
+
+
+class MappingError(Exception):
+    """Columns that cannot be imported. The message says how to fix them."""
+
+
+@dataclass(frozen=True)
+class RowParser:
+    """Parses rows as event drafts.
+
+    `type`: type of rows without a type. `kinds`: kinds of its fields, by which texts are converted.
+    `mapping`: by name of a column, the attribute or field that it contains, or "" to ignore it.
+    Other columns contain the attribute or field of their own name.
+    """
+
+    type: str | None = None
+    kinds: Mapping[str, FieldKind] = field(default_factory=dict)
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+    def check_columns(self, columns: Iterable[str]) -> None:
+        """Raises MappingError if a column has no name, or two have the same name or target."""
+        seen: dict[str, str] = {}
+        names = list(columns)
+        for column in names:
+            if not column:
+                raise MappingError("A column has no name. Name all columns in the first line.")
+            target = self._find_target(column)
+            if target in seen and target != _IGNORE:
+                both = f"{quote_value(seen[target])} and {quote_value(column)}"
+                raise MappingError(
+                    f"Columns {both} have the same target {quote_value(target)}. Rename one, map "
+                    "it with --map to another target, or ignore it with --map 'column='."
+                )
+            seen[target] = column
+        if missing := [column for column in self.mapping if column not in names]:
+            columns_text = format_choices(names).removeprefix("one of ")
+            existing = f"The columns are {columns_text}" if names else "The file has no columns"
+            raise MappingError(f"--map: There is no column {quote_value(missing[0])}. {existing}.")
+
+    def _find_target(self, column: str) -> str:
+        """Returns an imported attribute, `fields.` and the name of a field, or _IGNORE."""
+        target = self.mapping.get(column, column)
+        if target in IMPORTED_COLUMNS or target == _IGNORE or target.startswith(_FIELD_PREFIX):
+            return target
+        if target in IGNORED_COLUMNS and column not in self.mapping:
+            return _IGNORE
+        return _FIELD_PREFIX + target
+
+    def parse(self, row: Row, default_source_id: str) -> EventDraft | list[Problem]:
+        """Returns the draft of a row, or its problems, whose paths begin with the column.
+
+        An absent value is None or an empty text. `default_source_id` identifies a row that has
+        neither a `sourceId` nor an `id`.
+        """
+        values: dict[str, tuple[str, Any]] = {}
+        fields: dict[str, Any] = {}
+        for column, value in row.items():
+            target = self._find_target(column)
+            if value is None or value == "" or target == _IGNORE:
+                continue
+            if target.startswith(_FIELD_PREFIX):
+                name = target.removeprefix(_FIELD_PREFIX)
+                fields[name] = self._convert_field(name, value)
+            else:
+                values[target] = column, value
+        attributes: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for target, (column, value) in values.items():
+            parse_value: Callable[[Any], Any] = _SPECIAL_PARSERS.get(target, _parse_text)
+            try:
+                attributes[target] = parse_value(value)
+            except ValueError as error:
+                problems.append(invalid_input(str(error), column))
+        if problems:
+            return problems
+        row_id = row.get("id")
+        default_id = row_id if isinstance(row_id, str) and row_id else default_source_id
+        return self._build_draft(attributes, fields, default_id)
+
+    def _build_draft(
+        self, attributes: dict[str, Any], fields: dict[str, Any], default_source_id: str
+    ) -> EventDraft:
+        entity_type, entity_id = attributes.get("entityType"), attributes.get("entityId")
+        severity = attributes.get("severity")
+        level = next((each for each in Severity if each.value == severity), None)
+        return EventDraft(
+            type=attributes.get("type", self.type),
+            occurred_at=attributes.get("occurredAt"),
+            severity=severity,
+            severity_level=level,
+            severity_text=attributes.get("severityText", severity if level is None else None),
+            summary=attributes.get("summary"),
+            content=attributes.get("content"),
+            source=attributes.get("source"),
+            source_id=attributes.get("sourceId", default_source_id),
+            subject=attributes.get("subject"),
+            entity=None
+            if entity_type is None and entity_id is None
+            else Entity(entity_type or "", entity_id or ""),
+            outcome=attributes.get("outcome"),
+            tags=attributes.get("tags"),
+            fields=attributes.get("fields", {}) | fields,
+            notification=attributes.get("notification"),
+            acknowledged=True if "acknowledgedAt" in attributes else None,
+        )
+
+    def _convert_field(self, name: str, value: Any) -> Any:
+        """Converts a string to a value of the field's kind. Other strings stay as they are."""
+        if not isinstance(value, str):
+            return value
+        match self.kinds.get(name):
+            case FieldKind.NUMBER | FieldKind.INTEGER:
+                number = _decode_or_none(value)
+                is_number = isinstance(number, int | float) and not isinstance(number, bool)
+                return number if is_number else value
+            case FieldKind.BOOLEAN:
+                return _BOOLEANS.get(value.lower(), value)
+            case FieldKind.MULTI_SELECT:
+                options = _decode_or_none(value)
+                return options if isinstance(options, list) else value.split(";")
+        return value
+
+    @cached_property
+    def _columns_by_target(self) -> dict[str, str]:
+        return {target: column for column, target in self.mapping.items()}
+
+    def find_column(self, path: tuple[str, ...]) -> str:
+        """Returns the column of a path in a draft, or the path if there is none of its own."""
+        name = ".".join(path)
+        if path[:1] == ("fields",) and len(path) > 1:
+            field_name = path[1]
+            for target in (name, _FIELD_PREFIX + field_name, field_name):
+                if target in self._columns_by_target:
+                    return self._columns_by_target[target]
+            return field_name
+        target = {"entity.type": "entityType", "entity.id": "entityId"}.get(name, path[0])
+        return self._columns_by_target.get(target, target)
+
+
+def _decode_or_none(text: str) -> Any:
+    try:
+        return STRICT_DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _parse_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"Invalid value {quote_value(value)}: expected a string.")
+    return value
+
+
+def _parse_time(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if (instant := parse_instant(value) if isinstance(value, str) else None) is None:
+        raise ValueError(f"Invalid time {quote_value(value)}: expected {EXPECTED_INSTANT}.")
+    return instant
+
+
+def _parse_boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and (boolean := _BOOLEANS.get(value.lower())) is not None:
+        return boolean
+    raise ValueError(f"Invalid value {quote_value(value)}: expected true or false.")
+
+
+def _parse_outcome(value: Any) -> Outcome:
+    for outcome in Outcome:
+        if outcome.value == value:
+            return outcome
+    choices = format_choices([each.value for each in Outcome])
+    raise ValueError(f"Invalid outcome {quote_value(value)}: expected {choices}.")
+
+
+def _parse_json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return STRICT_DECODER.decode(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"Invalid JSON: {error.msg} (character {error.pos + 1}).") from None
+    except RecursionError:
+        raise ValueError("Invalid JSON: the value is nested too deeply.") from None
+    except ValueError as error:
+        raise ValueError(f"Invalid JSON: {error}.") from None
+
+
+def _parse_tags(value: Any) -> tuple[str, ...]:
+    tags = _parse_json(value)
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise ValueError("Invalid tags: expected a JSON array of strings.")
+    return tuple(tags)
+
+
+def _parse_fields(value: Any) -> dict[str, Any]:
+    fields = _parse_json(value)
+    if not isinstance(fields, dict):
+        raise ValueError("Invalid fields: expected a JSON object.")
+    return fields
+
+
+_BOOLEANS = {"true": True, "false": False}
+_SPECIAL_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "occurredAt": _parse_time,
+    "acknowledgedAt": _parse_time,
+    "outcome": _parse_outcome,
+    "tags": _parse_tags,
+    "fields": _parse_fields,
+    "notification": _parse_boolean,
+}
