@@ -241,10 +241,9 @@ async def test_a_change_that_conflicts_with_a_rule_is_rejected_with_its_name(
         assert payload["eventType"]["version"] == 2
     else:
         assert codes_and_paths(payload["userErrors"]) == [("IN_USE", f"input.{blamed}")]
-        assert (
-            "The change would make the conditional rule 'on x' invalid"
-            in payload["userErrors"][0]["message"]
-        )
+        message = payload["userErrors"][0]["message"]
+        assert message.startswith("The change would make the conditional rule 'on x' invalid: ")
+        assert message.endswith(". Change or delete the rule first.")
         assert await fetch_all_rows(database) == before
 
 

@@ -142,7 +142,10 @@ def _map_problem(problem: Problem, definition: EventTypeDefinition, result: Edit
     message = problem.message
     if kind == "conditionalRules" and index:
         rule_name = quote_value(definition.rules[int(index)].name)
-        message = f"The change would make the conditional rule {rule_name} invalid: {message}"
+        message = (
+            f"The change would make the conditional rule {rule_name} invalid: {message} Change or "
+            "delete the rule first."
+        )
     return Problem(UserErrorCode.IN_USE, message, result.fallback_path)
 
 
