@@ -5,6 +5,8 @@ If a field is not supported, NotPlannedError is raised: graphql-core executes th
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +45,6 @@ from app.graphql.plans.response_writer import ListPlan, RowPlan, create_reading_
 from app.graphql.shared.context import Context, ContextInfo
 from app.graphql.shared.field_sources import (
     COUNT_NAMES,
-    ComputedField,
     ConnectionPart,
     InMemoryRow,
     ListSource,
@@ -104,12 +105,14 @@ class Planner:
             raise NotPlannedError(name)
         self._operation.require_permission(root, name)
         field = root.fields[name]
-        call_resolver = _create_resolver_call(get_strawberry_field(field).base_resolver)
+        resolver = get_strawberry_field(field).base_resolver
+        if resolver is None:
+            raise NotPlannedError(f"{root}.{name}")
         arguments = FieldArguments(self._input_readers, field, node)
         return MutationPlan(
             response_key,
             arguments,
-            catch_argument_problems(call_resolver, get_named_type(field.type)),
+            catch_argument_problems(_create_resolver_call(resolver), get_named_type(field.type)),
             self._plan_value(field.type, details),
             frozenset(self._operation.required_permissions),
         )
@@ -133,23 +136,22 @@ class Planner:
         field = parent.fields[name]
         strawberry_field, type_ = get_strawberry_field(field), get_named_type(field.type)
         arguments = FieldArguments(self._input_readers, field, node)
-        match get_field_source(parent, name):
-            case ListSource() as source:
+        source, resolver = get_field_source(parent, name), strawberry_field.base_resolver
+        match source:
+            case ListSource():
                 return create_reading_writer(self._plan_list(source, arguments, type_, details))
-            case LookupSource() as source:
+            case LookupSource():
                 return create_reading_writer(self._plan_row(source, arguments, type_, details))
-            case ComputedField():
-                return create_resolver_writer(
-                    _create_resolver_call(strawberry_field.base_resolver),
-                    arguments,
-                    self._plan_value(field.type, details),
-                )
             case InMemoryRow(attribute):
-                return create_attribute_writer(attribute, self._plan_row_in_memory(type_, details))
-        if strawberry_field.base_resolver is not None:
-            raise NotPlannedError(f"{parent}.{name}")
+                with contextlib.suppress(NotPlannedError):  # then it is written as an object
+                    write_rows = self._plan_row_in_memory(type_, details)
+                    return create_attribute_writer(attribute, write_rows)
         write_values = self._plan_value(field.type, details)
-        return create_attribute_writer(strawberry_field.python_name, write_values)
+        if resolver is None:
+            return create_attribute_writer(strawberry_field.python_name, write_values)
+        if source is None:
+            raise NotPlannedError(f"{parent}.{name}")
+        return create_resolver_writer(_create_resolver_call(resolver), arguments, write_values)
 
     def _plan_value(self, type_: Any, details: list[FieldDetails]) -> WriteValues:
         """Returns the writer of values in memory."""
@@ -248,22 +250,17 @@ class Planner:
         return ReadPlanBuilder(self._operation, require_table(type_), self._operation.driver_codec)
 
 
-def _create_resolver_call(resolver: StrawberryResolver[Any] | None) -> CallResolver:
-    """Creates a function that calls a resolver, which may use only the context of its `info`.
-
-    Raises NotPlannedError if it is not asynchronous.
-    """
-    if resolver is None or not resolver.is_async:
-        raise NotPlannedError("no asynchronous resolver")
-    parent_parameter = resolver.self_parameter or resolver.parent_parameter
+def _create_resolver_call(resolver: StrawberryResolver[Any]) -> CallResolver:
+    """Creates a function that calls a resolver, which may use only the context of its `info`."""
+    has_parent = (resolver.self_parameter or resolver.parent_parameter) is not None
     info_name = None if resolver.info_parameter is None else resolver.info_parameter.name
 
-    def call(parent: Any, context: Context, **arguments: Any) -> Awaitable[Any]:
+    async def call(parent: Any, context: Context, **arguments: Any) -> Any:
         if info_name is not None:
             arguments[info_name] = ContextInfo(context)
-        parents = () if parent_parameter is None else (parent,)  # always the first parameter
-        result: Awaitable[Any] = resolver(*parents, **arguments)
-        return result
+        parents = (parent,) if has_parent else ()  # always the first parameter
+        result = resolver(*parents, **arguments)
+        return await result if inspect.isawaitable(result) else result
 
     return call
 

@@ -1,4 +1,7 @@
-"""Declarations of what each field reads, as data for the query planner. They contain no SQL.
+"""Declarations of what each field reads, as data for the planner. They contain no SQL.
+
+A field of an object in memory is an attribute, or what its resolver returns: the resolver of a
+field with a source uses only the context of its `info`.
 
 A field without a resolver, of a type that is `backed_by_table`, reads the column of its own name.
 """
@@ -92,7 +95,7 @@ class LookupSource:
 
 @dataclass(frozen=True)
 class ComputedField:
-    """What the field's asynchronous resolver returns. It uses only the context of its `info`."""
+    """An object, a list or a value that the field's resolver returns."""
 
 
 @dataclass(frozen=True)
