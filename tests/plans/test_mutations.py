@@ -17,6 +17,7 @@ from graphql import (
     parse,
 )
 from graphql.execution.values import VariableValues
+from structlog.testing import capture_logs
 
 from app import metrics
 from app.domain.access.caller import Permission
@@ -130,6 +131,15 @@ def count_plans(result: str) -> float:
     return float(metrics.PLANS.labels(result)._value.get())
 
 
+async def execute_planned(both: PlanAndExecution, query: str, **variables: Any) -> Any:
+    """Returns the response, which the plan must have written."""
+    before = count_plans("planned")
+    with capture_logs() as logs:
+        response = await both.execute_plan(query, **variables)
+    assert count_plans("planned") == before + 1, (query, logs)
+    return response
+
+
 async def execute_by_core(both: PlanAndExecution, query: str, **variables: Any) -> Any:
     """Runs an operation that must not have a plan like the HTTP transport, by graphql-core."""
     assert await both.execute_plan(query, **variables) is None
@@ -147,10 +157,10 @@ async def test_a_report_and_its_replay_have_the_same_response_as_by_execution(
 ) -> None:
     both = await PlanAndExecution.create(database)
 
-    first = await both.execute_plan(LOG, input=REPORT)
+    first = await execute_planned(both, LOG, input=REPORT)
 
     assert first["data"]["logged"]["again"] is False
-    again = await both.execute_plan(LOG, input=REPORT)
+    again = await execute_planned(both, LOG, input=REPORT)
     assert again["data"]["logged"]["one"] == first["data"]["logged"]["one"]
     assert json.dumps(again) == json.dumps(await both.execute_schema(LOG, input=REPORT))
     assert await count_stored_events(both) == 1
@@ -159,13 +169,13 @@ async def test_a_report_and_its_replay_have_the_same_response_as_by_execution(
 async def test_a_list_has_the_same_response_as_by_execution(database: Database) -> None:
     both = await PlanAndExecution.create(database)
     reports = [REPORT | {"sourceId": str(n)} for n in range(3)] + [{"sourceId": "9"}]
-    await both.execute_plan(LOG_MANY, input=reports[1:])
+    await execute_planned(both, LOG_MANY, input=reports[1:])
 
-    response = await both.execute_plan(LOG_MANY, input=reports)
+    response = await execute_planned(both, LOG_MANY, input=reports)
 
     counts = {name: response["data"]["logEvents"][name] for name in ("accepted", "duplicates")}
     assert counts == {"accepted": 1, "duplicates": 3}
-    again = await both.execute_plan(LOG_MANY, input=reports)
+    again = await execute_planned(both, LOG_MANY, input=reports)
     assert json.dumps(again) == json.dumps(await both.execute_schema(LOG_MANY, input=reports))
 
 
@@ -175,19 +185,16 @@ async def test_event_types_of_logged_events_have_the_same_response_as_by_executi
 ) -> None:
     both = await PlanAndExecution.create(database)
     await both.run_mutation(PREPARE[0])
-    query = (
-        """mutation ($input: [LogEventInput!]!) {
+    query = """mutation ($input: [LogEventInput!]!) {
       logEvents(input: $input) { results { event {
         id eventType { name fields { name eventType { type } } } kind: eventType { __typename }
-        %s
+        REFERENCE
       } } }
-    }"""
-        % reference
-    )
+    }""".replace("REFERENCE", reference)
     reports = [{"type": type_, "sourceId": type_} for type_ in ("flare", "free", "flare")]
-    first = await both.execute_plan(query, input=reports)
+    first = await execute_planned(both, query, input=reports)
 
-    planned = await both.execute_plan(query, input=reports)
+    planned = await execute_planned(both, query, input=reports)
 
     assert planned == first
     assert json.dumps(planned) == json.dumps(await both.execute_schema(query, input=reports))
@@ -205,7 +212,7 @@ async def test_a_report_in_literals_with_nested_variables_is_planned(database: D
       }) { event { summary entity { entityId } tags fields } }
     }"""
 
-    response = await both.execute_plan(query, summary="there")
+    response = await execute_planned(both, query, summary="there")
 
     logged = response["data"]["logEvent"]["event"]
     assert logged == {
@@ -222,8 +229,8 @@ async def test_rejected_reports_are_planned_and_the_others_logged_once(
 ) -> None:
     both = await PlanAndExecution.create(database)
 
-    response = await both.execute_plan(
-        LOG_MANY, input=[{"summary": "good"}, {"summary": "x" * 1_001}]
+    response = await execute_planned(
+        both, LOG_MANY, input=[{"summary": "good"}, {"summary": "x" * 1_001}]
     )
 
     logged = response["data"]["logEvents"]
@@ -258,8 +265,8 @@ async def test_without_event_read_only_new_events_are_returned(database: Databas
     both = await PlanAndExecution.create(database)
     reporter = both.as_caller(permissions=frozenset({Permission.EVENT_CREATE}))
 
-    first = await reporter.execute_plan(LOG, input=REPORT)
-    again = await reporter.execute_plan(LOG, input=REPORT)
+    first = await execute_planned(reporter, LOG, input=REPORT)
+    again = await execute_planned(reporter, LOG, input=REPORT)
 
     assert first["data"]["logged"]["one"]["summary"] == REPORT["summary"]
     assert again["data"]["logged"] == {
@@ -276,8 +283,8 @@ async def test_directives_select_the_fields_of_a_payload(database: Database) -> 
       logEvent(input: $input) { duplicate @skip(if: $with) event @include(if: $with) { summary } }
     }"""
 
-    with_event = await both.execute_plan(query, input=REPORT, **{"with": True})
-    without_event = await both.execute_plan(query, input=REPORT, **{"with": False})
+    with_event = await execute_planned(both, query, input=REPORT, **{"with": True})
+    without_event = await execute_planned(both, query, input=REPORT, **{"with": False})
 
     assert with_event["data"] == {"logEvent": {"event": {"summary": REPORT["summary"]}}}
     assert without_event["data"] == {"logEvent": {"duplicate": True}}
@@ -344,7 +351,7 @@ async def test_random_payloads_have_the_same_response_from_plan_and_execution(
         }
         for seed in range(DRAWN):
             drawn = PayloadDocument(f"{index} {seed}", name, arguments)
-            planned = await both.execute_plan(drawn.text, **variables)
+            planned = await execute_planned(both, drawn.text, **variables)
             executed = await both.execute_schema(drawn.text, **variables)
             assert planned is not None, drawn.text
             assert json.dumps(planned) == json.dumps(executed), drawn.text
@@ -368,7 +375,7 @@ async def test_warnings_are_written_by_the_plan(database: Database) -> None:
       warnings { __typename code path ... on GuardViolation { version rule { name message } } }
     } }"""
 
-    planned = await both.execute_plan(query)
+    planned = await execute_planned(both, query)
 
     assert planned == await both.execute_schema(query)
     warnings = planned["data"]["logEvent"]["warnings"]

@@ -62,8 +62,8 @@ async def test_a_change_by_one_process_is_in_the_next_response_of_the_other(
             seen += readings
         plan_counts = [await _count_planned(each) for each in (one, other)]
 
-    # The changes by the first process are planned, too.
-    assert plan_counts == [2 * len(CHANGES) + 1, len(CHANGES) + 1]
+    # The event type and its changes are planned by the first process, too.
+    assert plan_counts == [2 * len(CHANGES) + 3, len(CHANGES) + 1]
 
 
 async def _read_event_type(client: Client) -> str:

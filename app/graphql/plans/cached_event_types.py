@@ -22,6 +22,7 @@ from graphql import (
     ObjectFieldNode,
     ObjectValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     StringValueNode,
     execute,
@@ -117,7 +118,7 @@ class CachedEventTypes:
             for index, type_id in enumerate(ids)
         ]
         operation = OperationDefinitionNode(
-            operation=self.operation.operation,
+            operation=OperationType.QUERY,  # also for the payload of a mutation
             name=self.operation.name,
             variable_definitions=self.operation.variable_definitions,
             directives=(),
