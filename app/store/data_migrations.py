@@ -10,7 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlmodel import col
 
 from app.domain.event_types.definitions import EventTypeDefinition, VersionDefinition
@@ -40,6 +51,8 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _add_settings_to_latest_versions(connection)
     if revision < "0020":
         _recompute_fingerprints(connection)
+    if revision < "0022":
+        _index_nested_values(connection)
 
 
 def _index_events(connection: Connection) -> None:
@@ -62,9 +75,28 @@ def _index_events(connection: Connection) -> None:
 
 def _set_exact_numbers(connection: Connection) -> None:
     """Indexes the values of events again that have a number of at least 2^53."""
+    value = tables.EventValue
+    _index_values_again(
+        connection, or_(col(value.number) >= 2.0**53, col(value.number) <= -(2.0**53))
+    )
+
+
+def _index_nested_values(connection: Connection) -> None:
+    """Indexes the values of events again that have an object or a list."""
+    value = tables.EventValue
+    scalar_columns = (col(value.number), col(value.head), col(value.truth))
+    _index_values_again(
+        connection,
+        and_(col(value.ordinal) == 0, *(column.is_(None) for column in scalar_columns)),
+    )
+
+
+def _index_values_again(connection: Connection, condition: ColumnElement[bool]) -> None:
+    """Indexes the values of events again that have a value with this condition."""
     event, value = tables.Event, tables.EventValue
-    large = or_(col(value.number) >= 2.0**53, col(value.number) <= -(2.0**53))
-    event_ids = select(col(value.event_id)).where(large).distinct().order_by(col(value.event_id))
+    event_ids = (
+        select(col(value.event_id)).where(condition).distinct().order_by(col(value.event_id))
+    )
     last_id = UUID(int=0)
     while ids := connection.scalars(
         event_ids.where(col(value.event_id) > last_id).limit(BATCH_SIZE)
@@ -73,10 +105,9 @@ def _set_exact_numbers(connection: Connection) -> None:
         rows = connection.execute(select(event).where(col(event.id).in_(ids))).all()
         connection.execute(delete(value).where(col(value.event_id).in_(ids)))
         for event_row in (tables.Event(**row._mapping) for row in rows):
-            index_rows = dict(
-                search_index.build_index_rows(event_row.organization_id, [event_row.to_domain()])
-            )
-            connection.execute(insert(value), index_rows[value])
+            owner = event_row.organization_id
+            if value_rows := search_index.build_value_rows(owner, event_row.to_domain()):
+                connection.execute(insert(value), value_rows)
 
 
 def _create_first_versions(connection: Connection) -> None:

@@ -12,8 +12,7 @@ from app.domain.events.predicates import (
     Comparable,
     FieldPredicate,
     PredicateOperator,
-    comparable_elements,
-    indexed_fields,
+    index_fields,
     predicate_holds,
     to_comparable,
     validate_predicate,
@@ -24,6 +23,12 @@ from tests.domain.strategies import FINITE_NUMBERS, STORABLE_JSON, STORABLE_TEXT
 
 Op = PredicateOperator
 ABSENT = object()
+
+
+def holds(predicate: FieldPredicate, fields: dict[str, Any]) -> bool:
+    return predicate_holds(predicate, index_fields(fields))
+
+
 NOON = "2026-04-10T12:00:00Z"
 NUMBER, TEXT, TRUTH, LIST, OBJECT = 150, "wear", True, ["a", 1, True], {"a": 1}
 
@@ -34,45 +39,45 @@ HOLDING: list[tuple[PredicateOperator, Any, tuple[Any, ...]]] = [
     (Op.EQ, 150, (NUMBER,)),
     (Op.EQ, 150.0, (NUMBER,)),
     (Op.EQ, "150", ()),
-    (Op.EQ, 1, ()),
+    (Op.EQ, 1, (LIST,)),
     (Op.EQ, "wear", (TEXT,)),
     (Op.EQ, "Wear", ()),
     (Op.EQ, "2026-04-10T14:00:00+02:00", (NOON,)),
     (Op.EQ, "2026-04-10T12:00:00.0000001Z", (NOON,)),
     (Op.EQ, "2026-04-10T12:00:00", ()),
-    (Op.EQ, True, (TRUTH,)),
+    (Op.EQ, True, (TRUTH, LIST)),
     (Op.EQ, False, ()),
     (Op.EQ, "true", ()),
-    (Op.EQ, "a", ()),
+    (Op.EQ, "a", (LIST,)),
     (Op.NE, 150, (TEXT, NOON, TRUTH, LIST, OBJECT)),
     (Op.NE, "150", (NUMBER, TEXT, NOON, TRUTH, LIST, OBJECT)),
     (Op.NE, "wear", (NUMBER, NOON, TRUTH, LIST, OBJECT)),
     (Op.NE, "2026-04-10T14:00:00+02:00", (NUMBER, TEXT, TRUTH, LIST, OBJECT)),
-    (Op.NE, 1, (NUMBER, TEXT, NOON, TRUTH, LIST, OBJECT)),
-    (Op.NE, True, (NUMBER, TEXT, NOON, LIST, OBJECT)),
+    (Op.NE, 1, (NUMBER, TEXT, NOON, TRUTH, OBJECT)),
+    (Op.NE, True, (NUMBER, TEXT, NOON, OBJECT)),
     (Op.GT, 149.999, (NUMBER,)),
     (Op.GT, 150, ()),
     (Op.GTE, 150, (NUMBER,)),
-    (Op.LT, 150.001, (NUMBER,)),
-    (Op.LT, 150, ()),
-    (Op.LTE, 150, (NUMBER,)),
+    (Op.LT, 150.001, (NUMBER, LIST)),
+    (Op.LT, 150, (LIST,)),
+    (Op.LTE, 150, (NUMBER, LIST)),
     (Op.LTE, -1, ()),
     (Op.GT, "w", (TEXT,)),
-    (Op.GT, "", (TEXT, NOON)),
-    (Op.GT, "Z", (TEXT,)),
-    (Op.LT, "wear", (NOON,)),
+    (Op.GT, "", (TEXT, NOON, LIST)),
+    (Op.GT, "Z", (TEXT, LIST)),
+    (Op.LT, "wear", (NOON, LIST)),
     (Op.GTE, "wear", (TEXT,)),
-    (Op.LT, "é", (TEXT, NOON)),
-    (Op.GT, "2026-04-10T13:59:59.999999+02:00", (TEXT, NOON)),
+    (Op.LT, "é", (TEXT, NOON, LIST)),
+    (Op.GT, "2026-04-10T13:59:59.999999+02:00", (TEXT, NOON, LIST)),
     (Op.LTE, "2026-04-10T14:00:00+02:00", (NOON,)),
     (Op.LT, "2026-04-10T14:00:00+02:00", ()),
-    (Op.GT, "2026-04-10", (TEXT, NOON)),
+    (Op.GT, "2026-04-10", (TEXT, NOON, LIST)),
     (Op.GT, True, ()),
     (Op.IN, (), ()),
     (Op.IN, (150, "wear"), (NUMBER, TEXT)),
-    (Op.IN, ("150", 1, False), ()),
-    (Op.IN, ("2026-04-10T14:00:00+02:00", True), (NOON, TRUTH)),
-    (Op.IN, ("a",), ()),
+    (Op.IN, ("150", 1, False), (LIST,)),
+    (Op.IN, ("2026-04-10T14:00:00+02:00", True), (NOON, TRUTH, LIST)),
+    (Op.IN, ("a",), (LIST,)),
     (Op.CONTAINS, "ea", (TEXT,)),
     (Op.CONTAINS, "wear", (TEXT,)),
     (Op.CONTAINS, "", (TEXT, NOON)),
@@ -96,7 +101,7 @@ def test_an_operator_is_true_for_exactly_these_values(
 ) -> None:
     predicate = FieldPredicate("field", operator, operand)
 
-    held = [each for each in VALUES if predicate_holds(predicate, _fields_with(each))]
+    held = [each for each in VALUES if holds(predicate, _fields_with(each))]
 
     assert held == list(values)
 
@@ -131,46 +136,111 @@ def test_a_scalar_is_compared_by_its_kind(value: Any, compared: Comparable | Non
     assert to_comparable(value) == compared
 
 
-def test_the_elements_of_a_list_are_its_distinct_scalars() -> None:
-    assert comparable_elements(["a", 1, 1.0, True, None, ["b"], {"c": 1}, "a", False]) == [
-        *(Comparable(text="a"), Comparable(number=1.0), Comparable(boolean=True)),
-        Comparable(boolean=False),
-    ]
-    for other in ("ab", 1, True, None, {"a": 1}, ("a",)):
-        assert comparable_elements(other) == []
+PATHS: list[tuple[dict[str, Any], str, list[Any]]] = [
+    ({"a": {"b": 1}}, "a.b", [1]),
+    ({"a.b": 1}, "a.b", [1]),
+    ({"a.b": 1, "a": {"b": "x"}}, "a.b", [1, "x"]),
+    ({"a": {"b.c": 1, "b": {"c": 2}}, "a.b": {"c": 3}}, "a.b.c", [1, 2, 3]),
+    ({"a": [{"b": 1}, {"b": True}, {"c": 1}, 5]}, "a.b", [1, True]),
+    ({"a": [{"b": [1, 2]}, {"b": [3]}]}, "a.b", [1, 2, 3]),
+    ({"": {"": 1}, "a": {"": 2}}, ".", [1]),
+    ({"a": {"": 2}}, "a.", [2]),
+    ({"a": {"b": None}}, "a.b", []),
+    ({"a": {"b": []}}, "a.b", []),
+    ({"a": [[{"b": 1}]]}, "a.b", []),
+    ({"a": {"b": 1}}, "b", []),
+    ({"a": {"b": 1}}, "a", []),
+]
+
+
+@pytest.mark.parametrize(("fields", "path", "values"), PATHS)
+def test_a_path_finds_exactly_these_values(
+    fields: dict[str, Any], path: str, values: list[Any]
+) -> None:
+    for operator in (Op.EQ, Op.IN):
+        found = [
+            value
+            for value in (1, 2, 3, "x", True, 5)
+            if holds(
+                FieldPredicate(path, operator, value if operator is Op.EQ else (value,)), fields
+            )
+        ]
+        assert found == values
+
+
+def test_objects_and_lists_exist_and_empty_lists_do_not() -> None:
+    fields = {"a": {"b": {}, "c": [{}], "d": [], "e": None}}
+
+    existing = [path for path in ("a", "a.b", "a.c", "a.d", "a.e", "a.c.x") if exists(path, fields)]
+
+    assert existing == ["a", "a.b", "a.c"]
+
+
+def exists(path: str, fields: dict[str, Any]) -> bool:
+    exists = holds(FieldPredicate(path, Op.EXISTS), fields)
+    assert holds(FieldPredicate(path, Op.NOT_EXISTS), fields) is not exists
+    return exists
+
+
+def test_a_part_of_a_nested_text_is_found_and_a_part_of_an_element_is_not() -> None:
+    fields: dict[str, Any] = {"commits": [{"message": "fix it"}, {"files": ["main.py"]}]}
+
+    assert holds(FieldPredicate("commits.message", Op.CONTAINS, "fix"), fields)
+    assert holds(FieldPredicate("commits.files", Op.CONTAINS, "main.py"), fields)
+    assert not holds(FieldPredicate("commits.files", Op.CONTAINS, "main"), fields)
 
 
 def test_only_the_first_100_elements_of_a_list_are_compared() -> None:
-    fields = {"list": [*range(100), "beyond"]}
+    fields = {"list": [*range(100), "beyond"], "objects": [*({"n": n} for n in range(101))]}
 
-    assert predicate_holds(FieldPredicate("list", Op.CONTAINS, 99), fields)
-    assert not predicate_holds(FieldPredicate("list", Op.CONTAINS, "beyond"), fields)
+    assert holds(FieldPredicate("list", Op.CONTAINS, 99), fields)
+    assert not holds(FieldPredicate("list", Op.CONTAINS, "beyond"), fields)
+    assert holds(FieldPredicate("objects.n", Op.EQ, 99), fields)
+    assert not holds(FieldPredicate("objects.n", Op.EQ, 100), fields)
     # Repeated elements and those that are not scalars count towards the 100.
-    assert comparable_elements([None] * 100 + ["beyond"]) == []
+    assert not holds(
+        FieldPredicate("list", Op.CONTAINS, "beyond"), {"list": [None] * 100 + ["beyond"]}
+    )
 
 
 def test_only_the_first_1_000_names_in_order_are_indexed() -> None:
     fields: dict[str, Any] = {f"{n:04}": n for n in reversed(range(1_001))}
 
-    assert predicate_holds(FieldPredicate("0999", Op.EQ, 999), fields)
-    assert predicate_holds(FieldPredicate("1000", Op.NOT_EXISTS), fields)
-    assert not predicate_holds(FieldPredicate("1000", Op.EQ, 1000), fields)
-    assert set(indexed_fields(fields)) == set(fields) - {"1000"}
+    assert holds(FieldPredicate("0999", Op.EQ, 999), fields)
+    assert holds(FieldPredicate("1000", Op.NOT_EXISTS), fields)
+    assert not holds(FieldPredicate("1000", Op.EQ, 1000), fields)
+    assert set(index_fields(fields).values) == set(fields) - {"1000"}
+    assert not index_fields(fields).is_complete
+
+
+def test_names_with_fewer_levels_are_indexed_first() -> None:
+    inner = {f"{n:04}": {"x": n} for n in reversed(range(1_001))}
+    fields = {"a": inner, "z": {"y": 1}}
+
+    index = index_fields(fields)
+
+    assert not index.is_complete
+    assert {*index.values} == {"a", "z", *(f"a.{n:04}" for n in range(998))}
+    assert holds(FieldPredicate("z.y", Op.NOT_EXISTS), fields)
 
 
 def test_nulls_and_long_names_do_not_count_towards_the_1_000() -> None:
     fields: dict[str, Any] = {f"{n:04}": n for n in range(1_000)}
-    fields |= {f"-{n}": None for n in range(100)} | {"+" * 256: 1}
+    fields |= {f"-{n}": None for n in range(100)} | {"+" * 256: {"a": 1}}
+    fields |= {f"+{n}": [] for n in range(100)}
 
-    assert len(indexed_fields(fields)) == 1_000
-    assert predicate_holds(FieldPredicate("0999", Op.EQ, 999), fields)
+    assert len(index_fields(fields).values) == 1_000
+    assert index_fields(fields).is_complete
+    assert holds(FieldPredicate("0999", Op.EQ, 999), fields)
 
 
-def test_names_of_up_to_255_characters_are_indexed() -> None:
-    fields = {"x" * 255: 1, "x" * 256: 1}
+def test_paths_of_up_to_255_characters_are_indexed() -> None:
+    fields = {"x" * 255: 1, "x" * 256: 1, "y": {"x" * 253: 1, "x" * 254: 1}}
 
-    assert predicate_holds(FieldPredicate("x" * 255, Op.EXISTS), fields)
-    assert predicate_holds(FieldPredicate("x" * 256, Op.NOT_EXISTS), fields)
+    assert exists("x" * 255, fields)
+    assert not exists("x" * 256, fields)
+    assert exists("y." + "x" * 253, fields)
+    assert not exists("y." + "x" * 254, fields)
 
 
 SCALARS = STORABLE_TEXT | FINITE_NUMBERS | st.booleans()
@@ -190,7 +260,7 @@ def test_exactly_one_of_equal_unequal_and_absent_is_true(
 ) -> None:
     for name in ("a", "b"):
         held = [
-            predicate_holds(FieldPredicate(name, operator, value), fields)
+            holds(FieldPredicate(name, operator, value), fields)
             for operator, value in ((Op.EQ, operand), (Op.NE, operand), (Op.NOT_EXISTS, None))
         ]
         assert held[:2].count(True) == (fields.get(name) not in (None, []))
@@ -201,7 +271,7 @@ def test_exactly_one_of_equal_unequal_and_absent_is_true(
 def test_comparable_values_are_less_equal_or_greater(value: Any, operand: Any) -> None:
     fields = {"a": value}
     less, equal, greater, most, least = (
-        predicate_holds(FieldPredicate("a", operator, operand), fields)
+        holds(FieldPredicate("a", operator, operand), fields)
         for operator in (Op.LT, Op.EQ, Op.GT, Op.LTE, Op.GTE)
     )
 
@@ -213,27 +283,26 @@ def test_comparable_values_are_less_equal_or_greater(value: Any, operand: Any) -
 def test_in_is_true_if_the_value_equals_an_element(value: Any, operand: list[Any]) -> None:
     fields = {"a": value}
 
-    within = predicate_holds(FieldPredicate("a", Op.IN, tuple(operand)), fields)
+    within = holds(FieldPredicate("a", Op.IN, tuple(operand)), fields)
 
-    assert within is any(
-        predicate_holds(FieldPredicate("a", Op.EQ, each), fields) for each in operand
-    )
+    assert within is any(holds(FieldPredicate("a", Op.EQ, each), fields) for each in operand)
 
 
 @given(st.lists(SCALARS, max_size=4), SCALARS)
 def test_a_list_contains_each_of_its_elements(value: list[Any], operand: Any) -> None:
-    contained = predicate_holds(FieldPredicate("a", Op.CONTAINS, operand), {"a": value})
+    contained = holds(FieldPredicate("a", Op.CONTAINS, operand), {"a": value})
 
     equal = FieldPredicate("a", Op.EQ, operand)
-    assert contained is any(predicate_holds(equal, {"a": each}) for each in value)
+    assert contained is any(holds(equal, {"a": each}) for each in value)
 
 
 @given(SCALARS | st.lists(STORABLE_JSON, min_size=1, max_size=4))
 def test_a_predicate_does_not_depend_on_other_fields(value: Any) -> None:
     crowd: dict[str, Any] = {f"z{n}": n for n in range(1_000)}
+    alone = index_fields({"a": value}).values.get("a")
 
-    assert indexed_fields({"a": value} | crowd)["a"] == value
-    assert indexed_fields({"a": None, "b": []} | crowd) == crowd
+    assert index_fields({"a": value} | crowd).values.get("a") == alone
+    assert set(index_fields({"a": None, "b": []} | crowd).values) == set(crowd)
 
 
 SOUND: list[tuple[PredicateOperator, Any]] = [

@@ -91,6 +91,8 @@ NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 INSTANTS = tuple(NOON + timedelta(microseconds=n) for n in (-86_400_000_000, -1, 0, 1, 999_999))
 IDS = tuple(UUID(int=Random(n).getrandbits(128)) for n in range(200))
 FIELDS = ("a", "A", "é", "x" * 255, "", "a.b", '"')
+MEMBERS = ("a", "b", "", "b.a")
+PATHS = (*FIELDS, "a.a", "a.b", "a.b.a", "a.b.a.b", "a.", ".a", "x" * 255 + ".a")
 
 ANY_TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6
@@ -111,14 +113,20 @@ BLANKS: tuple[Any, ...] = (
     [],
     [None],
 )
-values = st.one_of(
-    scalars,
-    scalars,
-    st.lists(scalars, max_size=3),
-    st.sampled_from(BLANKS),
-    st.just(None),
-    st.just({"a": 1}),
+lists = st.lists(scalars, max_size=3)
+nested = st.recursive(
+    st.dictionaries(
+        st.sampled_from(MEMBERS),
+        st.one_of(scalars, lists, st.sampled_from(BLANKS), st.none()),
+        max_size=3,
+    ),
+    lambda inner: st.one_of(
+        st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=2),
+        st.lists(st.one_of(inner, scalars), max_size=3),
+    ),
+    max_leaves=4,
 )
+values = st.one_of(scalars, scalars, lists, st.sampled_from(BLANKS), st.just(None), nested)
 instants = st.sampled_from(INSTANTS)
 
 events = st.builds(
@@ -161,7 +169,7 @@ def predicates(draw: st.DrawFn) -> FieldPredicate:
         value = draw(st.one_of(texts, st.sampled_from(NUMBERS)))
     elif operator not in (PredicateOperator.EXISTS, PredicateOperator.NOT_EXISTS):
         value = draw(scalars)
-    return FieldPredicate(draw(st.sampled_from(FIELDS)), operator, value)
+    return FieldPredicate(draw(st.sampled_from(PATHS)), operator, value)
 
 
 spans = st.builds(TimeRange, st.none() | instants, st.none() | instants)

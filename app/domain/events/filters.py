@@ -229,7 +229,7 @@ def _evaluate_tests(filter: EventFilter, event: EventState) -> Iterable[bool]:
 
 def _all_hold(predicates: tuple[FieldPredicate, ...], event: EventState) -> bool:
     return bool(predicates) and all(
-        predicate_holds(predicate, event.fields) for predicate in predicates
+        predicate_holds(predicate, event.field_index) for predicate in predicates
     )
 
 

@@ -1,16 +1,17 @@
-"""Predicates on one custom field, for filters and conditional rules.
+"""Predicates on one custom field, for filters.
 
-If the field is absent, every predicate is false except NOT_EXISTS; NE is false, too. Null and an
-empty list are absent. A blank string is a value, but does not exist for EXISTS. Numbers are
-compared with numbers, booleans with booleans, strings with strings by code point, and strings that
-are instants by time. Values of different JSON types are unequal and have no order.
+A list matches if any of its elements does. If the field is absent, every predicate is false except
+NOT_EXISTS; NE is false, too. Null and an empty list are absent. A blank string is a value, but does
+not exist for EXISTS. Numbers are compared with numbers, booleans with booleans, strings
+with strings by code point, and strings that are instants by time. Values of different JSON types
+are unequal and have no order.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
 from typing import Any
@@ -51,8 +52,8 @@ ORDERING_OPERATORS: dict[PredicateOperator, Callable[[Any, Any], Any]] = {
     PredicateOperator.LTE: operator.le,
 }
 
-# The index contains at most this many fields of an event and elements of a list. Fields with
-# longer names are not indexed.
+# The index contains at most this many paths of an event and elements of a list. Longer paths are
+# not indexed.
 MAX_INDEXED_FIELDS = 1_000
 MAX_INDEXED_ELEMENTS = 100
 MAX_INDEXED_NAME_LENGTH = 255
@@ -82,47 +83,109 @@ def to_comparable(value: Any) -> Comparable | None:
     return None
 
 
-def indexed_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields that filters can match. Null and an empty list count as absent."""
-    names = [
-        name
-        for name, value in fields.items()
-        if value is not None and value != [] and len(name) <= MAX_INDEXED_NAME_LENGTH
-    ]
-    if len(names) > MAX_INDEXED_FIELDS:
-        names = sorted(names)[:MAX_INDEXED_FIELDS]
-    return {name: fields[name] for name in names}
+@dataclass
+class IndexedValues:
+    """The values that a path finds in the fields of an event. Dicts are ordered sets.
+
+    `scalars`: those that are the value of a key; None stands for a list or an object. `elements`:
+    those that are elements of a list.
+    """
+
+    scalars: dict[Comparable | None, None] = field(default_factory=dict)
+    elements: dict[Comparable, None] = field(default_factory=dict)
+
+    @property
+    def exist(self) -> bool:
+        """Whether any value is not blank."""
+        return any(
+            scalar is None or scalar.text is None or not is_blank(scalar.text)
+            for scalar in self.scalars
+        )
+
+    def equals(self, value: Comparable | None) -> bool:
+        return value is not None and (value in self.scalars or value in self.elements)
+
+    def contains(self, value: Comparable | None) -> bool:
+        """Whether a string contains the value, or a list has it as an element."""
+        if value is None:
+            return False
+        return value in self.elements or (
+            value.text is not None
+            and any(
+                scalar is not None and scalar.text is not None and value.text in scalar.text
+                for scalar in self.scalars
+            )
+        )
 
 
-def comparable_elements(value: Any) -> list[Comparable]:
-    """Returns the distinct scalars of a list; empty for any other value."""
-    if not isinstance(value, list):
-        return []
-    scalars = (to_comparable(element) for element in islice(value, MAX_INDEXED_ELEMENTS))
-    return list(dict.fromkeys(scalar for scalar in scalars if scalar is not None))
+@dataclass(frozen=True)
+class FieldIndex:
+    """The values that filters find, by path. `is_complete`: whether all paths are included."""
+
+    values: dict[str, IndexedValues]
+    is_complete: bool
 
 
-def predicate_holds(predicate: FieldPredicate, fields: Mapping[str, Any]) -> bool:
+def index_fields(fields: Mapping[str, Any]) -> FieldIndex:
+    """Finds the values of each path: a key, or keys of nested objects with dots between them.
+
+    A path leads through lists into each element. Null and an empty list count as absent. Of more
+    paths than the limit, the index contains those with the fewest keys; of these, the first by
+    name.
+    """
+    values: dict[str, IndexedValues] = {}
+    is_complete = True
+    level = list(fields.items())
+    while level:
+        level = [
+            (path, value)
+            for path, value in level
+            if value is not None and value != [] and len(path) <= MAX_INDEXED_NAME_LENGTH
+        ]
+        paths = {path for path, _ in level if path not in values}
+        room = MAX_INDEXED_FIELDS - len(values)
+        if len(paths) > room:
+            is_complete = False
+            paths = set(sorted(paths)[:room])
+        values |= {path: IndexedValues() for path in paths}
+        next_level: list[tuple[str, Any]] = []
+        for path, value in level:
+            if (found := values.get(path)) is None:
+                continue
+            found.scalars[to_comparable(value)] = None
+            elements = islice(value, MAX_INDEXED_ELEMENTS) if isinstance(value, list) else ()
+            for element in elements:
+                if (comparable := to_comparable(element)) is not None:
+                    found.elements[comparable] = None
+                next_level += _members(path, element)
+            next_level += _members(path, value)
+        level = next_level
+    return FieldIndex(values, is_complete)
+
+
+def predicate_holds(predicate: FieldPredicate, index: FieldIndex) -> bool:
     """Whether the predicate holds for the fields of an event."""
-    value = _indexed_value(fields, predicate.field)
-    if value is None or value == []:
+    values = index.values.get(predicate.field)
+    if values is None:
         return predicate.operator is PredicateOperator.NOT_EXISTS
-    actual = to_comparable(value)
     match predicate.operator:
         case PredicateOperator.EXISTS:
-            return not is_blank(value)
+            return values.exist
         case PredicateOperator.NOT_EXISTS:
-            return is_blank(value)
+            return not values.exist
         case PredicateOperator.EQ:
-            return actual == to_comparable(predicate.value)
+            return values.equals(to_comparable(predicate.value))
         case PredicateOperator.NE:
-            return actual != to_comparable(predicate.value)
+            return not values.equals(to_comparable(predicate.value))
         case PredicateOperator.IN:
-            return actual is not None and actual in map(to_comparable, predicate.value)
+            return any(map(values.equals, map(to_comparable, predicate.value)))
         case PredicateOperator.CONTAINS:
-            return _contains(value, actual, to_comparable(predicate.value))
+            return values.contains(to_comparable(predicate.value))
         case ordering:
-            return _compare(ordering, actual, to_comparable(predicate.value))
+            bound = to_comparable(predicate.value)
+            return any(
+                _compare(ordering, value, bound) for value in (*values.scalars, *values.elements)
+            )
 
 
 def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
@@ -156,19 +219,10 @@ def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
     return [] if error is None else [invalid_input(error, "value")]
 
 
-def _indexed_value(fields: Mapping[str, Any], name: str) -> Any:
-    is_not_indexed = len(name) > MAX_INDEXED_NAME_LENGTH or (
-        len(fields) > MAX_INDEXED_FIELDS and name not in indexed_fields(fields)
-    )
-    return None if is_not_indexed else fields.get(name)
-
-
-def _contains(value: Any, actual: Comparable | None, element: Comparable | None) -> bool:
-    if element is None:
-        return False
-    if actual is not None and actual.text is not None:
-        return element.text is not None and element.text in actual.text
-    return element in comparable_elements(value)
+def _members(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return ()
+    return ((f"{path}.{name}", member) for name, member in value.items())
 
 
 def _compare(

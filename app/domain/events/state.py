@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum, Flag, auto
+from functools import cached_property
 from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.domain.events.field_values import normalize_fields
+from app.domain.events.predicates import FieldIndex, index_fields
 from app.domain.events.severity import Outcome, Severity
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem
@@ -195,6 +197,11 @@ class EventState:
     @property
     def acknowledged(self) -> bool:
         return self.acknowledged_at is not None
+
+    @cached_property
+    def field_index(self) -> FieldIndex:
+        """The values of `fields` that filters find."""
+        return index_fields(self.fields)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON form that the change log stores, under API names."""

@@ -23,6 +23,7 @@ from app.domain.event_types.lifecycle import (
 )
 from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.events.attributes import validate_attributes
+from app.domain.events.predicates import MAX_INDEXED_FIELDS
 from app.domain.events.severity import Severity, SeverityMap, lookup_severity
 from app.domain.events.state import (
     DEFAULT_TYPE,
@@ -163,7 +164,7 @@ def validate_report(
         warnings = [locate_in_data(warning, source_paths) for warning in warnings]
     if problems:
         return Rejected(tuple(problems))
-    return Accepted(event, tuple(warnings))
+    return Accepted(event, (*warnings, *_index_warnings(event)))
 
 
 def validate_update(
@@ -218,7 +219,19 @@ def validate_update(
     _apply_guards(revised, event, target_type, command, result)
     if result.problems:
         return Rejected(tuple(result.problems))
-    return Accepted(revised, tuple(result.warnings))
+    warnings = result.warnings + (_index_warnings(revised) if "fields" in changes else [])
+    return Accepted(revised, tuple(warnings))
+
+
+def _index_warnings(event: EventState) -> list[Problem]:
+    if event.field_index.is_complete:
+        return []
+    message = (
+        f"fields has more than {MAX_INDEXED_FIELDS:,} names, including those in nested objects. "
+        f"All values are stored, but filters find only the first {MAX_INDEXED_FIELDS:,} names: "
+        "those with the fewest levels, and of these the first in alphabetical order. Send fewer."
+    )
+    return [invalid_input(message, "fields")]
 
 
 def has_opaque_data(payload: Mapping[str, Any] | None) -> bool:

@@ -16,15 +16,20 @@ from app.graphql.shared.examples import with_example
 @strawberry.input(
     description=with_example(
         "A predicate on one custom field, in a filter or in the condition of a conditional rule. "
-        "A filter applies the predicate to all events, including free-form events, but only to the "
-        "first 1,000 fields of an event, sorted by name, and to the first 100 elements of a list.",
+        "A filter applies the predicate to all events, including free-form events. It finds the "
+        "first 1,000 names in the fields of an event: those with the fewest levels, and of these "
+        "the first in alphabetical order; and the first 100 elements of a list.",
         """
         { field: "volume_mcf", operator: GTE, value: 100 }
         """,
     )
 )
 class FieldPredicate:
-    field: str = strawberry.field(description="Name of the field: its key in `Event.fields`.")
+    field: str = strawberry.field(
+        description="Name of the field: its key in `Event.fields`. In filters, also the path of a "
+        "nested value: `labels.host` is the key `labels.host`, and the key `host` of the object "
+        "`labels` or of the objects in the list `labels`. At most 255 characters by default."
+    )
     operator: PredicateOperator = strawberry.field(description="Comparison operator.")
     value: JSON | None = strawberry.field(
         default=None,

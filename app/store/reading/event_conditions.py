@@ -131,21 +131,17 @@ def _field_condition(predicate: FieldPredicate) -> Condition:
         case PredicateOperator.IN:
             return _has_value(predicate, _value_in(predicate.value))
         case PredicateOperator.CONTAINS:
+            is_element = col(EventValue.ordinal) > 0
             return or_(
-                _has_value(predicate, _value_contains(predicate.value)),
-                _has_value(predicate, _value_equals(predicate.value), element=True),
+                _has_value(predicate, and_(not_(is_element), _value_contains(predicate.value))),
+                _has_value(predicate, and_(is_element, _value_equals(predicate.value))),
             )
         case operator:
             return _has_value(predicate, _value_compares(operator, predicate.value))
 
 
-def _has_value(
-    predicate: FieldPredicate, condition: Condition | None = None, *, element: bool = False
-) -> Condition:
-    ordinal = col(EventValue.ordinal)
-    event_ids = select(col(EventValue.event_id)).where(
-        col(EventValue.field) == predicate.field, ordinal > 0 if element else ordinal == 0
-    )
+def _has_value(predicate: FieldPredicate, condition: Condition | None = None) -> Condition:
+    event_ids = select(col(EventValue.event_id)).where(col(EventValue.field) == predicate.field)
     return col(Event.id).in_(event_ids if condition is None else event_ids.where(condition))
 
 

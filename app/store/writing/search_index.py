@@ -13,12 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.events.predicates import (
-    Comparable,
-    comparable_elements,
-    indexed_fields,
-    to_comparable,
-)
+from app.domain.events.predicates import Comparable
 from app.domain.events.state import EventState
 from app.domain.events.words import (
     WORDS_VERSION,
@@ -85,14 +80,20 @@ def build_index_rows(organization_id: UUID, events: Iterable[EventState]) -> lis
         rows_by_table[tables.EventWords].append(
             _words_row(organization_id, event.id, event.summary, event.content)
         )
-        for name, value in indexed_fields(event.fields).items():
-            rows_by_table[tables.EventValue] += [
-                owner | {"field": name, "ordinal": ordinal} | _value_columns(element)
-                for ordinal, element in enumerate(
-                    [to_comparable(value), *comparable_elements(value)]
-                )
-            ]
+        rows_by_table[tables.EventValue] += build_value_rows(organization_id, event)
     return [(table, rows) for table, rows in rows_by_table.items() if rows]
+
+
+def build_value_rows(organization_id: UUID, event: EventState) -> list[dict[str, Any]]:
+    owner = {"organization_id": organization_id, "event_id": event.id}
+    return [
+        owner | {"field": path, "ordinal": ordinal} | _value_columns(value)
+        for path, values in event.field_index.values.items()
+        for ordinal, value in (
+            *((-number, scalar) for number, scalar in enumerate(values.scalars)),
+            *enumerate(values.elements, start=1),
+        )
+    ]
 
 
 class OutdatedWords(NamedTuple):

@@ -1,0 +1,13 @@
+"""Values in nested objects and lists are indexed.
+
+`store.data_migrations` indexes the values of stored events that have objects or lists.
+"""
+
+revision = "0022"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Changes no table."""

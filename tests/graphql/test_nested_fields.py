@@ -1,0 +1,178 @@
+"""Filters find values in nested objects and lists by their path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.database_setup import prepare_database
+from app.store.engine import dialect
+from tests.client import LOG_EVENT, Client
+from tests.conftest import Serve, build_settings
+from tests.event_type_client import UPDATE_EVENT
+from tests.graphql.test_lists import EVENTS, extract_summaries
+from tests.graphql.test_notifications import ADDED
+from tests.store import old_database
+from tests.store.test_search_index import empty_url, field_filter, find_summaries
+
+__all__ = ["empty_url"]
+
+# As GitHub sends the event `push`.
+PUSH: dict[str, Any] = {
+    "ref": "refs/heads/main",
+    "forced": False,
+    "repository": {
+        "id": 35129377,
+        "full_name": "acme/tocsin",
+        "topics": ["events", "graphql"],
+        "owner": {"login": "acme", "email": None},
+    },
+    "commits": [
+        {"message": "Fix the pump", "added": ["a.py", "b.py"], "author": {"name": "Ann"}},
+        {"message": "Test it", "added": [], "author": {"name": "Ben"}},
+    ],
+    "service.name": "hooks",
+    "pushed.by": {"name": "Ann"},
+    "received_at": {"utc": "2026-04-10T12:00:00Z"},
+}
+FOUND: list[tuple[str, str, Any]] = [
+    ("repository.full_name", "EXISTS", None),
+    ("repository.full_name", "EQ", "acme/tocsin"),
+    ("repository.full_name", "CONTAINS", "me/toc"),
+    ("repository.full_name", "NE", "acme/other"),
+    ("repository.full_name", "GT", "acme/a"),
+    ("repository.full_name", "IN", ["x", "acme/tocsin"]),
+    ("repository.id", "GTE", 35129377),
+    ("repository.id", "LT", 35129378),
+    ("repository.owner.login", "EQ", "acme"),
+    ("repository.owner", "EXISTS", None),
+    ("repository.topics", "EQ", "graphql"),
+    ("repository.topics", "CONTAINS", "events"),
+    ("commits.author.name", "EQ", "Ben"),
+    ("commits.author.name", "IN", ["Ann"]),
+    ("commits.message", "CONTAINS", "pump"),
+    ("commits.added", "EQ", "b.py"),
+    ("service.name", "EQ", "hooks"),
+    ("pushed.by.name", "EQ", "Ann"),
+    ("received_at.utc", "LTE", "2026-04-10T14:00:00+02:00"),
+    ("repository.owner.email", "NOT_EXISTS", None),
+    ("repository.name", "NOT_EXISTS", None),
+]
+NOT_FOUND: list[tuple[str, str, Any]] = [
+    ("repository.full_name", "NOT_EXISTS", None),
+    ("repository.full_name", "EQ", "acme"),
+    ("repository.full_name", "NE", "acme/tocsin"),
+    ("repository.owner.email", "EXISTS", None),
+    ("repository.owner.email", "NE", "x"),
+    ("full_name", "EXISTS", None),
+    ("repository.topics", "NE", "graphql"),
+    ("repository.topics", "CONTAINS", "graph"),
+    ("commits.author.name", "NE", "Ben"),
+    ("commits.author", "EQ", "Ann"),
+    ("service", "EXISTS", None),
+    ("repository.id", "GT", 35129377),
+]
+
+
+async def test_each_operator_finds_nested_values(client: Client) -> None:
+    await client.log_event(summary="push", fields=PUSH)
+
+    for expected, predicates in ((["push"], FOUND), ([], NOT_FOUND)):
+        for predicate in predicates:
+            summaries = await find_summaries(client, **field_filter(*predicate))
+            assert (predicate, summaries) == (predicate, expected)
+
+
+async def test_a_subscription_finds_the_same_nested_values(client: Client) -> None:
+    every = [field_filter(*predicate) for predicate in FOUND]
+    none = [field_filter(*predicate) for predicate in NOT_FOUND]
+    for filter, expected in (
+        ({"and": every}, "push"),
+        ({"or": [*none, {"types": ["end"]}]}, "end"),
+    ):
+        async with client.subscription(ADDED, filter=filter) as notifications:
+            await client.log_event(summary="push", fields=PUSH, notification=True)
+            await client.log_event(summary="end", type="end", notification=True)
+
+            added = await notifications.receive_next()
+
+        assert added["node"]["summary"] == expected
+
+
+async def test_an_update_changes_the_nested_values_that_are_found(client: Client) -> None:
+    event = await client.log_event(summary="push", fields=PUSH)
+
+    await client.execute_field(
+        UPDATE_EVENT,
+        input={"id": event["id"], "fields": {"repository": {"full_name": "acme/other"}}},
+    )
+
+    assert await find_summaries(client, **field_filter("repository.full_name", "EQ", "acme/other"))
+    for predicate in (
+        ("repository.full_name", "EQ", "acme/tocsin"),
+        ("repository.owner.login", "EXISTS", None),
+    ):
+        assert await find_summaries(client, **field_filter(*predicate)) == []
+
+
+async def test_nested_values_can_be_counted(client: Client) -> None:
+    for full_name in ("acme/a", "acme/b", "acme/a"):
+        await client.log_event(fields={"repository": {"full_name": full_name}})
+
+    counts = await client.execute_field(
+        '{ eventCounts(byFields: ["repository.full_name"]) { fields count } }'
+    )
+
+    assert counts == [
+        {"fields": {"repository.full_name": "acme/a"}, "count": 2},
+        {"fields": {"repository.full_name": "acme/b"}, "count": 1},
+    ]
+
+
+async def test_more_than_1_000_names_cause_a_warning_and_are_found_up_to_there(
+    client: Client,
+) -> None:
+    fields: dict[str, Any] = {"z": {f"{n:04}": n for n in range(1_000)}}
+
+    payload = await client.execute_field(LOG_EVENT, input={"summary": "wide", "fields": fields})
+    full = await client.execute_field(
+        LOG_EVENT, input={"summary": "full", "fields": {"z": {f"{n:04}": n for n in range(999)}}}
+    )
+
+    [warning] = payload["warnings"]
+    assert (warning["code"], warning["path"]) == ("INVALID_INPUT", ["input", "fields"])
+    assert "1,000" in warning["message"]
+    assert payload["event"]["fields"] == fields
+    assert full["warnings"] == []
+    assert await find_summaries(client, **field_filter("z.0998", "EQ", 998)) == ["full", "wide"]
+    assert await find_summaries(client, **field_filter("z.0999", "EXISTS", None)) == []
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        ("repository.full_name", "EQ", "acme/tocsin"),
+        ("repository.owner.login", "EXISTS", None),
+        ("commits.author.name", "EQ", "Ben"),
+        ("commits.files", "EQ", "a"),
+        ("labels.team", "EQ", "core"),
+    ],
+)
+async def test_an_upgrade_finds_nested_values_of_stored_events(
+    empty_url: str, serve: Serve, predicate: tuple[str, str, Any]
+) -> None:
+    engine = dialect.create_migration_engine(dialect.parse_database_url(empty_url))
+    async with engine.begin() as connection:
+        await connection.run_sync(old_database.load)
+    await engine.dispose()
+    await prepare_database(build_settings(empty_url))
+
+    async with serve(empty_url) as client:
+        page = await client.execute_field(EVENTS, filter=field_filter(*predicate))
+        unfiltered = await client.execute_field(
+            EVENTS, filter={"fields": [{"field": "labels.host", "operator": "EXISTS"}]}
+        )
+
+    assert extract_summaries(page) == ["push"]
+    assert sorted(extract_summaries(unfiltered)) == ["host", "host"]
