@@ -169,7 +169,7 @@ def test_a_path_finds_exactly_these_values(
 
 
 def test_objects_and_lists_exist_and_empty_lists_do_not() -> None:
-    fields = {"a": {"b": {}, "c": [{}], "d": [], "e": None}}
+    fields: dict[str, Any] = {"a": {"b": {}, "c": [{}], "d": [], "e": None}}
 
     existing = [path for path in ("a", "a.b", "a.c", "a.d", "a.e", "a.c.x") if exists(path, fields)]
 

@@ -10,13 +10,38 @@ from app.database_setup import prepare_database
 from app.store.engine import dialect
 from tests.client import LOG_EVENT, Client
 from tests.conftest import Serve, build_settings
-from tests.event_type_client import UPDATE_EVENT
+from tests.event_type_client import (
+    ADD_FIELD,
+    REMOVE_FIELD,
+    UNKNOWN_ID,
+    UPDATE_EVENT,
+    change_event_type,
+    define_event_type,
+    field_input,
+)
+from tests.graphql.test_duplicates import CREATE
 from tests.graphql.test_lists import EVENTS, extract_summaries
 from tests.graphql.test_notifications import ADDED
 from tests.store import old_database
 from tests.store.test_search_index import empty_url, field_filter, find_summaries
 
 __all__ = ["empty_url"]
+
+NOTIFICATIONS = "query ($filter: EventFilter) { notifications(filter: $filter) { totalCount } }"
+COUNTS = "query ($filter: EventFilter) { eventCounts(filter: $filter) { count } }"
+CHANGES = "query ($filter: EventFilter) { eventChanges(filter: $filter) { nodes { kind } } }"
+CHANGED = "subscription ($filter: EventFilter) { eventChanged(filter: $filter) { cursor } }"
+ACKNOWLEDGE = """mutation ($filter: EventFilter) {
+  acknowledgeEvents(filter: $filter) { changedCount } }"""
+UNACKNOWLEDGE = """mutation ($filter: EventFilter) {
+  unacknowledgeEvents(filter: $filter) { changedCount } }"""
+DELETE_ALL = """mutation ($filter: EventFilter!) {
+  deleteEvents(filter: $filter, expectedCount: 0) { changedCount } }"""
+SUMMARY = "query ($filter: EventFilter) { notificationSummary(filter: $filter) { openCount } }"
+SUMMARY_CHANGED = """subscription ($filter: EventFilter) {
+  notificationSummaryChanged(filter: $filter) { openCount } }"""
+OF_TYPE = """query ($id: ID!, $filter: EventFilter) {
+  eventType(by: {id: $id}) { events(filter: $filter) { totalCount nodes { id } } } }"""
 
 # As GitHub sends the event `push`.
 PUSH: dict[str, Any] = {
@@ -176,3 +201,94 @@ async def test_an_upgrade_finds_nested_values_of_stored_events(
 
     assert extract_summaries(page) == ["push"]
     assert sorted(extract_summaries(unfiltered)) == ["host", "host"]
+
+
+async def test_a_field_that_an_event_type_never_had_is_refused(client: Client) -> None:
+    event_type = await define_event_type(
+        client, field_input("volume", "NUMBER"), field_input("old")
+    )
+    old_id = next(each["id"] for each in event_type["fields"] if each["name"] == "old")
+    await change_event_type(client, REMOVE_FIELD, id=old_id)
+    of_type = {"eventTypeId": event_type["id"]}
+    unknown = field_filter("volume.unit", "EXISTS", None)
+    refused: list[tuple[dict[str, Any], str]] = [
+        (of_type | unknown, "filter.fields.0.field"),
+        (of_type | {"or": [{"not": unknown}]}, "filter.or.0.not.fields.0.field"),
+        ({"and": [of_type, unknown]}, "filter.and.1.fields.0.field"),
+    ]
+    for filter, argument in refused:
+        for document in (EVENTS, NOTIFICATIONS, COUNTS, CHANGES):
+            error = await client.expect_error(document, filter=filter)
+            assert (error["extensions"]["code"], error["extensions"]["argument"]) == (
+                *("BAD_USER_INPUT", argument),
+            )
+            assert "'volume.unit'" in error["message"]
+    accepted: list[dict[str, Any]] = [
+        of_type | field_filter("volume", "EXISTS", None),
+        of_type | field_filter("old", "EXISTS", None),
+        {"or": [of_type, unknown]},
+        {"not": of_type} | unknown,
+        {"types": [event_type["type"]]} | unknown,
+        {"eventTypeId": UNKNOWN_ID} | unknown,
+    ]
+    for filter in accepted:
+        assert await find_summaries(client, **filter) == []
+
+
+async def test_a_field_that_an_event_type_never_had_is_refused_everywhere(client: Client) -> None:
+    event_type = await define_event_type(client, field_input("volume", "NUMBER"))
+    filter = {"eventTypeId": event_type["id"]} | field_filter("labels.host", "EQ", "a")
+
+    for document in (ACKNOWLEDGE, UNACKNOWLEDGE, DELETE_ALL, SUMMARY):
+        error = await client.expect_error(document, filter=filter)
+        assert error["extensions"]["argument"] == "filter.fields.0.field"
+    for document in (ADDED, CHANGED, SUMMARY_CHANGED):
+        async with client.subscription(document, filter=filter) as subscription:
+            error = await subscription.receive_error()
+        assert error["extensions"]["argument"] == "filter.fields.0.field"
+    of_type = await client.expect_error(
+        OF_TYPE, id=event_type["id"], filter=field_filter("labels.host", "EQ", "a")
+    )
+    assert of_type["extensions"]["argument"] == "filter.fields.0.field"
+    for argument in ("byFields", "sum"):
+        error = await client.expect_error(
+            f"""query ($filter: EventFilter) {{
+              eventCounts(filter: $filter, {argument}: ["volume", "x"]) {{ count }} }}""",
+            filter={"eventTypeId": event_type["id"]},
+        )
+        assert error["extensions"]["argument"] == f"{argument}.1"
+
+
+async def test_a_type_that_keeps_additional_fields_has_any_path(client: Client) -> None:
+    event_type = await define_event_type(
+        client, field_input("volume", "NUMBER"), additionalFields="KEEP"
+    )
+    payload = await client.execute_field(
+        CREATE,
+        input={
+            "name": "host",
+            "eventTypeId": event_type["id"],
+            "fingerprint": ["fields.labels.host"],
+            "window": "PT15M",
+            "action": "REJECT",
+        },
+    )
+    assert payload["userErrors"] == []
+    labels = {"labels": {"host": "a"}}
+
+    first, again = [
+        await client.execute_field(
+            LOG_EVENT, input={"type": event_type["type"], "summary": "kept", "fields": labels}
+        )
+        for _ in range(2)
+    ]
+    changed = await change_event_type(
+        client, ADD_FIELD, id=event_type["id"], field=field_input("note")
+    )
+
+    assert first["userErrors"] == []
+    assert [error["code"] for error in again["userErrors"]] == ["DUPLICATE"]
+    assert changed["version"] == 2
+    assert await find_summaries(
+        client, eventTypeId=event_type["id"], **field_filter("labels.host", "EQ", "a")
+    ) == ["kept"]

@@ -186,7 +186,12 @@ def _event(number: int, types: dict[str, UUID], chance: Random) -> EventState:
         recorded_at=at + timedelta(seconds=chance.randrange(100)),
         updated_at=at,
         entity=Entity("Well", f"well-{rarely(500)}") if chance.random() < 0.7 else None,
-        fields={"pressure": chance.randrange(100_000) / 100, "cause": f"cause {rarely(300)}"},
+        fields={
+            "pressure": chance.randrange(100_000) / 100,
+            "cause": f"cause {rarely(300)}",
+            "labels": {"host": f"host {number % 500}", "load": number % 1_000},
+            "commits": [{"author": f"author {number % 400}"}],
+        },
         tags=tuple({f"StudyId:{rarely(400)}", f"Team:{rarely(10)}"}),
         notification=rings,
         acknowledged_at=at if not rings or chance.random() < 0.9 else None,
@@ -361,6 +366,22 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
     "with a field's text": (
         fetch_page_with(**field_filter("cause", PredicateOperator.EQ, "cause 290")),
         HEAD,
+    ),
+    "with a nested text": (
+        fetch_page_with(**field_filter("labels.host", PredicateOperator.EQ, "host 290")),
+        HEAD,
+    ),
+    "with nested numbers from one on": (
+        fetch_page_with(**field_filter("labels.load", PredicateOperator.GTE, 990)),
+        NUMBER,
+    ),
+    "with a text in a list of objects": (
+        fetch_page_with(**field_filter("commits.author", PredicateOperator.EQ, "author 290")),
+        HEAD,
+    ),
+    "with a nested value": (
+        fetch_page_with(**field_filter("labels.nothing", PredicateOperator.EXISTS, None)),
+        NUMBER,
     ),
     "with one of some texts": (
         fetch_page_with(**field_filter("cause", PredicateOperator.IN, ("cause 290", "cause 291"))),

@@ -7,7 +7,7 @@ ensures that both give the same result. None means no condition; an empty list m
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
@@ -125,6 +125,15 @@ class EventChangeFilter:
 ALL_CHANGES = EventChangeFilter()
 
 
+@dataclass(frozen=True)
+class TypedField:
+    """A field that is compared only in events of one event type, and the path of its argument."""
+
+    event_type_id: UUID
+    field: str
+    path: tuple[str, ...]
+
+
 # The attributes that conditions compare, by name of the condition. `types` allows prefixes.
 CONDITIONS = {
     attribute.condition or attribute.name: attribute
@@ -186,6 +195,40 @@ def _measure(filter: EventFilter) -> tuple[int, int]:
     measures = [_measure(subfilter) for subfilter in filter.subfilters]
     max_depth = max((depth for depth, _ in measures), default=0)
     return max_depth + 1, conditions + sum(count for _, count in measures)
+
+
+def find_typed_fields(all_filters: Sequence[EventFilter]) -> list[TypedField]:
+    """Finds the fields that filters compare in events that must have a certain event type.
+
+    An event must match all of the filters. Paths begin with `filter`.
+    """
+    event_types = frozenset[UUID]().union(*map(find_required_event_types, all_filters))
+    return [
+        typed_field
+        for filter in all_filters
+        for typed_field in _iterate_typed_fields(filter, event_types, ("filter",))
+    ]
+
+
+def find_required_event_types(filter: EventFilter) -> frozenset[UUID]:
+    """Finds the event types of which an event must be to match."""
+    own = frozenset[UUID]() if filter.event_type_id is None else {filter.event_type_id}
+    return frozenset(own).union(*map(find_required_event_types, filter.and_ or ()))
+
+
+def _iterate_typed_fields(
+    filter: EventFilter, event_types: frozenset[UUID], path: tuple[str, ...]
+) -> Iterator[TypedField]:
+    event_types |= find_required_event_types(filter)
+    for index, predicate in enumerate(filter.fields or ()):
+        field_path = (*path, "fields", str(index), "field")
+        for event_type_id in event_types:
+            yield TypedField(event_type_id, predicate.field, field_path)
+    for name, parts in (("and", filter.and_), ("or", filter.or_)):
+        for index, part in enumerate(parts or ()):
+            yield from _iterate_typed_fields(part, event_types, (*path, name, str(index)))
+    if filter.not_ is not None:
+        yield from _iterate_typed_fields(filter.not_, event_types, (*path, "not"))
 
 
 def is_type_prefix(type_name: str) -> bool:

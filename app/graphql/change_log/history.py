@@ -21,7 +21,7 @@ from app.graphql.types.event_inputs import (
     EventFilter,
     FilterPath,
     TimeRange,
-    parse_event_filter,
+    parse_checked_filter,
 )
 from app.services.change_log import history, subscriptions
 from app.store.reading.pages import parse_page_request
@@ -111,7 +111,7 @@ class HistoryQueries:
         after: After = None,
     ) -> EventChangeConnection:
         context = info.context
-        event_filter = parse_event_filter(filter, context.limits)
+        event_filter = await parse_checked_filter(filter, context)
         page = await history.fetch_page(
             context.database,
             context.caller,
@@ -161,7 +161,7 @@ class HistorySubscriptions:
         self, info: Info, filter: FilterArgument = None, after: SubscribeAfter = None
     ) -> AsyncIterator[EventChange]:
         context = info.context
-        event_filter = parse_event_filter(filter, context.limits)
+        event_filter = await parse_checked_filter(filter, context)
         feed = await subscriptions.subscribe_to_changes(
             context.database, context.caller, event_filter, context.resume_cursor(after)
         )

@@ -9,7 +9,6 @@ from uuid import UUID
 import strawberry
 
 from app.domain.events import filters
-from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, invalid_input
 from app.graphql.execution.subscription_execution import FollowedFeed
 from app.graphql.shared.context import Context, Info
@@ -24,7 +23,7 @@ from app.graphql.shared.nodes import InvalidArgumentsError, parse_input_ids, pat
 from app.graphql.shared.pages import After, First, PageInfo, SubscribeAfter, build_page_info
 from app.graphql.types.bulk_event_payload import REMAINING_COUNT, BulkEventPayload
 from app.graphql.types.event import Event
-from app.graphql.types.event_inputs import EventFilter, parse_event_filter
+from app.graphql.types.event_inputs import EventFilter, parse_checked_filter, parse_event_filter
 from app.graphql.types.loaders import get_loaders
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import feed, notifications, subscriptions
@@ -207,8 +206,11 @@ class AcknowledgeEventsPayload:
         )
 
 
-def _parse_selection(
-    ids: Sequence[str] | None, filter: EventFilter | None, limits: Limits, *later_problems: Problem
+async def _parse_selection(
+    ids: Sequence[str] | None,
+    filter: EventFilter | None,
+    context: Context,
+    *later_problems: Problem,
 ) -> tuple[list[UUID] | None, filters.EventFilter]:
     """Returns the IDs, if given, and the filter.
 
@@ -218,7 +220,7 @@ def _parse_selection(
     problems = []
     if ids is not None and filter is not None:
         problems.append(invalid_input("Use either ids or filter, not both.", "ids"))
-    max_ids = limits.events_per_bulk_change
+    max_ids = context.limits.events_per_bulk_change
     if ids is not None and len(ids) > max_ids:
         message = (
             f"The call has {len(ids):,} IDs; at most {max_ids:,} are allowed. Split the IDs into "
@@ -228,7 +230,8 @@ def _parse_selection(
     parsed_ids = parse_input_ids(
         paths_of_items(ids or (), "ids"), *problems, later_problems=later_problems
     )
-    return None if ids is None else parsed_ids, parse_event_filter(filter, limits)
+    event_filter = await parse_checked_filter(filter, context)
+    return None if ids is None else parsed_ids, event_filter
 
 
 IdsArgument = Annotated[
@@ -294,7 +297,7 @@ class NotificationMutations:
         context, problems = info.context, list[Problem]()
         if ids is not None and up_to is not None:
             problems.append(invalid_input("Use either ids or upTo, not both.", "upTo"))
-        parsed_ids, event_filter = _parse_selection(ids, filter, context.limits, *problems)
+        parsed_ids, event_filter = await _parse_selection(ids, filter, context, *problems)
         return AcknowledgeEventsPayload.from_result(
             await notifications.acknowledge_events(
                 context.database, context.command, event_filter, up_to, note, parsed_ids
@@ -340,7 +343,7 @@ class NotificationMutations:
             problems.append(
                 invalid_input("Either ids or filter is required; both are missing.", "ids")
             )
-        parsed_ids, event_filter = _parse_selection(ids, filter, context.limits, *problems)
+        parsed_ids, event_filter = await _parse_selection(ids, filter, context, *problems)
         return BulkEventPayload.from_result(
             await notifications.unacknowledge_events(
                 context.database, context.command, event_filter, parsed_ids
@@ -374,7 +377,7 @@ class NotificationSubscriptions:
         self, info: Info, filter: FilterArgument = None, after: SubscribeAfter = None
     ) -> AsyncIterator[NotificationEdge]:
         context = info.context
-        event_filter = parse_event_filter(filter, context.limits)
+        event_filter = await parse_checked_filter(filter, context)
         subscription = await subscriptions.subscribe_to_notifications(
             context.database, context.caller, event_filter, context.resume_cursor(after)
         )

@@ -12,7 +12,7 @@ from app.graphql.change_log.notifications import FilterArgument
 from app.graphql.execution.subscription_execution import LiveValue
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
-from app.graphql.types.event_inputs import parse_event_filter
+from app.graphql.types.event_inputs import parse_checked_filter, parse_event_filter
 from app.graphql.types.user_error import UserError
 from app.services.change_log import notification_summaries, read_marks
 
@@ -81,7 +81,7 @@ class NotificationSummaryQueries:
         self, info: Info, filter: FilterArgument = None
     ) -> NotificationSummary:
         context = info.context
-        event_filter = parse_event_filter(filter, context.limits)
+        event_filter = await parse_checked_filter(filter, context)
         return NotificationSummary.from_domain(
             await notification_summaries.fetch_summary(
                 context.database, context.caller, event_filter
@@ -164,7 +164,7 @@ class NotificationSummarySubscriptions:
     ) -> AsyncIterator[NotificationSummary]:
         context = info.context
         summaries = context.notification_summaries.subscribe(
-            context.caller, parse_event_filter(filter, context.limits)
+            context.caller, await parse_checked_filter(filter, context)
         )
         return LiveValue(
             summaries,

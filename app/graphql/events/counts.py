@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import strawberry
 from strawberry.scalars import JSON
 
-from app.domain.events.filters import TimeRange
+from app.domain.events.filters import TimeRange, TypedField, find_required_event_types
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity as EntityName
 from app.domain.events.time_buckets import TimeBuckets, find_time_zone
@@ -21,7 +21,12 @@ from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.graphql.types.event import Entity
-from app.graphql.types.event_inputs import EventFilter, check_text_argument, parse_event_filter
+from app.graphql.types.event_inputs import (
+    EventFilter,
+    check_text_argument,
+    parse_checked_filter,
+)
+from app.services.definitions.event_types import check_typed_fields
 from app.services.events import event_counts
 from app.services.events.event_counts import EventCountRequest, EventCountRow, EventDimension
 
@@ -205,7 +210,7 @@ class EventCountQueries:
         ] = 100,
     ) -> list[EventCount]:
         limits = info.context.limits
-        event_filter = parse_event_filter(filter, limits)
+        event_filter = await parse_checked_filter(filter, info.context)
         zone = _parse_time_zone(time_zone)
         buckets = None
         if every is not None:
@@ -219,6 +224,13 @@ class EventCountQueries:
             buckets,
         )
         event_counts.check_count_request(request, limits)
+        typed_fields = [
+            TypedField(event_type_id, name, (argument, str(index)))
+            for event_type_id in find_required_event_types(event_filter)
+            for argument, names in (("byFields", by_fields), ("sum", sum))
+            for index, name in enumerate(names or ())
+        ]
+        await check_typed_fields(info.context.database, info.context.caller, typed_fields)
         counts = await event_counts.count_events(
             info.context.database, info.context.caller, request
         )

@@ -16,7 +16,12 @@ from app.graphql.shared.field_sources import InMemoryRow, declare_source
 from app.graphql.shared.nodes import parse_input_id
 from app.graphql.types.bulk_event_payload import BulkEventPayload
 from app.graphql.types.event import Event
-from app.graphql.types.event_inputs import EventFilter, LogEventInput, UpdateEventInput
+from app.graphql.types.event_inputs import (
+    EventFilter,
+    LogEventInput,
+    UpdateEventInput,
+    parse_checked_filter,
+)
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import notifications
 from app.services.events import events
@@ -352,7 +357,7 @@ class EventMutations:
         result = await events.delete_events(
             context.database,
             context.command,
-            filter.to_domain(context.limits),
+            await parse_checked_filter(filter, context),
             expected_count,
             recorded_before,
         )

@@ -203,9 +203,10 @@ register_enum(
 register_enum(
     PredicateOperator,
     "Comparison operator of a predicate on a custom field. If the field is absent, every "
-    "operator except NOT_EXISTS is false, including NE. A field that is null is absent. In filters, a list matches if any of its "
-    "elements does, and NE requires that no element equals the value. In conditional rules, the "
-    "kind of the field determines which operators are allowed.",
+    "operator except NOT_EXISTS is false, including NE. A field that is null is absent. In "
+    "filters, a list matches if any of its elements does, and NE requires that no element equals "
+    "the value. In conditional rules, the kind of the field determines which operators are "
+    "allowed.",
     EQ="The field equals the value. Numbers are compared by value (150 equals 150.0), and times "
     "as instants, regardless of their UTC offsets.",
     NE="The field has a value that differs from the given value.",

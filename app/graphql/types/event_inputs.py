@@ -21,11 +21,13 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import bad_user_input
 from app.domain.shared.values import validate_text
+from app.graphql.shared.context import Context
 from app.graphql.shared.enums import SortDirection, register_enum
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.field_predicate import FieldPredicate
+from app.services.definitions.event_types import check_filter_fields
 from app.services.events.event_queries import EventOrderField
 
 T = TypeVar("T")
@@ -286,6 +288,13 @@ def _convert_range(time_range: TimeRange | None) -> filters.TimeRange | None:
 def parse_event_filter(filter: EventFilter | None, limits: Limits) -> filters.EventFilter:
     """Converts a filter argument. Without a filter, all events match."""
     return filters.EventFilter() if filter is None else filter.to_domain(limits)
+
+
+async def parse_checked_filter(filter: EventFilter | None, context: Context) -> filters.EventFilter:
+    """Converts a filter argument, and checks its fields. Raises RequestError BAD_USER_INPUT."""
+    event_filter = parse_event_filter(filter, context.limits)
+    await check_filter_fields(context.database, context.caller, [event_filter])
+    return event_filter
 
 
 @strawberry.input(

@@ -11,10 +11,12 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import validate_text
+from app.services.definitions.event_types import check_filter_fields
 from app.services.events import bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.events import event_not_found, lock_event
@@ -105,7 +107,15 @@ def _notification_template(
     )
 
 
-NOTIFICATION_LIST = ListReader(tables.Event, _build_list_query, _BY_POSITION.column_names)
+async def _check_request(
+    database: Database, caller: Caller, request: NotificationPageRequest
+) -> None:
+    await check_filter_fields(database, caller, [request.filter])
+
+
+NOTIFICATION_LIST = ListReader(
+    tables.Event, _build_list_query, _BY_POSITION.column_names, _check_request
+)
 
 
 async def acknowledge_event(

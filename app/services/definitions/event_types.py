@@ -15,9 +15,13 @@ from sqlmodel import col
 
 from app.domain.access.caller import Caller
 from app.domain.event_types.definitions import VersionDefinition
+from app.domain.event_types.fields import AdditionalFields
 from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.events.filters import EventFilter, TypedField, find_typed_fields
 from app.domain.events.words import extract_prefixes
 from app.domain.intake.intake import EventTypeSnapshot
+from app.domain.shared.messages import quote_value
+from app.domain.shared.problems import bad_user_input
 from app.services.shared.readers import ListQuery, ListReader, LookupReader, lookup_by_id
 from app.store import tables
 from app.store.engine.database import Database
@@ -67,6 +71,54 @@ async def load_parts(
         for part in await session.scalars(statement):
             parts[part.event_type_id].append(part)
     return parts
+
+
+async def check_filter_fields(
+    database: Database, caller: Caller, filters: Sequence[EventFilter]
+) -> None:
+    """Raises RequestError BAD_USER_INPUT if an event type never had a field that it must have."""
+    await check_typed_fields(database, caller, find_typed_fields(filters))
+
+
+async def check_typed_fields(
+    database: Database, caller: Caller, typed_fields: Sequence[TypedField]
+) -> None:
+    """Raises RequestError BAD_USER_INPUT if an event type never had one of its fields."""
+    if not typed_fields:
+        return
+    table, ids = tables.EventType, {each.event_type_id for each in typed_fields}
+    async with database.read(caller.organization_id) as session:
+        rows = await session.scalars(select(table).where(col(table.id).in_(ids)))
+        event_types = {row.id: row for row in rows}
+        fields = await load_parts(session, tables.EventField, list(ids))
+        for typed_field in typed_fields:
+            event_type = event_types.get(typed_field.event_type_id)
+            names = {field.name for field in fields[typed_field.event_type_id]}
+            if (
+                event_type is not None
+                and event_type.additional_fields is not AdditionalFields.KEEP
+                and typed_field.field not in names
+                and not await _had_field(session, typed_field)
+            ):
+                message = (
+                    f"Unknown field {quote_value(typed_field.field)}. No version of event type "
+                    f"{quote_value(event_type.type)} has such a field, so no event has it. "
+                    "Correct the name, or remove eventTypeId."
+                )
+                raise bad_user_input(message, *typed_field.path)
+
+
+async def _had_field(session: AsyncSession, typed_field: TypedField) -> bool:
+    """Whether a version of the event type has the field, or keeps additional fields."""
+    table = tables.EventTypeVersion
+    of_type = col(table.event_type_id) == typed_field.event_type_id
+    for form in await session.scalars(select(col(table.form)).where(of_type)):
+        version = VersionDefinition.from_json(form)
+        if version.additional_fields is AdditionalFields.KEEP or any(
+            field.name == typed_field.field for field in version.fields
+        ):
+            return True
+    return False
 
 
 def _conditions(filter: EventTypeFilter) -> list[ColumnElement[bool]]:

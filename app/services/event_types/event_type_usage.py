@@ -47,14 +47,14 @@ async def find_broken_rules(
         for name, text in await _fetch_expressions(session, row.id)
         for reason in _find_guard_errors(text, before, compiled_fields, command)
     ]
-    field_names = {field.name for field in after}
+    removed_names = {field.name for field in before} - {field.name for field in after}
     rule_messages = [
         f"The {table.noun()} {rule.name!r} uses field {quote_names(missing)}. "
         "Change or delete the rule first."
         for table in tables.RULE_TABLES
         if table.used_fields is not tables.ScopedRule.used_fields
         for rule in await _fetch_rules(session, table, row.id)
-        if (missing := _missing_fields(rule.used_fields(), field_names))
+        if (missing := [name for name in rule.used_fields() if name in removed_names])
     ]
     messages = dict.fromkeys([*guard_messages, *rule_messages])
     path = edit_result.fallback_path or ("id",)
@@ -83,10 +83,6 @@ def _find_guard_errors(
 
 def _attributes_used_by_rules(fields: Iterable[FieldDefinition]) -> list[tuple[object, ...]]:
     return [(field.name, field.kind, field.options) for field in fields]
-
-
-def _missing_fields(names: Iterable[str], existing_names: set[str]) -> list[str]:
-    return [name for name in names if name not in existing_names]
 
 
 async def _fetch_expressions(session: AsyncSession, event_type_id: UUID) -> list[tuple[str, str]]:

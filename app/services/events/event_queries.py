@@ -11,11 +11,14 @@ from uuid import UUID
 
 from sqlmodel import col
 
+from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.events.severity import Severity
 from app.domain.events.state import SourceIdentity
+from app.services.definitions.event_types import check_filter_fields
 from app.services.shared.readers import ListQuery, ListReader, LookupReader
 from app.store import tables
+from app.store.engine.database import Database
 from app.store.reading import condition_templates, pages
 
 
@@ -81,6 +84,10 @@ def _match_key(
     return condition_templates.reported_as(key)
 
 
-EVENT_LIST = ListReader(tables.Event, _build_list_query, ORDER_COLUMN_NAMES)
+async def _check_request(database: Database, caller: Caller, request: EventPageRequest) -> None:
+    await check_filter_fields(database, caller, request.filters)
+
+
+EVENT_LIST = ListReader(tables.Event, _build_list_query, ORDER_COLUMN_NAMES, _check_request)
 # The key is the ID, or what a report of the event was identified by.
 EVENT_BY_KEY = LookupReader(tables.Event, _match_key)

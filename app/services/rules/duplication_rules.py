@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller
 from app.domain.event_types.event_type_draft import not_found
+from app.domain.event_types.fields import AdditionalFields
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicationRule, validate_duplication_rule
 from app.domain.shared.problems import Problem, invalid_input
@@ -180,8 +181,11 @@ async def _load_match_counts(session: AsyncSession, ids: Sequence[UUID]) -> dict
 def _validate_rule(
     rule: DuplicationRule, scope: RuleScope, command: CommandContext
 ) -> list[Problem]:
+    event_type = scope.event_type
+    keeps_all = event_type and event_type.additional_fields is AdditionalFields.KEEP
+    field_names = None if keeps_all else scope.field_names
     return validate_duplication_rule(
-        rule.name, rule.fingerprint, rule.window, scope.field_names, command.limits
+        rule.name, rule.fingerprint, rule.window, field_names, command.limits
     )
 
 

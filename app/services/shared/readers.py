@@ -5,7 +5,7 @@ Plans fetch the selected columns as rows of the driver; resolvers and services f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -67,11 +67,16 @@ class ListQuery:
 
 @dataclass(frozen=True)
 class ListReader(Generic[RequestT, RowT]):
-    """Reads pages of a list. `sort_columns`: all columns that the list can be sorted by."""
+    """Reads pages of a list.
+
+    `sort_columns`: all columns that the list can be sorted by. `check_request` raises RequestError
+    if the request is not valid for the stored definitions.
+    """
 
     table: type[RowT]
     build_query: Callable[[RequestT, UUID], ListQuery]
     sort_columns: tuple[str, ...] = ("id",)
+    check_request: Callable[[Database, Caller, RequestT], Awaitable[None]] | None = None
 
     async def fetch_columns(
         self,
@@ -81,7 +86,9 @@ class ListReader(Generic[RequestT, RowT]):
         columns: Projection,
         counts: Sequence[str] = (),
     ) -> ListPage[DriverRow]:
-        """Returns the columns of a page. Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED."""
+        """Returns the columns of a page. Raises RequestError, such as INVALID_CURSOR."""
+        if self.check_request is not None:
+            await self.check_request(database, caller, request)
         organization_id = caller.organization_id
         query = self.build_query(request, organization_id)
         templates = {name: query.count_template(name) for name in counts}
