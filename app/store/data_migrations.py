@@ -33,6 +33,7 @@ from app.store import tables
 from app.store.writing import search_index
 
 BATCH_SIZE = 500
+VALUES_PER_STATEMENT = 5_000
 
 
 def migrate_data(connection: Connection, revision: str) -> None:
@@ -104,10 +105,15 @@ def _index_values_again(connection: Connection, condition: ColumnElement[bool]) 
         last_id = ids[-1]
         rows = connection.execute(select(event).where(col(event.id).in_(ids))).all()
         connection.execute(delete(value).where(col(value.event_id).in_(ids)))
+        value_rows: list[dict[str, Any]] = []
         for event_row in (tables.Event(**row._mapping) for row in rows):
             owner = event_row.organization_id
-            if value_rows := search_index.build_value_rows(owner, event_row.to_domain()):
+            value_rows += search_index.build_value_rows(owner, event_row.to_domain())
+            if len(value_rows) >= VALUES_PER_STATEMENT:
                 connection.execute(insert(value), value_rows)
+                value_rows = []
+        if value_rows:
+            connection.execute(insert(value), value_rows)
 
 
 def _create_first_versions(connection: Connection) -> None:

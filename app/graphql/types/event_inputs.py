@@ -216,7 +216,8 @@ class EventFilter:
     fields: list[FieldPredicate] | None = strawberry.field(
         default=None,
         description="Predicates on custom fields, all of which must hold. An empty list matches "
-        "no event.",
+        "no event. With `eventTypeId`, a field that no version of the event type has is rejected "
+        "with `BAD_USER_INPUT`, unless the event type keeps additional fields.",
     )
     and_: list[EventFilter] | None = strawberry.field(
         name="and",
