@@ -52,7 +52,7 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _add_settings_to_latest_versions(connection)
     if revision < "0020":
         _recompute_fingerprints(connection)
-    if revision < "0022":
+    if revision < "0024":
         _index_nested_values(connection)
 
 

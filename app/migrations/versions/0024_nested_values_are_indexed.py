@@ -3,8 +3,8 @@
 `store.data_migrations` indexes the values of stored events that have objects or lists.
 """
 
-revision = "0022"
-down_revision = "0021"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
