@@ -551,8 +551,6 @@ REMOVED_SINCE = (
     "ALTER TABLE event_type_version DROP COLUMN created_by",
     "ALTER TABLE event_field DROP COLUMN source_key",
     "DROP TABLE read_mark",
-    "DROP INDEX ix_duplication_rule_organization_id_position",
-    "ALTER TABLE duplication_rule DROP COLUMN position",
     "ALTER TABLE receipt DROP COLUMN version",
     "ALTER TABLE receipt DROP COLUMN set_fields",
     "DROP INDEX ix_duplication_rule_organization_id_position",
