@@ -62,7 +62,7 @@ async def test_an_existing_type_cannot_be_created_again(client: Client) -> None:
 @pytest.mark.parametrize(
     ("field", "place"),
     [
-        ({"name": "Volume", "kind": "TEXT"}, ["name"]),
+        ({"name": "9volume", "kind": "TEXT"}, ["name"]),
         ({"name": "if", "kind": "TEXT"}, ["name"]),
         ({"name": "a" * 64, "kind": "TEXT"}, ["name"]),
         ({"name": "a", "kind": "SELECT"}, ["options"]),

@@ -77,11 +77,13 @@ async def test_an_event_can_be_moved_to_a_version_between_its_own_and_the_latest
     event = await client.log_event(type="gauge", fields={"a": "x"})
     for name in ("b", "c"):
         await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input(name))
+    await change_event_type(client, UPDATE, input={"id": event_type["id"], "category": "tanks"})
 
     payload = await move(client, event, 2, fields={"b": "y"})
     refusals = await fetch_refusals(client, {"id": event["id"], "fields": {"c": "z", "d": "z"}})
 
-    assert payload["event"]["eventTypeVersion"] == 2
+    moved = payload["event"]
+    assert (moved["eventTypeVersion"], moved["category"]) == (2, "general")
     assert refusals == [
         (
             "FIELD_UNKNOWN",

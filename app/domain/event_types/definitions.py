@@ -24,11 +24,15 @@ _INITIAL_STATES = (EventTypeState.DRAFT, EventTypeState.PUBLISHED)
 
 @dataclass(frozen=True)
 class VersionDefinition:
-    """What one version of an event type validates events with. It never changes."""
+    """What one version of an event type validates events with. It never changes.
+
+    `category` is None if it was not stored with the version.
+    """
 
     fields: tuple[FieldDefinition, ...] = ()
     rules: tuple[ConditionalRule, ...] = ()
     additional_fields: AdditionalFields = AdditionalFields.REFUSE
+    category: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -43,6 +47,7 @@ class VersionDefinition:
             tuple(map(FieldDefinition.from_json, stored["fields"])),
             tuple(map(parse_rule, stored["rules"])),
             AdditionalFields(stored.get("additionalFields", "REFUSE")),
+            stored.get("settings", {}).get("category"),
         )
 
 

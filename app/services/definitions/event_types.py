@@ -264,7 +264,7 @@ def build_snapshot(
         id=row.id,
         type=row.type,
         name=row.name,
-        category=row.category,
+        category=definition.category or row.category,
         state=row.state,
         version=version,
         fields=definition.fields,
