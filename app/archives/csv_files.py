@@ -11,6 +11,9 @@ from typing import Any
 
 from app.archives.reading import BinaryReader, ParsedEvent, decode_utf_16
 from app.archives.rows import MappingError, Row, RowParser
+from app.domain.shared.exact_decimals import encode_exactly
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 # Spreadsheets evaluate cells that begin like this. Quotes in front are kept apart from the added
 # one, so that every text survives.
@@ -85,7 +88,7 @@ def _format_cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return encode_exactly(_ENCODER.encode, value)
 
 
 class _Chained(Iterator[str]):

@@ -12,6 +12,9 @@ from app.archives.csv_files import format_cells, write_lines
 from app.archives.rows import Row
 from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.domain.events.state import EventState
+from app.domain.shared.exact_decimals import encode_exactly
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class FileFormat(Enum):
@@ -120,4 +123,4 @@ def create_encoder(
 
 
 def _dump_json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return encode_exactly(_ENCODER.encode, value).encode()

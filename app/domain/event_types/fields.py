@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
+from app.domain.shared.exact_decimals import has_exact_decimals, round_decimals
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input
@@ -94,6 +95,11 @@ class FieldDefinition:
     pattern: str | None = None
     default: Any = None
     source_key: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("minimum", "maximum", "default"):
+            if has_exact_decimals(value := getattr(self, name)):
+                object.__setattr__(self, name, round_decimals(value))
 
     def __hash__(self) -> int:
         """Returns the hash, computed once, because caches are keyed by the fields of a type.

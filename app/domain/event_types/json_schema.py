@@ -27,6 +27,7 @@ from app.domain.event_types.condition_schemas import build_field_conditions
 from app.domain.event_types.conditions import ConditionalRule, is_conditionally_visible
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.event_types.patterns import NON_LINE_TERMINATOR, expand_dots, is_portable_pattern
+from app.domain.shared.exact_decimals import round_decimals
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import (
     format_choices,
@@ -192,7 +193,7 @@ def _compile_validator(schema: dict[str, Any]) -> Draft202012Validator:
     # The pattern of an email address is sufficient; the format would add limits of length.
     formats = {"email": lambda _: True}
     return Draft202012Validator(
-        schema, validate_formats=True, formats=formats, pattern_options=engine
+        round_decimals(schema), validate_formats=True, formats=formats, pattern_options=engine
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,11 @@ from app.domain.intake.cloudevent_data import (
     read_source_keys,
 )
 from app.domain.rules.guards import Guard, GuardEnforcement, find_violations
+from app.domain.shared.exact_decimals import (
+    find_exact_decimals,
+    has_exact_decimals,
+    round_decimals,
+)
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count, null_message, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
@@ -48,6 +54,7 @@ from app.domain.shared.values import (
 )
 
 _MAX_DROPPED_WARNINGS = 100
+_MAX_ROUNDING_WARNINGS = 100
 _CONVERTED_ATTRIBUTES = frozenset(
     ("type", "severity", "summary", "source", "occurred_at", "fields", "tags", "notification")
 )
@@ -291,6 +298,9 @@ def _validate_fields(
     warnings: list[Problem] = []
     if event_type.additional_fields is AdditionalFields.DROP:
         values, warnings = _drop_additional_fields(values, event_type)
+    if has_exact_decimals(values):
+        warnings += _rounding_warnings(values)
+        values = round_decimals(values)
     resolved = resolve_fields(event_type.fields, event_type.rules, values, defaults)
     problems = validate_json_object(resolved.values, command.limits, "fields")
     storable = resolved.values
@@ -311,6 +321,21 @@ def _validate_fields(
     ]
     warnings += [warning.prepend_path("fields") for warning in resolved.warnings]
     return _FieldsResult(resolved.values, problems, warnings)
+
+
+def _rounding_warnings(values: Mapping[str, Any]) -> list[Problem]:
+    """Returns warnings about the numbers that lose digits."""
+    rounded = list(islice(find_exact_decimals(values, "fields"), _MAX_ROUNDING_WARNINGS))
+    return [
+        Problem(
+            UserErrorCode.FIELD_INVALID,
+            f"The number {number.digits[:100]} has more digits than a double-precision number can "
+            f"hold (about 16): {quote_value(float(number))} is stored instead. To keep all digits, "
+            "send the number as a string in a field of kind TEXT.",
+            tuple(map(replace_unstorable, path)),
+        )
+        for path, number in rounded
+    ]
 
 
 def _drop_additional_fields(

@@ -7,6 +7,8 @@ import math
 from collections import Counter
 from typing import Any, NoReturn
 
+from app.domain.shared.exact_decimals import parse_decimal
+
 _MAX_INTEGER_DIGITS = 400  # no double has more
 
 
@@ -30,7 +32,10 @@ def _reject_constant(word: str) -> NoReturn:
 
 
 STRICT_DECODER = json.JSONDecoder(
-    object_pairs_hook=_build_object, parse_int=_parse_integer, parse_constant=_reject_constant
+    object_pairs_hook=_build_object,
+    parse_int=_parse_integer,
+    parse_float=parse_decimal,
+    parse_constant=_reject_constant,
 )
 # Finds the end of a value that is well-formed but that STRICT_DECODER rejects.
 LENIENT_DECODER = json.JSONDecoder(parse_int=len)

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from app.domain.shared.exact_decimals import encode_exactly
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_place, format_subject, limit_message
 from app.domain.shared.problems import Problem, invalid_input
 
 # PostgreSQL cannot store U+0000, nor UTF-8 a lone surrogate: rejected on every database alike.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 # Unicode's noncharacters, which CloudEvents attributes must not contain.
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
     f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
@@ -175,7 +177,7 @@ def validate_json(
             return problems
     if problems:
         return problems
-    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    size = len(encode_exactly(_ENCODER.encode, value).encode())
     max_bytes = limits.fields_bytes if max_bytes is None else max_bytes
     if size > max_bytes:
         message = limit_message(

@@ -269,7 +269,9 @@ register_enum(
     "this is a warning, the event was accepted without the value.",
     FIELD_HIDDEN="A warning: a conditional rule hides the field, so its value was not stored. No "
     "action is needed.",
-    FIELD_INVALID="The value is invalid for the field. Fix the value at `path`.",
+    FIELD_INVALID="The value is invalid for the field. Fix the value at `path`. If this is a "
+    "warning, the event was accepted, but the number at `path` lost digits: to keep them, send it "
+    "as a string in a field of kind TEXT.",
     GUARD_REJECTED="The event violates a guard rule, or the rule cannot be evaluated for it: see "
     "`GuardViolation.reason`. If this is a warning, the event was accepted because the enforcement "
     "mode of the rule is WARN. Change the event.",

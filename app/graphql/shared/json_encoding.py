@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from app.domain.shared.exact_decimals import encode_exactly
+
 _SEPARATORS = (",", ":")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=_SEPARATORS, allow_nan=False)
 _ASCII_ENCODER = json.JSONEncoder(separators=_SEPARATORS, allow_nan=False)
@@ -17,5 +19,7 @@ def encode_json(value: Any) -> str:
 
     Raises ValueError for NaN and Infinity.
     """
-    text = _ENCODER.encode(value)
-    return text if text.isascii() or not _SURROGATE.search(text) else _ASCII_ENCODER.encode(value)
+    text = encode_exactly(_ENCODER.encode, value)
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return encode_exactly(_ASCII_ENCODER.encode, value)

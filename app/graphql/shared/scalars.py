@@ -9,13 +9,22 @@ from enum import Enum
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, Undefined, ValueNode, print_ast
+from graphql import (
+    FloatValueNode,
+    GraphQLError,
+    ListValueNode,
+    ObjectValueNode,
+    Undefined,
+    ValueNode,
+    print_ast,
+)
 from graphql.utilities import value_from_ast_untyped
 from pydantic import TypeAdapter, ValidationError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 from app.domain.shared.durations import Duration
+from app.domain.shared.exact_decimals import parse_decimal
 from app.domain.shared.problems import invalid_input
 from app.domain.shared.values import EXPECTED_INSTANT, format_instant, parse_instant
 from app.graphql.shared.nodes import InvalidArgumentsError
@@ -99,7 +108,21 @@ def format_duration(duration: timedelta) -> Any:
 
 
 def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
-    return _to_json_value(value_from_ast_untyped(node, variables))
+    return _to_json_value(_read_literal(node, variables))
+
+
+def _read_literal(node: ValueNode, variables: dict[str, Any] | None) -> Any:
+    """Reads a literal like value_from_ast_untyped, but keeps all digits of decimal numbers."""
+    match node:
+        case FloatValueNode():
+            return parse_decimal(node.value)
+        case ListValueNode():
+            return [_read_literal(item, variables) for item in node.values]
+        case ObjectValueNode():
+            return {
+                field.name.value: _read_literal(field.value, variables) for field in node.fields
+            }
+    return value_from_ast_untyped(node, variables)
 
 
 def _to_json_value(value: Any) -> Any:

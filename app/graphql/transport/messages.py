@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NoReturn
 
+from app.domain.shared.exact_decimals import parse_decimal
 from app.graphql.shared.json_encoding import encode_json
 
 PROTOCOL = "graphql-transport-ws"
@@ -177,7 +178,7 @@ def _decode_frame(frame: str | bytes) -> Any:
     if isinstance(frame, bytes):
         raise _InvalidMessageError("A message must be a text frame, not a binary frame.")
     try:
-        return json.loads(frame, parse_constant=_reject_constant)
+        return json.loads(frame, parse_float=parse_decimal, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         raise _InvalidMessageError(f"The message is not valid JSON: {error}.") from None
     except ValueError:  # an integer of thousands of digits

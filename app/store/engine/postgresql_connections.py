@@ -18,6 +18,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.domain.shared.exact_decimals import dump_json, load_json
+
 CONNECT_TIMEOUT_SECONDS = 10
 
 # Parameters of libpq that asyncpg reads from a URL.
@@ -95,7 +97,13 @@ def create_postgresql_engine(
     arguments = connect_arguments(url, pooled=pooled)
     if pooled:
         arguments["prepared_statement_cache_size"] = 0  # SQLAlchemy's own cache
-    engine = create_async_engine(_address(url), connect_args=arguments, **options)
+    engine = create_async_engine(
+        _address(url),
+        connect_args=arguments,
+        json_serializer=dump_json,
+        json_deserializer=load_json,
+        **options,
+    )
     if settings:
 
         @event.listens_for(engine.sync_engine, "connect")

@@ -1,0 +1,106 @@
+"""Decimal numbers with more digits than a double holds.
+
+JSON decoders use `parse_decimal`, so that free-form data goes out with the digits that it came in
+with. In comparisons and calculations, such a number is the nearest double.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+from typing import Any
+
+# A decimal number with at most 15 digits survives as a double.
+_MAX_SAFE_LENGTH = 16
+# In the place of a number in JSON. It is random, so that no text in the JSON can contain it.
+_MARK = secrets.token_hex(16)
+_MARKED_DIGITS = re.compile(f'"{_MARK}([^"]*)"')
+
+
+class ExactDecimal(float):
+    """The double that is nearest to a number, and the digits of the number as they were given."""
+
+    digits: str
+
+
+def parse_decimal(text: str) -> float:
+    """Parses a decimal number, as an ExactDecimal if a double loses digits."""
+    number = float(text)
+    if len(text) <= _MAX_SAFE_LENGTH and "e" not in text and "E" not in text:
+        return number
+    if not isfinite(number) or _is_equal(text, number):
+        return number
+    exact = ExactDecimal(number)
+    exact.digits = text
+    return exact
+
+
+def _is_equal(text: str, number: float) -> bool:
+    if (shortest := repr(number)) == text:
+        return True
+    try:
+        return Decimal(text) == Decimal(shortest)
+    except InvalidOperation:  # the exponent is too small even for a Decimal
+        return False
+
+
+def has_exact_decimals(value: Any) -> bool:
+    """Whether a JSON value contains an ExactDecimal."""
+    kind = type(value)
+    if kind is dict:
+        return any(map(has_exact_decimals, value.values()))
+    if kind is list or kind is tuple:
+        return any(map(has_exact_decimals, value))
+    return kind is ExactDecimal
+
+
+def find_exact_decimals(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...], ExactDecimal]]:
+    """Yields each ExactDecimal in a JSON value with its path."""
+    if isinstance(value, ExactDecimal):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from find_exact_decimals(item, *path, name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from find_exact_decimals(item, *path, str(index))
+
+
+def round_decimals(value: Any) -> Any:
+    """Replaces each ExactDecimal in a JSON value with its double."""
+    return _replace_decimals(value, float) if has_exact_decimals(value) else value
+
+
+def encode_exactly(encode: Callable[[Any], str], value: Any) -> str:
+    """Encodes a JSON value with all digits. `encode` is an encoder that would write doubles."""
+    if not has_exact_decimals(value):
+        return encode(value)
+    text = encode(_replace_decimals(value, lambda number: _MARK + number.digits))
+    return _MARKED_DIGITS.sub(r"\1", text)
+
+
+def dump_json(value: Any) -> str:
+    """Encodes a JSON value in ASCII, with all digits."""
+    return encode_exactly(json.dumps, value)
+
+
+def load_json(text: str | bytes) -> Any:
+    """Decodes JSON that `dump_json` encoded."""
+    return _DECODER.decode(text if isinstance(text, str) else text.decode())
+
+
+_DECODER = json.JSONDecoder(parse_float=parse_decimal)
+
+
+def _replace_decimals(value: Any, convert: Callable[[ExactDecimal], Any]) -> Any:
+    if isinstance(value, ExactDecimal):
+        return convert(value)
+    if isinstance(value, dict):
+        return {name: _replace_decimals(item, convert) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replace_decimals(item, convert) for item in value]
+    return value

@@ -1,0 +1,230 @@
+"""Integers are exact whatever their size, and free-form decimal numbers keep all their digits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.archives.command_runner import run_command
+from tests.client import Client
+from tests.cloudevent_client import fetch_by_source, post_cloud_events
+from tests.event_type_client import CHECK, codes_and_paths, define_event_type, field_input
+
+# A document, because the client would send the nearest double.
+LOG = """mutation { logEvent(input: {type: "%s", sourceId: "1", source: "/a", fields: %s}) {
+  event { id fields } warnings { code message path } userErrors { code message path } } }"""
+UPDATE = """mutation { updateEvent(input: {id: "%s", fields: %s}) {
+  event { fields } warnings { code path } userErrors { code path } } }"""
+HISTORY = '{ event(id: "%s") { fields cloudEvent history { nodes { changes } } } }'
+FIND = """{ events(filter: {fields: [{field: "n", operator: %s, value: %s}]}) { totalCount } }"""
+BY_SOURCE = '{ eventBySource(source: "/wells", sourceId: "%s") { cloudEvent } }'
+DECIMALS = [
+    "123456789123456.12345",
+    "-0.1000000000000000055511151231257827",
+    "1e-400",
+    "-1e-99999999999999999999999",
+    "12345678901234567890.5",
+    "1.00000000000000000000000000000000000000000000000001E+5",
+]
+INTEGERS = ["9007199254740993", "-9007199254740993", "123456789012345678901234567890"]
+SURVIVING = ["0.1", "1.5", "-2.0", "1e+300", "0.30000000000000004"]
+
+
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
+async def post_text(client: Client, query: str, variables: str = "{}") -> str:
+    """Posts a JSON text, so that numbers are sent as they are. Returns the response as text."""
+    content = f'{{"query": {json.dumps(query)}, "variables": {variables}}}'
+    response = await client.http.post(
+        "/graphql", content=content, headers={"content-type": "application/json"}
+    )
+    assert "errors" not in response.json(), response.text
+    return response.text
+
+
+@pytest.mark.parametrize("number", [*DECIMALS, *INTEGERS, *SURVIVING])
+async def test_a_free_form_number_goes_out_as_it_came_in(
+    client: Client, database_url: str, tmp_path: Path, number: str
+) -> None:
+    literal = f"{{n: {number}, list: [{number}, {{deep: {number}}}]}}"
+    fields = f'"fields":{{"n":{number},"list":[{number},{{"deep":{number}}}]}}'
+    variables = f'{{"n": {number}}}'
+
+    answer = await post_text(client, LOG % ("free", literal))
+    id = json.loads(answer)["data"]["logEvent"]["event"]["id"]
+    stored = await post_text(client, HISTORY % id)
+    by_variable = await post_text(
+        client,
+        "mutation ($n: JSON!) { logEvent(input: {fields: {n: $n}}) { event { fields } } }",
+        variables,
+    )
+    updated = await post_text(client, UPDATE % (id, f"{{m: {number}}}"))
+    exported = await run_command(database_url, "export")
+
+    assert fields in answer
+    assert fields in stored
+    assert f'"data":{fields.removeprefix(chr(34) + "fields" + chr(34) + ":")}' in stored
+    assert f'"fields":{{"n":{number}}}' in by_variable
+    assert f'"m":{number}' in updated
+    assert f'"data":{{"n":{number}' in exported.out
+
+
+@pytest.mark.parametrize("number", [*DECIMALS, *INTEGERS])
+async def test_a_number_in_a_cloud_event_is_kept(client: Client, number: str) -> None:
+    event = '{"specversion": "1.0", "id": "%s", "source": "/wells", "type": "t", "data": %s}'
+    bodies = {"a": f'{{"n": {number}}}', "b": f"[{number}]"}
+
+    for id, data in bodies.items():
+        content = (event % (id, data)).encode()
+        sent = await post_cloud_events(client, content, content_type="application/cloudevents+json")
+        assert sent.status_code == 202, sent.text
+
+    answers = [await post_text(client, BY_SOURCE % id) for id in bodies]
+    assert f'"data":{{"n":{number}}}' in answers[0]
+    assert f'"data":[{number}]' in answers[1]
+
+
+async def test_a_number_over_a_websocket_is_kept(client: Client) -> None:
+    query = "mutation ($n: JSON!) { logEvent(input: {fields: {n: $n}}) { event { fields } } }"
+    message = '{"id": "1", "type": "subscribe", "payload": {"query": %s, "variables": {"n": %s}}}'
+
+    async with client.socket() as socket:
+        await socket.receive()
+        await socket.connection.send(message % (json.dumps(query), DECIMALS[0]))
+        frame = await socket.connection.recv()
+
+    assert f'"n":{DECIMALS[0]}' in str(frame)
+
+
+@pytest.mark.parametrize("number", DECIMALS)
+async def test_a_registered_number_that_loses_digits_causes_a_warning(
+    client: Client, number: str
+) -> None:
+    await define_event_type(client, field_input("n", "NUMBER"))
+
+    payload = json.loads(await post_text(client, LOG % ("gauge", f"{{n: {number}}}")))
+    logged = payload["data"]["logEvent"]
+    updated = json.loads(
+        await post_text(client, UPDATE % (logged["event"]["id"], f"{{n: {number}}}"))
+    )["data"]["updateEvent"]
+    checked = json.loads(
+        await post_text(
+            client,
+            CHECK,
+            f'{{"input": {{"type": "gauge", "fields": {{"n": {number}}}}}}}',
+        )
+    )["data"]["checkEvent"]
+
+    assert logged["event"]["fields"] == {"n": float(number)}
+    [warning] = logged["warnings"]
+    assert codes_and_paths([warning]) == [("FIELD_INVALID", "input.fields.n")]
+    assert warning["message"] == (
+        f"The number {number} has more digits than a double-precision number can hold (about 16): "
+        f"{json.dumps(float(number))} is stored instead. To keep all digits, send the number as a "
+        "string in a field of kind TEXT."
+    )
+    assert updated["event"]["fields"] == {"n": float(number)}
+    assert codes_and_paths(updated["warnings"]) == [("FIELD_INVALID", "input.fields.n")]
+    assert checked["warnings"] == logged["warnings"]
+
+
+@pytest.mark.parametrize("number", [*SURVIVING, *INTEGERS])
+async def test_a_registered_number_that_keeps_its_digits_causes_no_warning(
+    client: Client, number: str
+) -> None:
+    kind = "INTEGER" if number in INTEGERS else "NUMBER"
+    await define_event_type(client, field_input("n", kind))
+
+    text = await post_text(client, LOG % ("gauge", f"{{n: {number}}}"))
+
+    logged = json.loads(text)["data"]["logEvent"]
+    assert (logged["event"]["fields"], logged["warnings"]) == ({"n": json.loads(number)}, [])
+
+
+async def test_an_additional_number_of_a_registered_type_is_rounded_with_a_warning(
+    client: Client,
+) -> None:
+    await define_event_type(client, field_input("n", "NUMBER"), additionalFields="KEEP")
+
+    text = await post_text(client, LOG % ("gauge", f"{{other: [{DECIMALS[0]}]}}"))
+
+    logged = json.loads(text)["data"]["logEvent"]
+    assert logged["event"]["fields"] == {"other": [float(DECIMALS[0])]}
+    assert codes_and_paths(logged["warnings"]) == [("FIELD_INVALID", "input.fields.other.0")]
+
+
+async def test_bounds_defaults_and_conditions_of_a_type_are_doubles(client: Client) -> None:
+    number = DECIMALS[0]
+    query = """mutation { createEventType(input: {
+      name: "Gauge", type: "gauge", state: PUBLISHED
+      fields: [
+        {name: "n", kind: NUMBER, maximum: NUMBER_1, default: NUMBER_1}
+        {name: "m", kind: TEXT}
+      ]
+      conditionalRules: [{name: "r", effect: REQUIRE, targets: ["m"], condition: {
+        field: {field: "n", operator: GTE, value: NUMBER_1}}}]})
+      { eventType { fields { maximum default } } userErrors { code message } } }"""
+
+    defined = json.loads(await post_text(client, query.replace("NUMBER_1", number)))
+    refused = json.loads(await post_text(client, LOG % ("gauge", "{}")))
+    logged = json.loads(await post_text(client, LOG % ("gauge", '{m: "x"}')))
+
+    double = float(number)
+    assert defined["data"]["createEventType"]["eventType"]["fields"][0] == {
+        "maximum": double,
+        "default": double,
+    }
+    assert logged["data"]["logEvent"]["event"]["fields"] == {"n": double, "m": "x"}
+    assert logged["data"]["logEvent"]["warnings"] == []
+    assert codes_and_paths(refused["data"]["logEvent"]["userErrors"]) == [
+        ("FIELD_REQUIRED", "input.fields.m")
+    ]
+
+
+@pytest.mark.parametrize("number", DECIMALS)
+async def test_a_filter_compares_such_numbers_as_doubles(client: Client, number: str) -> None:
+    await post_text(client, LOG % ("free", f"{{n: {number}}}"))
+
+    found: dict[str, Any] = {
+        operator: json.loads(await post_text(client, FIND % (operator, number)))["data"]["events"]
+        for operator in ("EQ", "NE", "GTE", "GT")
+    }
+
+    assert {name: each["totalCount"] for name, each in found.items()} == {
+        "EQ": 1,
+        "NE": 0,
+        "GTE": 1,
+        "GT": 0,
+    }
+
+
+async def test_the_digits_of_a_number_count_towards_the_size_of_the_fields(
+    client: Client,
+) -> None:
+    query = LOG % ("free", "{n: 0.%s1}" % ("0" * 70_000))
+    response = await client.execute_field(query)
+
+    assert codes_and_paths(response["userErrors"]) == [("INVALID_INPUT", "input.fields")]
+
+
+async def test_a_stored_number_survives_an_import(
+    client: Client, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_text(
+        '{"specversion": "1.0", "id": "1", "source": "/wells", "type": "t",'
+        f' "data": {{"n": {DECIMALS[0]}}}}}'
+    )
+
+    run = await run_command(database_url, "import", file)
+
+    assert run.code == 0, run
+    assert (await fetch_by_source(client))["fields"] == {"n": float(DECIMALS[0])}
+    text = await post_text(client, "{ events { nodes { fields } } }")
+    assert f'"n": {DECIMALS[0]}' in text
