@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import jsonschema_rs
@@ -16,7 +17,7 @@ from app.domain.event_types.comparisons import (
     value_satisfies,
 )
 from app.domain.event_types.fields import MAX_SAFE_INTEGER, FieldKind
-from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.events.predicates import ORDERING_OPERATORS, FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import codes_and_paths, make_field
@@ -33,7 +34,7 @@ OPERATORS: dict[str, set[str]] = {
     "NUMBER": {*EQUALITY, *ORDER, *PRESENCE},
     "INTEGER": {*EQUALITY, *ORDER, *PRESENCE},
     "DATE": {*EQUALITY, *ORDER, *PRESENCE},
-    "DATETIME": {*PRESENCE},
+    "DATETIME": {*ORDER, *PRESENCE},
     "BOOLEAN": {*EQUALITY, *PRESENCE},
     "SELECT": {*EQUALITY, *PRESENCE},
     "MULTI_SELECT": {"CONTAINS", *PRESENCE},
@@ -60,6 +61,54 @@ MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
     ("DATE", "GTE", "2026-04-10", ["2026-04-10", "2026-10-01"], ["2026-04-09", None, "soon"]),
     ("DATE", "LT", "2026-04-10", ["2026-04-09", "1999-12-31"], ["2026-04-10", "", None, 1]),
     ("DATE", "LTE", "2026-04-10", ["2026-04-10", "0001-01-01"], ["2026-04-11", "2026-04-1"]),
+    (
+        "DATETIME",
+        "GT",
+        "2026-04-10T10:30:00Z",
+        [
+            "2026-04-10T10:30:00.000000001Z",
+            "2026-04-10T12:30:01+02:00",
+            "2026-04-10T10:29:01-00:01",
+            "2026-04-09T10:32:00-23:59",
+            "9999-12-31T23:59:59Z",
+        ],
+        [
+            "2026-04-10T10:30:00.000Z",
+            "2026-04-10T12:30:00+02:00",
+            "2026-04-11T10:29:00+23:59",
+            "2026-02-30T10:30:00Z",
+            "2027-01-01 00:00:00Z",
+            "2027-01-01",
+            "",
+            None,
+            1,
+        ],
+    ),
+    (
+        "DATETIME",
+        "GTE",
+        "2026-04-10T12:30:00.50+02:00",
+        ["2026-04-10T10:30:00.5Z", "2026-04-10T05:00:00.500-05:30", "2026-04-10T10:30:00.6Z"],
+        ["2026-04-10T10:30:00.499999999Z", "2026-04-10T12:30:00.5+02:01", "soon"],
+    ),
+    (
+        "DATETIME",
+        "LT",
+        "2024-03-01T00:00:00Z",
+        [
+            "2024-02-29T23:59:59.999999999Z",
+            "2024-03-01T00:59:59+01:00",
+            "0001-01-01T00:00:00+23:59",
+        ],
+        ["2024-03-01T00:00:00Z", "2024-02-29T23:00:00-01:00", "2023-02-29T00:00:00Z", None],
+    ),
+    (
+        "DATETIME",
+        "LTE",
+        "0001-01-01T00:00:00Z",
+        ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:01"],
+        ["0001-01-01T00:00:00.1Z", "0001-01-01T00:00:00-00:01", "0000-01-01T00:00:00Z"],
+    ),
     ("DATETIME", "EXISTS", None, ["2026-04-10T10:30:00Z"], [None, 1]),
     ("SELECT", "EQ", "Failure", ["Failure"], ["Maintenance", None]),
     ("MULTI_SELECT", "CONTAINS", "Failure", [["Failure"], ["Maintenance", "Failure"]], [[], None]),
@@ -123,6 +172,50 @@ def test_a_valid_predicate_and_its_schema_agree(data: st.DataObject) -> None:
     )
 
 
+INSTANTS = st.builds(
+    lambda day, time, fraction, offset: f"{day}T{time}{fraction}{offset}",
+    st.dates(),
+    st.times().map(lambda time: time.isoformat("seconds")),
+    st.sampled_from(["", ".0", ".5", ".50", ".499999999", ".500000001"]),
+    st.sampled_from(["Z", "+00:00", "-00:00", "+23:59", "-23:59", "+05:45", "-03:30"])
+    | st.builds(
+        lambda sign, hour, minute: f"{sign}{hour:02}:{minute:02}",
+        st.sampled_from("+-"),
+        st.integers(0, 23),
+        st.integers(0, 59),
+    ),
+)
+
+
+@pytest.mark.parametrize("operator", [PredicateOperator(each) for each in ORDER])
+@given(bound=INSTANTS, value=INSTANTS, near=INSTANTS)
+def test_a_schema_compares_instants_in_order(
+    operator: PredicateOperator, bound: str, value: str, near: str
+) -> None:
+    predicate = FieldPredicate("f", operator, bound)
+
+    # The same date, or the same time with another offset.
+    for each in (value, bound, bound[:10] + near[10:], bound[:16] + near[16:]):
+        by_schema = _holds_by_schema(predicate, FieldKind.DATETIME, each)
+        assert value_satisfies(predicate, FieldKind.DATETIME, each) == by_schema
+
+
+ZONES = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+DATETIMES = st.datetimes(timezones=ZONES).filter(lambda time: 2 < time.year < 9998)
+
+
+@given(DATETIMES, DATETIMES, st.integers(-3, 3))
+def test_instants_are_compared_like_aware_datetimes(
+    first: datetime, value: datetime, distance: int
+) -> None:
+    second = (first + timedelta(minutes=distance)).astimezone(value.tzinfo) if distance else value
+
+    for operator, compare in ORDERING_OPERATORS.items():
+        predicate = FieldPredicate("f", operator, first.isoformat())
+        holds = value_satisfies(predicate, FieldKind.DATETIME, second.isoformat())
+        assert holds == compare(second, first)
+
+
 @pytest.mark.parametrize("operator", [PredicateOperator(each) for each in ORDER])
 @given(bound=DATES, value=DATES)
 def test_a_pattern_compares_dates_in_order(
@@ -142,7 +235,9 @@ def test_a_pattern_compares_dates_in_order(
         ("TEXT", "GT", "a", ("operator",)),
         ("SELECT", "CONTAINS", "Failure", ("operator",)),
         ("MULTI_SELECT", "EQ", "Failure", ("operator",)),
-        ("DATETIME", "GT", "2026-04-10T10:30:00Z", ("operator",)),
+        ("DATETIME", "GT", "2026-04-10", ("value",)),
+        ("DATETIME", "GT", "2026-02-30T10:30:00Z", ("value",)),
+        ("DATETIME", "GT", 1, ("value",)),
         ("DATETIME", "EQ", "2026-04-10T10:30:00Z", ("operator",)),
         ("BOOLEAN", "LT", True, ("operator",)),
         ("NUMBER", "EQ", None, ("value",)),
@@ -200,7 +295,8 @@ def test_the_problem_of_an_unsupported_operator_lists_the_supported_ones() -> No
 
 def _holds_by_schema(predicate: FieldPredicate, kind: FieldKind, value: Any) -> bool:
     schema = {"properties": {"f": build_value_schema(predicate, kind)}, "required": ["f"]}
-    holds = jsonschema_rs.is_valid(schema, {} if value is None else {"f": value})
+    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    holds = validator.is_valid({} if value is None else {"f": value})
     return holds != (predicate.operator is PredicateOperator.NOT_EXISTS)
 
 
@@ -213,6 +309,7 @@ def _matching_values(kind: FieldKind, operator: PredicateOperator) -> st.SearchS
         FieldKind.INTEGER: integers,
         FieldKind.BOOLEAN: st.booleans(),
         FieldKind.DATE: DATES,
+        FieldKind.DATETIME: INSTANTS,
         FieldKind.SELECT: st.sampled_from(OPTIONS),
         FieldKind.MULTI_SELECT: st.sampled_from(OPTIONS),
     }

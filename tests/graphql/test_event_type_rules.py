@@ -68,6 +68,21 @@ CASES: dict[str, Case] = {
             ({"a": "y"}, ({"a": "y"}, [])),
         ],
     ),
+    "times are compared by instant": (
+        [field_input("at", "DATETIME"), field_input("b")],
+        [rule_input("SHOW", "b", predicate_input("at", "GT", "2026-04-10T12:30:00+02:00"))],
+        [
+            (
+                {"at": "2026-04-10T08:30:00.000000001-02:00", "b": "1"},
+                ({"at": "2026-04-10T08:30:00.000000001-02:00", "b": "1"}, []),
+            ),
+            (
+                {"at": "2026-04-10T20:29:59+10:00", "b": "1"},
+                ({"at": "2026-04-10T20:29:59+10:00"}, hidden_errors("b")),
+            ),
+            ({"b": "1"}, ({}, hidden_errors("b"))),
+        ],
+    ),
     "one of several SHOW is enough": (
         [field_input("a"), field_input("b"), field_input("c")],
         [
@@ -426,6 +441,8 @@ HUGE = 10**400
 MISFITS: list[tuple[dict[str, Any], str]] = [
     (predicate_input("t", "GT", "x"), "field.operator"),
     (predicate_input("at", "EQ", "2026-04-10T10:30:00Z"), "field.operator"),
+    (predicate_input("at", "GT", "2026-04-10T10:30:00"), "field.value"),
+    (predicate_input("at", "GT", "2026-02-30T10:30:00Z"), "field.value"),
     (predicate_input("m", "EQ", ["x"]), "field.operator"),
     (predicate_input("y", "CONTAINS", True), "field.operator"),
     (predicate_input("t", "EQ"), "field.value"),

@@ -54,18 +54,26 @@ def test_browsers_and_the_server_validate_and_show_the_same_fields(
     hidden = sum(len(each.server["visible"]) < len(each.drawn.fields) for each in results)
     blanks = sum(any(map(is_blank, each.values.values())) for each in results)
     nulls = sum(None in each.values.values() for each in results)
+    instants = sum(
+        predicate.value is not None
+        for drawn in types
+        for predicate in drawn.predicates
+        for field in drawn.fields
+        if field.name == predicate.field and field.kind is FieldKind.DATETIME
+    )
     chains = sum(drawn.longest_chain >= 3 for drawn in types)
     occurred = Counter[Enum](each for drawn in types for each in drawn.parts)
     with capsys.disabled():
         print(f"\n{len(types):,} types, {len(results):,} results, {accepted:,} accepted,", end="")
         print(f" {hidden:,} with hidden fields, {blanks:,} with blanks, {nulls:,} with nulls")
-        print(f"{chains:,} types with chains of depth 3 and more")
+        print(f"{instants:,} comparisons of instants, {chains:,} types with chains of 3 and more")
         print(", ".join(f"{each.value} {occurred[each]:,}" for each in PARTS))
     assert [each for each in results if each.server != each.browser] == []
     assert len(types) >= 2_000
     assert accepted >= 0.3 * len(results)
     assert blanks >= 500
     assert nulls >= 500
+    assert instants >= 100
     assert chains >= 100
     assert min(occurred[each] for each in PARTS) >= 50
 

@@ -2,9 +2,7 @@
 
 `value_satisfies` evaluates a predicate here; `build_value_schema` expresses it in standard JSON
 Schema. If the value is absent, null or not of the field's JSON type, every predicate is false
-except NOT_EXISTS. EXISTS is false and NOT_EXISTS true for a blank value. Instants have no order
-here, because an instant has several notations: ajv-formats 2 (react-jsonschema-form) compares
-texts, ajv-formats 3 truncates to milliseconds.
+except NOT_EXISTS. EXISTS is false and NOT_EXISTS true for a blank value.
 """
 
 from __future__ import annotations
@@ -23,11 +21,17 @@ from app.domain.event_types.fields import (
     FieldDefinition,
     FieldKind,
 )
+from app.domain.event_types.instants import build_instant_schema, parse_field_instant
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_subject, quote_value, unknown_option_message
 from app.domain.shared.problems import Problem, invalid_input
-from app.domain.shared.values import NON_BLANK_PATTERN, is_blank, validate_text
+from app.domain.shared.values import (
+    EXPECTED_INSTANT,
+    NON_BLANK_PATTERN,
+    is_blank,
+    validate_text,
+)
 
 Op = PredicateOperator
 
@@ -60,8 +64,8 @@ def supported_operators(kind: FieldKind) -> frozenset[PredicateOperator]:
         return _PRESENCE_OPERATORS | _EQUALITY_OPERATORS | _ORDER_OPERATORS.keys()
     if kind is FieldKind.MULTI_SELECT:
         return _PRESENCE_OPERATORS | {Op.CONTAINS}
-    if kind is FieldKind.DATETIME:
-        return _PRESENCE_OPERATORS
+    if kind is FieldKind.DATETIME:  # no equality: an instant has several notations
+        return _PRESENCE_OPERATORS | _ORDER_OPERATORS.keys()
     return _PRESENCE_OPERATORS | _EQUALITY_OPERATORS
 
 
@@ -83,6 +87,9 @@ def value_satisfies(predicate: FieldPredicate, kind: FieldKind, value: Any) -> b
             return value in expected
         case Op.CONTAINS:
             return expected in value
+        case order if kind is FieldKind.DATETIME:
+            instant, bound = parse_field_instant(value), parse_field_instant(expected)
+            return instant is not None and _ORDER_OPERATORS[order](instant, bound)
         case order:
             is_comparable = kind in NUMERIC_KINDS or _DATE.fullmatch(value) is not None
             return is_comparable and _ORDER_OPERATORS[order](value, expected)
@@ -108,6 +115,12 @@ def build_value_schema(predicate: FieldPredicate, kind: FieldKind) -> dict[str, 
             keywords = {"pattern": re.sub(r"[\\^$.*+?()\[\]{}|/]", r"\\\g<0>", expected)}
         case order if order in _BOUND_KEYWORDS and kind in NUMERIC_KINDS:
             keywords = {_BOUND_KEYWORDS[order]: expected}
+        case order if order in _BOUND_KEYWORDS and kind is FieldKind.DATETIME:
+            return build_instant_schema(
+                expected,
+                later=order in (Op.GT, Op.GTE),
+                inclusive=order in (Op.GTE, Op.LTE),
+            )
         case order if order in _BOUND_KEYWORDS:
             keywords = {"pattern": _date_pattern(order, expected)}
         case _:
@@ -161,6 +174,9 @@ def _validate_value(
     if field.kind is FieldKind.DATE:
         message = f"Invalid date {quote_value(value)}: expected a date such as 2026-04-10."
         return [] if _is_date(value) else [invalid_input(message, *path)]
+    if field.kind is FieldKind.DATETIME:
+        message = f"Invalid time {quote_value(value)}: expected {EXPECTED_INSTANT}."
+        return [] if parse_field_instant(value) else [invalid_input(message, *path)]
     if not _has_json_type(field.kind, value) or not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
         bounds = f"from -{MAX_SAFE_INTEGER:,} to {MAX_SAFE_INTEGER:,}"
         return [invalid_input(f"{subject} must be a number {bounds}.", *path)]

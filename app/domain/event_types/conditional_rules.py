@@ -5,7 +5,7 @@ Disabled rules are validated, too, so that enabling a rule never fails.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from app.domain.event_types.comparisons import validate_field_predicate
@@ -17,13 +17,16 @@ from app.domain.event_types.conditions import (
     Not,
     iterate_predicates,
 )
-from app.domain.event_types.fields import FieldDefinition
+from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.visibility import affects_visibility, find_dependency_cycle
 from app.domain.events.predicates import FieldPredicate
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value, unknown_field_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import validate_name
+
+# The schema of an order comparison of instants has about 22 KB.
+_VALUES_PER_INSTANT = 250
 
 
 def validate_conditional_rules(
@@ -49,13 +52,13 @@ def validate_conditional_rules(
         )
     ]
     problems += _validate_acyclic(rules)
-    total_values = sum(_count_values(rule.condition) * len(rule.targets) for rule in rules)
+    total_values = sum(_weigh_values(rule.condition, by_name) * len(rule.targets) for rule in rules)
     if not problems and total_values > limits.rule_values:
         # Without the count: the same message before and after an edit means the same problem.
         message = (
             f"At most {limits.rule_values:,} values are allowed in the conditions of all "
             "conditional rules of an event type. Each value counts once for each target of its "
-            "rule."
+            f"rule; a time in an order comparison counts as {_VALUES_PER_INSTANT} values."
         )
         problems.append(Problem(UserErrorCode.LIMIT_REACHED, message))
     return problems
@@ -129,6 +132,16 @@ def _count_values(condition: Condition) -> int:
             return _count_values(operand)
         case FieldPredicate(value=value):
             return len(value) if isinstance(value, tuple) else 1
+
+
+def _weigh_values(condition: Condition, fields: Mapping[str, FieldDefinition]) -> int:
+    """Counts the values in a condition by the size of their schemas."""
+    instants = sum(
+        predicate.value is not None
+        for _, predicate in iterate_predicates(condition)
+        if predicate.field in fields and fields[predicate.field].kind is FieldKind.DATETIME
+    )
+    return _count_values(condition) + (_VALUES_PER_INSTANT - 1) * instants
 
 
 def _measure_depth(condition: Condition) -> int:

@@ -26,6 +26,7 @@ from jsonschema_rs import (
 from app.domain.event_types.condition_schemas import build_field_conditions
 from app.domain.event_types.conditions import ConditionalRule, is_conditionally_visible
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
+from app.domain.event_types.instants import INSTANT_PATTERN
 from app.domain.event_types.patterns import NON_LINE_TERMINATOR, expand_dots, is_portable_pattern
 from app.domain.shared.exact_decimals import round_decimals
 from app.domain.shared.limits import Limits
@@ -62,13 +63,6 @@ _URL_PATTERN = (
 _EMAIL_WORD = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOMAIN_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _EMAIL_PATTERN = f"^{_EMAIL_WORD}(?:[.]{_EMAIL_WORD})*@(?:{_DOMAIN_LABEL}[.])+{_DOMAIN_LABEL}$"
-# The format "date-time" alone would allow a space instead of T, leap seconds and the year 0.
-_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
-_HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_INSTANT_PATTERN = (
-    f"^{_YEAR}-[0-9]{{2}}-[0-9]{{2}}T{_HOUR_AND_MINUTE}:[0-5][0-9]([.][0-9]{{1,9}})?"
-    f"(Z|[+-]{_HOUR_AND_MINUTE})$"
-)
 MAX_PATTERN_BYTES = 262_144
 _EXPECTED_URL = (
     "an absolute URL such as https://example.com/a, in which spaces, brackets and characters that "
@@ -77,7 +71,7 @@ _EXPECTED_URL = (
 _EXPECTED_BY_PATTERN = {
     _URL_PATTERN: _EXPECTED_URL,
     _EMAIL_PATTERN: "an email address such as name@example.com, in ASCII characters",
-    _INSTANT_PATTERN: EXPECTED_INSTANT,
+    INSTANT_PATTERN: EXPECTED_INSTANT,
     NON_BLANK_PATTERN: "a string that is not blank",
 }
 _EXPECTED_BY_FORMAT = {
@@ -233,7 +227,7 @@ def _kind_schema(field: FieldDefinition, *, required: bool) -> dict[str, Any]:
         case FieldKind.DATE:
             return {"type": "string", "format": "date"}
         case FieldKind.DATETIME:
-            return {"type": "string", "format": "date-time", "pattern": _INSTANT_PATTERN}
+            return {"type": "string", "format": "date-time", "pattern": INSTANT_PATTERN}
         case FieldKind.SELECT if required:
             return {"type": "string", "enum": [name for name in options if not is_blank(name)]}
         case FieldKind.SELECT:

@@ -116,7 +116,8 @@ class Limits:
     rule_values: int = _limit(
         5_000,
         "Maximum number of values in the conditions of all conditional rules of an event type. "
-        "Each value counts once for each target of its rule.",
+        "Each value counts once for each target of its rule; a time that is compared by GT, GTE, "
+        "LT or LTE counts as 250 values.",
     )
     filter_values: int = _limit(100, "Maximum number of values in each list of a filter.")
     filter_depth: int = _limit(5, "Maximum nesting depth, in levels, of a filter.")

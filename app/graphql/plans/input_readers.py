@@ -32,12 +32,12 @@ from graphql import (
     get_nullable_type,
     is_required_input_field,
     type_from_ast,
-    value_from_ast_untyped,
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryMaybe, StrawberryOptional
 
 from app.graphql.plans.plan_steps import NotPlannedError, OperationRequest, collect_variables
+from app.graphql.shared.scalars import read_literal
 
 MAX_CACHED_CHARACTERS = 1_000
 ReadValue = Callable[[Any], Any]
@@ -153,9 +153,7 @@ class VariableReader:
         Raises UnsupportedInputError or GraphQLError.
         """
         if self._default_nodes:
-            defaults = {
-                name: value_from_ast_untyped(node) for name, node in self._default_nodes.items()
-            }
+            defaults = {name: read_literal(node) for name, node in self._default_nodes.items()}
             json_values = {**defaults, **json_values}
         inputs = {}
         for name, read, is_required in self._variables:
@@ -276,4 +274,4 @@ def _to_json(node: ValueNode, json_values: Mapping[str, Any]) -> Any:
             return {name: value for name, value in members.items() if value is not Undefined}
         case VariableNode():
             return json_values.get(node.name.value, Undefined)
-    return value_from_ast_untyped(node)
+    return read_literal(node)

@@ -108,20 +108,18 @@ def format_duration(duration: timedelta) -> Any:
 
 
 def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
-    return _to_json_value(_read_literal(node, variables))
+    return _to_json_value(read_literal(node, variables))
 
 
-def _read_literal(node: ValueNode, variables: dict[str, Any] | None) -> Any:
+def read_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
     """Reads a literal like value_from_ast_untyped, but keeps all digits of decimal numbers."""
     match node:
         case FloatValueNode():
             return parse_decimal(node.value)
         case ListValueNode():
-            return [_read_literal(item, variables) for item in node.values]
+            return [read_literal(item, variables) for item in node.values]
         case ObjectValueNode():
-            return {
-                field.name.value: _read_literal(field.value, variables) for field in node.fields
-            }
+            return {field.name.value: read_literal(field.value, variables) for field in node.fields}
     return value_from_ast_untyped(node, variables)
 
 
