@@ -36,6 +36,7 @@ UNPLANNED = {
     "FieldValue.*": "part of fieldValues",
     "Event.cloudEvent": "created from the whole event, in memory",
     "EventType.events": OF_EACH_ROW,
+    "FieldChoice.*": "part of choices",
     "EventType.versions": OF_EACH_ROW,
     "EventTypeVersion.*": "part of versions",
     "GuardRule.publishedVersion": PUBLISHED,

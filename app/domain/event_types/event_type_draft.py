@@ -191,10 +191,12 @@ def update_field(field_id: UUID, changes: Mapping[str, Any]) -> Edit:
         index = list(draft.fields).index(field_id)
         current = draft.fields[field_id]
         draft.fields[field_id] = replace(current, **_replace_nulls(changes, label=current.name))
-        attribute = "options" if "options" in changes and "kind" not in changes else "kind"
+        options = "options" if "labels" not in changes else "choices"
+        attribute = options if "options" in changes and "kind" not in changes else "kind"
         path = ("fields", str(index))
         return EditResult(
-            path_mapping={path: ("input",)},
+            # The options of a field with labels are its choices, even if only options are given.
+            path_mapping={path: ("input",), (*path, "choices"): ("input", options)},
             fallback_path=("input", attribute),
             # An upgrade may have rounded a stored bound to the value that is rejected now.
             set_paths=[(*path, name) for name in ("minimum", "maximum") if name in changes],

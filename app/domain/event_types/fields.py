@@ -78,7 +78,8 @@ _CEL_RESERVED = frozenset(
 class FieldDefinition:
     """One field of an event type. `label` defaults to the name; bounds are inclusive.
 
-    `source_key` is the path of the value in the data of CloudEvents, if not the name.
+    `source_key` is the path of the value in the data of CloudEvents, if not the name. `labels` are
+    the display names of options, by option; an option without one is shown as it is.
     """
 
     name: str
@@ -95,11 +96,15 @@ class FieldDefinition:
     pattern: str | None = None
     default: Any = None
     source_key: str | None = None
+    labels: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("minimum", "maximum", "default"):
             if has_exact_decimals(value := getattr(self, name)):
                 object.__setattr__(self, name, round_decimals(value))
+        if self.labels is not None:
+            kept = {name: self.labels[name] for name in self.options or () if name in self.labels}
+            object.__setattr__(self, "labels", None if self.options is None else kept)
 
     def __hash__(self) -> int:
         """Returns the hash, computed once, because caches are keyed by the fields of a type.
@@ -197,19 +202,27 @@ def _validate_options(field: FieldDefinition, limits: Limits) -> list[Problem]:
     options = field.options
     if field.kind not in CHOICE_KINDS or options is None:
         return [_missing_options(field)] if field.kind in CHOICE_KINDS else []
+    attribute = "options" if field.labels is None else "choices"
     if len(options) > limits.options_per_field:
         message = limit_message(limits.options_per_field, "option", "this field", len(options))
-        return [invalid_input(message, "options")]
+        return [invalid_input(message, attribute)]
     problems = [
         problem
         for index, option in enumerate(options)
-        for problem in _validate_option(option, limits, "options", str(index))
+        for problem in _validate_option(option, limits, attribute, str(index))
+    ]
+    problems += [
+        problem
+        for index, option in enumerate(options)
+        for problem in validate_name(
+            (field.labels or {}).get(option), limits.name_characters, attribute, str(index), "label"
+        )
     ]
     if not options:
         problems.append(_missing_options(field))
     if repeated := [option for option, count in Counter(options).items() if count > 1]:
         message = f"Option {quote_value(repeated[0])} is listed more than once."
-        problems.append(invalid_input(message, "options"))
+        problems.append(invalid_input(message, attribute))
     return problems
 
 

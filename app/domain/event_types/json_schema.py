@@ -228,18 +228,29 @@ def _kind_schema(field: FieldDefinition, *, required: bool) -> dict[str, Any]:
             return {"type": "string", "format": "date"}
         case FieldKind.DATETIME:
             return {"type": "string", "format": "date-time", "pattern": INSTANT_PATTERN}
+        case FieldKind.SELECT if field.labels:
+            # The first choice is none, also of a required field, for which it is invalid:
+            # react-jsonschema-form preselects the first one.
+            none = {"const": None, "title": "(none)"}
+            return {"type": "string", "oneOf": [none, *_labelled_options(field)]}
         case FieldKind.SELECT if required:
             return {"type": "string", "enum": [name for name in options if not is_blank(name)]}
         case FieldKind.SELECT:
             return {"type": "string", "enum": [*options, None]}
         case FieldKind.MULTI_SELECT:
-            items = {"type": "string", "enum": options}
+            choices = {"oneOf": _labelled_options(field)} if field.labels else {"enum": options}
+            items = {"type": "string"} | choices
             schema = {"type": "array", "items": items, "uniqueItems": True}
             return schema | ({"minItems": 1} if required else {})
         case FieldKind.URL:
             return {"type": "string", "format": "uri", "pattern": _URL_PATTERN}
         case FieldKind.EMAIL:
             return {"type": "string", "format": "email", "pattern": _EMAIL_PATTERN}
+
+
+def _labelled_options(field: FieldDefinition) -> list[dict[str, Any]]:
+    labels = field.labels or {}
+    return [{"const": name, "title": labels.get(name, name)} for name in field.options or ()]
 
 
 def _blank_problem(name: str, value: Any) -> Problem:
@@ -299,7 +310,7 @@ def _describe_expected(kind: ValidationErrorKind, field: FieldDefinition) -> str
     match kind:
         case ValidationErrorKind.Type(types=types):
             return _TYPE_NAMES[next(name for name in types if name != "null")]
-        case ValidationErrorKind.Enum():
+        case ValidationErrorKind.Enum() | ValidationErrorKind.OneOfNotValid():
             return format_choices(field.options or ())
         case ValidationErrorKind.MinItems():
             return "a list with at least one option"

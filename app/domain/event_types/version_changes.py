@@ -49,8 +49,13 @@ def describe_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any])
 
 
 def _format_field(field: Mapping[str, Any]) -> dict[str, Any]:
-    with_label = {"name": field["name"], "label": field["name"], **field}
-    return {to_camel_case(name): value for name, value in with_label.items()}
+    formatted = {"name": field["name"], "label": field["name"], **field}
+    if labels := formatted.pop("labels", None):
+        formatted["choices"] = [
+            {"value": option, "label": labels.get(option, option)}
+            for option in formatted.pop("options")
+        ]
+    return {to_camel_case(name): value for name, value in formatted.items()}
 
 
 def _describe_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

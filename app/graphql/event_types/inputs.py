@@ -11,11 +11,37 @@ from app.domain.event_types.definitions import EventTypeDefinition
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, invalid_input
 from app.graphql.event_types.conditional_rules import ConditionalRuleInput
 from app.graphql.shared.examples import with_example
+from app.graphql.shared.nodes import InvalidArgumentsError
 from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.event_inputs import check_text_argument, parse_search_argument
 from app.services.definitions import event_types
+
+
+def _both_given(*path: str) -> Problem:
+    message = "options and choices are mutually exclusive. Send only one of them."
+    return invalid_input(message, *path, "choices")
+
+
+def _split_choices(choices: list[FieldChoiceInput]) -> tuple[list[str], dict[str, str]]:
+    """Returns the values, and the labels that were given."""
+    labels = {each.value: each.label for each in choices if each.label is not None}
+    return [each.value for each in choices], labels
+
+
+@strawberry.input(description="An option of a SELECT or MULTI_SELECT field, with its label.")
+class FieldChoiceInput:
+    value: str = strawberry.field(
+        description="Value that is stored in `Event.fields`: one line of 1 to 255 characters by "
+        "default, not blank."
+    )
+    label: str | None = strawberry.field(
+        default=None,
+        description="Display name of the option: one line, at most 255 characters by default. Null "
+        "means the value.",
+    )
 
 
 @strawberry.input(
@@ -58,7 +84,13 @@ class EventFieldInput:
     options: list[str] | None = strawberry.field(
         default=None,
         description="Options of a SELECT or MULTI_SELECT, without duplicates: 1 to 1,000 options "
-        "of at most 255 characters each (configurable), not blank. Must be null for other kinds.",
+        "of at most 255 characters each (configurable), not blank. Must be null for other kinds, "
+        "and if `choices` is given; otherwise the error is `INVALID_INPUT`.",
+    )
+    choices: list[FieldChoiceInput] | None = strawberry.field(
+        default=None,
+        description="Options of a SELECT or MULTI_SELECT with their labels, instead of `options` "
+        "and with the same limits. Forms show the labels.",
     )
     minimum: float | None = strawberry.field(
         default=None,
@@ -101,7 +133,13 @@ class EventFieldInput:
         "use only the name of the field. Null means no path.",
     )
 
-    def to_domain(self) -> FieldDefinition:
+    def to_domain(self, *path: str) -> FieldDefinition:
+        """Converts the field. Raises InvalidArgumentsError if it has both options and choices."""
+        if self.options is not None and self.choices is not None:
+            raise InvalidArgumentsError([_both_given(*path)])
+        options, labels = self.options, None
+        if self.choices is not None:
+            options, labels = _split_choices(self.choices)
         return FieldDefinition(
             name=self.name,
             label=self.label,
@@ -109,7 +147,8 @@ class EventFieldInput:
             required=bool(self.required),
             help_text=self.help_text,
             unit=self.unit,
-            options=None if self.options is None else tuple(self.options),
+            options=None if options is None else tuple(options),
+            labels=labels,
             minimum=self.minimum,
             maximum=self.maximum,
             min_length=self.min_length,
@@ -194,7 +233,10 @@ class CreateEventTypeInput:
             category=self.category,
             state=self.state or EventTypeState.DRAFT,
             additional_fields=self.additional_fields or AdditionalFields.REFUSE,
-            fields=tuple(field.to_domain() for field in self.fields or ()),
+            fields=tuple(
+                field.to_domain("input", "fields", str(index))
+                for index, field in enumerate(self.fields or ())
+            ),
             rules=tuple(rule.to_domain() for rule in self.conditional_rules or ()),
         )
 
@@ -233,8 +275,13 @@ class UpdateEventFieldInput:
     )
     options: strawberry.Maybe[list[str] | None] = strawberry.field(
         description="New options of a SELECT or MULTI_SELECT, without duplicates: 1 to 1,000 "
-        "options of at most 255 characters each (configurable). Replaces the whole list. Must be "
-        "null for other kinds."
+        "options of at most 255 characters each (configurable). Replaces the whole list; options "
+        "that stay keep their labels. Must be null for other kinds."
+    )
+    choices: strawberry.Maybe[list[FieldChoiceInput] | None] = strawberry.field(
+        description="New options of a SELECT or MULTI_SELECT with their labels, instead of "
+        "`options`; with both, the error is `INVALID_INPUT`. Labels may change at any time. "
+        "Replaces the whole list. Null removes the labels and keeps the options."
     )
     minimum: strawberry.Maybe[float | None] = strawberry.field(
         description="New minimum value of a NUMBER or INTEGER, inclusive, less than 2^53 in "
@@ -268,7 +315,16 @@ class UpdateEventFieldInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes, for `event_type_draft.update_field`."""
-        return read_provided_attributes(self, "options")
+        changes = read_provided_attributes(self, "options")
+        if "choices" not in changes:
+            return changes
+        if changes.get("options") is not None:
+            raise InvalidArgumentsError([_both_given("input")])
+        choices = changes.pop("choices")
+        if choices is None:
+            return changes | {"labels": None}
+        options, labels = _split_choices(choices)
+        return changes | {"options": tuple(options), "labels": labels}
 
 
 @strawberry.input(

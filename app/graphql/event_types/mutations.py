@@ -251,7 +251,7 @@ class EventTypeMutations:
         context = info.context
         return EventTypePayload.from_result(
             await event_type_commands.add_event_field(
-                context.database, context.command, parsed_type_id, field.to_domain()
+                context.database, context.command, parsed_type_id, field.to_domain("field")
             )
         )
 

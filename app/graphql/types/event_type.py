@@ -310,6 +310,12 @@ def create_rule_event_type_field() -> Any:
     )
 
 
+@strawberry.type(description="An option of a SELECT or MULTI_SELECT field, with its label.")
+class FieldChoice:
+    value: str = strawberry.field(description="Value that is stored in `Event.fields`.")
+    label: str = strawberry.field(description="Display name of the option. Defaults to the value.")
+
+
 @backed_by_table(tables.EventField)
 @strawberry.type(description="A field of an event type.")
 class EventField(Node):
@@ -333,7 +339,8 @@ class EventField(Node):
         description="Unit of the value, for display, such as `mcf`. Null if none was given."
     )
     options: list[str] | None = strawberry.field(
-        description="Options of a SELECT or MULTI_SELECT field. Null for other kinds."
+        description="Options of a SELECT or MULTI_SELECT field. Null for other kinds. `choices` "
+        "has their labels."
     )
     minimum: float | None = strawberry.field(
         description="Minimum value of a NUMBER or INTEGER, inclusive. Null if there is no minimum."
@@ -364,7 +371,18 @@ class EventField(Node):
     )
     event_type_id: strawberry.Private[UUID]
     added_in_version: strawberry.Private[int]
+    labels: strawberry.Private[dict[str, str]]
     preloaded_event_type: strawberry.Private[EventType | None] = None
+
+    @strawberry.field(
+        description="Options of a SELECT or MULTI_SELECT field, with their labels. Null for other "
+        "kinds.",
+        metadata=declare_source(DefinitionField()),
+    )
+    def choices(self) -> list[FieldChoice] | None:
+        if self.options is None:
+            return None
+        return [FieldChoice(value=each, label=self.labels.get(each, each)) for each in self.options]
 
     @strawberry.field(
         description="Event type that the field belongs to. Requires EVENT_READ, EVENT_CREATE or "
@@ -391,6 +409,7 @@ class EventField(Node):
             help_text=row.help_text,
             unit=row.unit,
             options=row.options,
+            labels=row.labels or {},
             minimum=row.minimum,
             maximum=row.maximum,
             min_length=row.min_length,

@@ -106,6 +106,7 @@ class EventField(OrganizationOwned, table=True):
     pattern: str | None = None
     default: Any = Field(default=None, sa_type=JSONValue, nullable=True)
     source_key: str | None = None
+    labels: dict[str, str] | None = Field(default=None, sa_type=JSONValue)
 
     def to_domain(self) -> FieldDefinition:
         return FieldDefinition(
@@ -123,6 +124,7 @@ class EventField(OrganizationOwned, table=True):
             pattern=self.pattern,
             default=self.default,
             source_key=self.source_key,
+            labels=self.labels,
         )
 
     def update_from(self, field: FieldDefinition, position: int) -> None:
@@ -132,3 +134,4 @@ class EventField(OrganizationOwned, table=True):
         self.position = position
         self.label = field.label or field.name
         self.options = None if field.options is None else list(field.options)
+        self.labels = None if field.labels is None else dict(field.labels)
