@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from app.domain.event_types.fields import FieldKind
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventDraft, EventState
+from app.domain.events.state import (
+    ATTRIBUTES,
+    Entity,
+    EventDraft,
+    EventState,
+    Use,
+    attributes_with,
+)
 from app.domain.shared.messages import format_choices, quote_value
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.strict_json import STRICT_DECODER
@@ -21,35 +28,19 @@ from app.services.events.archives import HistoryEntry
 Row = dict[str, Any]
 
 TEXT, TIME, INTEGER, BOOLEAN, JSON = "text", "time", "integer", "boolean", "json"
+_COLUMN_TYPES = {datetime: TIME, int: INTEGER, bool: BOOLEAN, dict: JSON, tuple: JSON}
+# Attributes that other columns contain, or that only CloudEvents can represent.
+_WITHOUT_COLUMN = frozenset(
+    {
+        *("event_type_id", "entity", "summary_given", "latest_occurrence", "acknowledged"),
+        *("extensions", "payload"),
+    }
+)
 # The columns of events, in order, and the types of their values.
 EVENT_COLUMNS = {
-    "id": TEXT,
-    "type": TEXT,
-    "occurredAt": TIME,
-    "severity": TEXT,
-    "severityText": TEXT,
-    "summary": TEXT,
-    "content": TEXT,
-    "source": TEXT,
-    "sourceId": TEXT,
-    "subject": TEXT,
-    "entityType": TEXT,
-    "entityId": TEXT,
-    "outcome": TEXT,
-    "tags": JSON,
-    "fields": JSON,
-    "notification": BOOLEAN,
-    "acknowledgedAt": TIME,
-    "acknowledgedBy": TEXT,
-    "acknowledgementNote": TEXT,
-    "occurrences": INTEGER,
-    "lastOccurredAt": TIME,
-    "duplicateOfId": TEXT,
-    "category": TEXT,
-    "eventTypeVersion": INTEGER,
-    "recordedAt": TIME,
-    "updatedAt": TIME,
-    "version": INTEGER,
+    attribute.api_name: _COLUMN_TYPES.get(attribute.type, TEXT)
+    for attribute in ATTRIBUTES
+    if attribute.name not in _WITHOUT_COLUMN
 }
 HISTORY_COLUMNS = {
     "at": TIME,
@@ -177,24 +168,20 @@ class RowParser:
         entity_type, entity_id = attributes.get("entityType"), attributes.get("entityId")
         severity = attributes.get("severity")
         level = next((each for each in Severity if each.value == severity), None)
-        return EventDraft(
-            type=attributes.get("type", self.type),
-            occurred_at=attributes.get("occurredAt"),
-            severity=severity,
+        reported = {
+            attribute.name: attributes[attribute.api_name]
+            for attribute in attributes_with(Use.REPORTED)
+            if attribute.api_name in attributes
+        }
+        defaults = {"type": self.type, "source_id": default_source_id}
+        return replace(
+            EventDraft(**(defaults | reported)),
             severity_level=level,
             severity_text=attributes.get("severityText", severity if level is None else None),
-            summary=attributes.get("summary"),
-            content=attributes.get("content"),
-            source=attributes.get("source"),
-            source_id=attributes.get("sourceId", default_source_id),
-            subject=attributes.get("subject"),
             entity=None
             if entity_type is None and entity_id is None
             else Entity(entity_type or "", entity_id or ""),
-            outcome=attributes.get("outcome"),
-            tags=attributes.get("tags"),
             fields=attributes.get("fields", {}) | fields,
-            notification=attributes.get("notification"),
             acknowledged=True if "acknowledgedAt" in attributes else None,
         )
 

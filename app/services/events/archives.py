@@ -87,8 +87,10 @@ def select_events(filter: EventFilter) -> ExportSource[EventState]:
 def select_history(times: TimeRange) -> ExportSource[HistoryEntry]:
     """The entries of a time range."""
     change = tables.Change
-    names = ("at", "actor", "kind", "subject", "subject_id", "changes", "state")
-    columns = tuple(getattr(change, name) for name in names)
+    columns: tuple[Any, ...] = (
+        *(change.at, change.actor, change.kind, change.subject, change.subject_id),
+        *(change.changes, change.state),
+    )
     conditions = []
     if times.start is not None:
         conditions.append(col(change.at) >= times.start)
