@@ -189,8 +189,8 @@ def _event(number: int, types: dict[str, UUID], chance: Random) -> EventState:
         fields={
             "pressure": chance.randrange(100_000) / 100,
             "cause": f"cause {rarely(300)}",
-            "labels": {"host": f"host {number % 500}", "load": number % 1_000},
-            "commits": [{"author": f"author {number % 400}"}],
+            "labels": {"host": f"a host {number % 500}", "load": number % 1_000},
+            "commits": [{"author": f"an author {number % 400}"}],
         },
         tags=tuple({f"StudyId:{rarely(400)}", f"Team:{rarely(10)}"}),
         notification=rings,
@@ -368,7 +368,7 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         HEAD,
     ),
     "with a nested text": (
-        fetch_page_with(**field_filter("labels.host", PredicateOperator.EQ, "host 290")),
+        fetch_page_with(**field_filter("labels.host", PredicateOperator.EQ, "a host 290")),
         HEAD,
     ),
     "with nested numbers from one on": (
@@ -376,7 +376,7 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         NUMBER,
     ),
     "with a text in a list of objects": (
-        fetch_page_with(**field_filter("commits.author", PredicateOperator.EQ, "author 290")),
+        fetch_page_with(**field_filter("commits.author", PredicateOperator.EQ, "an author 290")),
         HEAD,
     ),
     "with a nested value": (
