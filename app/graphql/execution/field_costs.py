@@ -101,8 +101,9 @@ COSTS: dict[str, FieldCost] = {
     "AcknowledgeEventsPayload.events": FieldCost(100),
 }
 
-# Lists of objects that cost nothing: errors of an input that is already charged.
-FREE_LISTS = frozenset({"userErrors", "warnings"})
+# Lists of objects that cost nothing: errors of an input that is already charged, and the options of
+# a field, which are values of its row.
+FREE_LISTS = frozenset({"userErrors", "warnings", "choices"})
 
 
 def find_field_cost(parent: GraphQLNamedType, name: str, field: GraphQLField) -> FieldCost | None:
