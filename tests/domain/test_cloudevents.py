@@ -637,7 +637,7 @@ STORED_DIGESTS: list[tuple[dict[str, Any], str]] = [
 def test_the_digest_of_a_severity_is_that_of_the_first_version(
     attributes: dict[str, Any], digest: str
 ) -> None:
-    assert parse_draft(**attributes).digest() == digest
+    assert parse_draft(**attributes).first_version_digest() == digest
 
 
 @pytest.mark.parametrize("number", [0, -1])

@@ -21,6 +21,7 @@ from app.domain.intake.intake import (
     validate_report,
     validate_update,
 )
+from app.domain.shared.exact_decimals import parse_decimal
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import format_instant
@@ -296,6 +297,11 @@ def test_any_report_is_accepted_and_storable_or_rejected_with_a_valid_message(
             {"volume": nest_value(5_000)},
             invalid_input("The value is nested deeper than the maximum of 50 levels.", "fields"),
             id="5,000 lists in a field",
+        ),
+        pytest.param(
+            {"volume": nest_value(480, parse_decimal("0.12345678901234567890"))},
+            invalid_input("The value is nested deeper than the maximum of 50 levels.", "fields"),
+            id="480 lists with a decimal that loses digits",
         ),
         pytest.param(
             nest_value(5_000, key="volume"),

@@ -91,7 +91,9 @@ class RandomDocument:
             ]
         if type_.name == "Entity" and depth > 1:
             names = ["type", "entityId"]
-        few = self._random.sample(names, self._random.randint(1, min(len(names), 7)))
+        few = self._random.sample(
+            names, self._random.randint(min(len(names), 1), min(len(names), 7))
+        )
         members = ["__typename"]
         for name in few:
             member = self._field(type_, name, depth)

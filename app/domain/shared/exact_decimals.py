@@ -50,29 +50,41 @@ def _is_equal(text: str, number: float) -> bool:
 
 def has_exact_decimals(value: Any) -> bool:
     """Whether a JSON value contains an ExactDecimal."""
-    kind = type(value)
-    if kind is dict:
-        return any(map(has_exact_decimals, value.values()))
-    if kind is list or kind is tuple:
-        return any(map(has_exact_decimals, value))
-    return kind is ExactDecimal
+    waiting = [value]  # no recursion: the value may be nested too deeply to be stored
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is dict:
+            waiting += item.values()
+        elif kind is list or kind is tuple:
+            waiting += item
+        elif kind is ExactDecimal:
+            return True
+    return False
 
 
 def find_exact_decimals(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...], ExactDecimal]]:
-    """Yields each ExactDecimal in a JSON value with its path."""
-    if isinstance(value, ExactDecimal):
-        yield path, value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from find_exact_decimals(item, *path, name)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from find_exact_decimals(item, *path, str(index))
+    """Yields each ExactDecimal in a JSON value with its path, in order."""
+    waiting = [(path, value)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, ExactDecimal):
+            yield path, item
+        elif isinstance(item, dict):
+            waiting += [((*path, name), each) for name, each in reversed(item.items())]
+        elif isinstance(item, list):
+            waiting += [((*path, str(index)), each) for index, each in reversed([*enumerate(item)])]
 
 
 def round_decimals(value: Any) -> Any:
-    """Replaces each ExactDecimal in a JSON value with its double."""
-    return _replace_decimals(value, float) if has_exact_decimals(value) else value
+    """Replaces each ExactDecimal in a JSON value with its double.
+
+    A value that is nested too deeply to be stored is returned as it is.
+    """
+    try:
+        return _replace_decimals(value, float) if has_exact_decimals(value) else value
+    except RecursionError:
+        return value
 
 
 def encode_exactly(encode: Callable[[Any], str], value: Any) -> str:
