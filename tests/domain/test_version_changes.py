@@ -15,11 +15,18 @@ A = FieldDefinition("a", FieldKind.TEXT, min_length=1)
 B = FieldDefinition("b", FieldKind.SELECT, options=("x", "y"))
 C = FieldDefinition("c", FieldKind.MULTI_SELECT, options=("x", "y"), default=["x"])
 HIDE = ConditionalRule("hide it", ConditionalEffect.HIDE, ("a",), AllOf(()))
+LETTERS = "abcdefghijkl"
 SHOW = ConditionalRule("show it", ConditionalEffect.SHOW, ("b",), AllOf(()))
 
 
 def define(**attributes: Any) -> EventTypeDefinition:
     return EventTypeDefinition(**{"name": "Gauge", "fields": (A, B), "rules": (HIDE,)} | attributes)
+
+
+def labelled(*options: str, **labels: str) -> EventTypeDefinition:
+    """Defines an event type with one SELECT, which has choices if it has labels."""
+    select = FieldDefinition("s", FieldKind.SELECT, options=options, labels=labels or None)
+    return define(fields=(select,))
 
 
 def describe(before: EventTypeDefinition, after: EventTypeDefinition) -> str:
@@ -72,6 +79,54 @@ def changed(field: FieldDefinition, **attributes: Any) -> FieldDefinition:
             "Changed field 'b': options added '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' and "
             "995 more, removed 'x', 'y'.",
         ),
+        (
+            labelled("p", "q", p="Pea"),
+            labelled("p", "q", p="Pea2"),
+            "Changed field 's': label of 'p' from 'Pea' to 'Pea2'.",
+        ),
+        (
+            labelled("p", "q", p="Pea"),
+            labelled("p", "q", "r", p="Pea", r="Are"),
+            "Changed field 's': options added 'r'.",
+        ),
+        (
+            labelled("p", "q", p="Pea"),
+            labelled("r", "p", q="Queue"),
+            "Changed field 's': options added 'r', removed 'q'; labels removed.",
+        ),
+        (
+            labelled("p", "q", p="Pea", q="Queue"),
+            labelled("q", "p", q="Queue"),
+            "Changed field 's': options in another order; label of 'p' from 'Pea' to 'p'.",
+        ),
+        (
+            labelled("p", "q", p="Pea", q="Queue"),
+            labelled("p", "q"),
+            "Changed field 's': labels removed.",
+        ),
+        (
+            labelled("p", "q", p="Pea"),
+            labelled("q"),
+            "Changed field 's': options removed 'p'.",
+        ),
+        (
+            labelled("p", "q"),
+            labelled("p", "q", q="Queue"),
+            "Changed field 's': label of 'q' from 'q' to 'Queue'.",
+        ),
+        (
+            labelled(*LETTERS, **dict.fromkeys(LETTERS, "x")),
+            labelled(*LETTERS, **dict.fromkeys(LETTERS, "y")),
+            "Changed field 's': "
+            + "; ".join(f"label of '{each}' from 'x' to 'y'" for each in LETTERS[:10])
+            + "; 2 more labels.",
+        ),
+        (
+            labelled("p", p="Pea"),
+            define(fields=(FieldDefinition("s", FieldKind.TEXT),)),
+            "Changed field 's': kind from 'SELECT' to 'TEXT'; options from 'p' to none.",
+        ),
+        (labelled("p"), labelled("p", p="p"), "No visible change."),
         (define(), define(rules=(HIDE, SHOW)), "Added conditional rule 'show it'."),
         (define(rules=(HIDE, SHOW)), define(rules=(SHOW,)), "Deleted conditional rule 'hide it'."),
         (define(rules=(HIDE, HIDE)), define(), "Deleted conditional rule 'hide it'."),

@@ -44,8 +44,11 @@ def describe_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any])
         *_describe_fields(before["fields"], after["fields"]),
         *_describe_rules(before["conditionalRules"], after["conditionalRules"]),
     ]
-    # Changes of settings that were not stored with the older version.
-    return " ".join(changes) or "Changed the type, name, description or category."
+    if changes:
+        return " ".join(changes)
+    if "name" in before:  # such as a label that is equal to its option
+        return "No visible change."
+    return "Changed the type, name, description or category."
 
 
 def _format_field(field: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,10 +80,41 @@ def _describe_fields(
             yield f"Removed field {quote_value(name)}."
     kept = [name for name in old if name in new]
     for name in kept:
-        if changes := list(_describe_attributes(old[name], new[name])):
+        attributes = map(_replace_choices, (old[name], new[name]))
+        changes = [*_describe_attributes(*attributes), *_describe_labels(old[name], new[name])]
+        if changes:
             yield f"Changed field {quote_value(name)}: {'; '.join(changes)}."
     if kept != [name for name in new if name in old]:
         yield "Reordered the fields."
+
+
+def _replace_choices(field: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the field with the values of its choices as options."""
+    attributes = dict(field)
+    if choices := attributes.pop("choices", None):
+        attributes["options"] = [choice["value"] for choice in choices]
+    return attributes
+
+
+def _describe_labels(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Describes changed labels of options that both versions of a field have."""
+    old, new = map(_read_labels, (before, after))
+    changed = [option for option in old if option in new and old[option] != new[option]]
+    if changed and "choices" not in after:
+        yield "labels removed"
+        return
+    for option in changed[:_MAX_LISTED_VALUES]:
+        labels = f"from {quote_value(old[option])} to {quote_value(new[option])}"
+        yield f"label of {quote_value(option)} {labels}"
+    if (more := len(changed) - _MAX_LISTED_VALUES) > 0:
+        yield format_count(more, "more label")
+
+
+def _read_labels(field: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the label of each option, which defaults to the option."""
+    if choices := field.get("choices"):
+        return {choice["value"]: choice["label"] for choice in choices}
+    return {option: option for option in field.get("options", ())}
 
 
 def _describe_rules(
