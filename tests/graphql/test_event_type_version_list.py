@@ -75,6 +75,27 @@ async def test_every_change_is_described(client: Client) -> None:
     }
 
 
+async def test_changes_of_choices_are_described(client: Client) -> None:
+    choices = [{"value": "p", "label": "Pea"}, {"value": "q"}]
+    event_type = await define_event_type(client, field_input("s", "SELECT", choices=choices))
+    id = event_type["fields"][0]["id"]
+    for changes in (
+        {"choices": [{"value": "p", "label": "Pea2"}, {"value": "q"}]},
+        {"options": ["p", "q", "r"]},
+        {"choices": None},
+    ):
+        await change_event_type(client, UPDATE_FIELD, input={"id": id, **changes})
+
+    versions = await fetch_versions(client, event_type)
+
+    assert [each["summary"] for each in versions["nodes"]] == [
+        "Changed field 's': labels removed.",
+        "Changed field 's': options added 'r'.",
+        "Changed field 's': label of 'p' from 'Pea' to 'Pea2'.",
+        "Created with 1 field and 0 conditional rules.",
+    ]
+
+
 async def test_a_version_names_its_author_and_time(own_client: Client) -> None:
     event_type = await define_event_type(own_client, field_input("a"))
     _, secret = await create_key(own_client, name="author", permissions=["EVENT_TYPE_MANAGE"])
@@ -200,12 +221,16 @@ async def test_a_deleted_type_has_no_versions(client: Client) -> None:
     event_type = await define_event_type(client)
 
     payload = await client.execute_field(
-        "mutation ($id: ID!) { deleteEventType(id: $id) { eventType { versions { nodes { number } "
-        "pageInfo { hasNextPage } } } } }",
+        "mutation ($id: ID!) { deleteEventType(id: $id) { eventType { versions { totalCount "
+        "nodes { number } pageInfo { hasNextPage } } } } }",
         id=event_type["id"],
     )
 
-    assert payload["eventType"]["versions"] == {"nodes": [], "pageInfo": {"hasNextPage": False}}
+    assert payload["eventType"]["versions"] == {
+        "totalCount": 0,
+        "nodes": [],
+        "pageInfo": {"hasNextPage": False},
+    }
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,37 @@ async def test_the_values_are_validated_against_the_newer_version(
     assert moved["event"]["fields"] == {"a": 5, "c": "new"}
 
 
+async def test_a_stored_value_is_not_of_a_later_field_with_the_same_name(client: Client) -> None:
+    event_type = await define_event_type(client, field_input("a"), field_input("b"))
+    event = await client.log_event(type="gauge", fields={"b": "x"})
+    await change_event_type(client, REMOVE_FIELD, id=event_type["fields"][1]["id"])
+    await change_event_type(
+        client, ADD_FIELD, id=event_type["id"], field=field_input("b", "NUMBER")
+    )
+    values = {"id": event["id"], "eventTypeVersion": 2}
+
+    of_stored = await fetch_refusals(client, values)
+    of_stored_beside_sent = await fetch_refusals(client, values | {"fields": {"a": "y"}})
+    of_sent = await fetch_refusals(client, values | {"fields": {"b": 1}})
+
+    code_and_path = ("FIELD_UNKNOWN", "input.fields.b")
+    assert of_stored == [
+        (
+            *code_and_path,
+            "Unknown field 'b': the event has a value for it from version 1 of event type 'gauge', "
+            "but version 2 has no such field. Set the field to null to remove its value.",
+        )
+    ]
+    assert of_stored_beside_sent == of_stored
+    assert of_sent == [
+        (
+            *code_and_path,
+            "Unknown field 'b': event type 'gauge' version 2 has no such field. Version 3 added "
+            "it: to move the event to that version, set eventTypeVersion to 3.",
+        )
+    ]
+
+
 async def test_only_fields_that_the_newer_version_adds_or_shows_get_their_default(
     client: Client,
 ) -> None:

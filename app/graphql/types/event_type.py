@@ -204,7 +204,8 @@ class EventType(Node):
         self, info: Info, first: First = 20, after: After = None
     ) -> Connection[EventTypeVersion]:
         request = parse_page_request(info.context.limits, first=first, after=after)
-        key = VersionPageKey(UUID(self.id), self.version, request)
+        latest = self.version if self.preloaded_definition is None else 0  # 0: deleted
+        key = VersionPageKey(UUID(self.id), latest, request)
         connection = await get_loaders(info).event_type_versions.load(key)
         if connection is None:
             raise KeyError(self.id)

@@ -154,7 +154,10 @@ async def update_event(
         )
         if isinstance(validation, Rejected):
             problems = await _explain_unknown_fields(
-                session, newer_type or event_type, validation.problems
+                session,
+                newer_type or event_type,
+                validation.problems,
+                changed_attributes.get("fields") or (),
             )
             return ReportResult(problems=problems)
         await _write_update(session, command, row, before, validation.event)
@@ -320,9 +323,15 @@ def _validate_new_version(
 
 
 async def _explain_unknown_fields(
-    session: AsyncSession, event_type: EventTypeSnapshot | None, problems: tuple[Problem, ...]
+    session: AsyncSession,
+    event_type: EventTypeSnapshot | None,
+    problems: tuple[Problem, ...],
+    sent_fields: Collection[str],
 ) -> tuple[Problem, ...]:
-    """Replaces the messages of unknown fields that a later version of the event type has."""
+    """Replaces the messages of sent fields that only a later version of the event type has.
+
+    A stored value is not of the later field, even if that has the same name.
+    """
     if event_type is None or UserErrorCode.FIELD_UNKNOWN not in {each.code for each in problems}:
         return problems
     later_fields = await find_later_fields(session, event_type)
@@ -333,7 +342,9 @@ async def _explain_unknown_fields(
             f"{event_type.version} has no such field. Version {later_fields[name]} added it: to "
             f"move the event to that version, set eventTypeVersion to {later_fields[name]}.",
         )
-        if problem.code is UserErrorCode.FIELD_UNKNOWN and (name := problem.path[1]) in later_fields
+        if problem.code is UserErrorCode.FIELD_UNKNOWN
+        and (name := problem.path[1]) in later_fields
+        and name in sent_fields
         else problem
         for problem in problems
     )
