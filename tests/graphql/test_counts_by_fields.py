@@ -229,3 +229,21 @@ async def test_the_maximum_number_of_fields_is_accepted(client: Client) -> None:
     assert [(row["fields"], row["sums"]) for row in rows] == [
         ({"a": 1, "e": "x"} | nothing, {"a": 1, "e": None} | nothing)
     ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"items": [{"p": 1}, {"p": 30}]},
+        {"items": [{"p": 5}, {"p": 5}]},
+        {"items": [{"p": 7}]},
+        {"items.p": 1, "items": {"p": 5}},
+        {"items": {"p": [4]}},
+    ],
+)
+async def test_numbers_in_lists_and_several_numbers_are_not_added_up(
+    client: Client, fields: dict[str, Any]
+) -> None:
+    await log_fields(client, {"items": {"p": 2}}, fields)
+
+    assert await sum_of(client, "items.p") == 2

@@ -30,6 +30,9 @@ async def test_operations_are_counted_by_root_field_kind_and_result(client: Clie
         "/graphql", params={"query": 'mutation { deleteEvent(id: "1") { duplicate } }'}
     )
     await client.log_event(summary="counted")
+    await client.expect_error(
+        'mutation { acknowledgeEvents(filter: {search: "!!!"}) { userErrors { code } } }'
+    )
     after = await scrape_metrics(client)
 
     assert metric_increases(before, after, "tocsin_operations_total") == {
@@ -41,6 +44,7 @@ async def test_operations_are_counted_by_root_field_kind_and_result(client: Clie
         '{kind="query",operation="eventChanges",result="INVALID_CURSOR"}': 1,
         '{kind="mutation",operation="deleteEvent",result="BAD_USER_INPUT"}': 1,
         '{kind="mutation",operation="logEvent",result="OK"}': 1,
+        '{kind="mutation",operation="acknowledgeEvents",result="BAD_USER_INPUT"}': 1,
     }
     assert (
         metric_increases(before, after, "tocsin_operation_duration_seconds_count")[

@@ -88,9 +88,11 @@ class IndexedValues:
     """The values that a path finds in the fields of an event. Dicts are ordered sets.
 
     `scalars`: those that are the value of a key; None stands for a list or an object. `elements`:
-    those that are elements of a list.
+    those that are elements of a list. `is_single`: there is one value, and the path to it does not
+    lead through a list.
     """
 
+    is_single: bool = True
     scalars: dict[Comparable | None, None] = field(default_factory=dict)
     elements: dict[Comparable, None] = field(default_factory=dict)
 
@@ -135,30 +137,31 @@ def index_fields(fields: Mapping[str, Any]) -> FieldIndex:
     """
     values: dict[str, IndexedValues] = {}
     is_complete = True
-    level = list(fields.items())
+    level = [(path, value, False) for path, value in fields.items()]
     while level:
         level = [
-            (path, value)
-            for path, value in level
+            (path, value, is_in_list)
+            for path, value, is_in_list in level
             if value is not None and value != [] and len(path) <= MAX_INDEXED_NAME_LENGTH
         ]
-        paths = {path for path, _ in level if path not in values}
+        paths = {path for path, _, _ in level if path not in values}
         room = MAX_INDEXED_FIELDS - len(values)
         if len(paths) > room:
             is_complete = False
             paths = set(sorted(paths)[:room])
         values |= {path: IndexedValues() for path in paths}
-        next_level: list[tuple[str, Any]] = []
-        for path, value in level:
+        next_level: list[tuple[str, Any, bool]] = []
+        for path, value, is_in_list in level:
             if (found := values.get(path)) is None:
                 continue
+            found.is_single = not (is_in_list or found.scalars)
             found.scalars[to_comparable(value)] = None
             elements = islice(value, MAX_INDEXED_ELEMENTS) if isinstance(value, list) else ()
             for element in elements:
                 if (comparable := to_comparable(element)) is not None:
                     found.elements[comparable] = None
-                next_level += _members(path, element)
-            next_level += _members(path, value)
+                next_level += _members(path, element, is_in_list=True)
+            next_level += _members(path, value, is_in_list=is_in_list)
         level = next_level
     return FieldIndex(values, is_complete)
 
@@ -219,10 +222,10 @@ def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
     return [] if error is None else [invalid_input(error, "value")]
 
 
-def _members(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+def _members(path: str, value: Any, *, is_in_list: bool) -> Iterable[tuple[str, Any, bool]]:
     if not isinstance(value, dict):
         return ()
-    return ((f"{path}.{name}", member) for name, member in value.items())
+    return ((f"{path}.{name}", member, is_in_list) for name, member in value.items())
 
 
 def _compare(

@@ -73,7 +73,8 @@ class EventCount:
     )
     sums: JSON = strawberry.field(
         description="Sums of the custom fields in `sum`: a JSON object with each field. Values "
-        "that are not numbers are ignored. Null if no event has a number. Integers and decimal "
+        "that are not numbers are ignored, and so are the values in a list and those that a path "
+        "finds in the objects of a list. Null if no event has a number. Integers and decimal "
         "numbers are added exactly; a sum that is not an integer is then rounded to the nearest "
         "double-precision number."
     )

@@ -6,9 +6,9 @@ The operation name is not recorded: clients choose it, so it is unbounded and ma
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode
+from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode
 from opentelemetry import trace
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -51,10 +51,8 @@ class OperationMetrics(SchemaExtension):
         return None
 
     def _result_code(self, failure: ErrorCode | None) -> str:
-        errors = self.execution_context.pre_execution_errors or ()
-        codes = [(error.extensions or {}).get("code") for error in errors]
-        if codes:
-            return codes[0] or ErrorCode.INTERNAL_SERVER_ERROR.value
+        if errors := self.execution_context.pre_execution_errors:
+            return find_error_code(errors)
         if failure is None:
             return "OK"
         parse_failed = self.execution_context.graphql_document is None
@@ -81,6 +79,14 @@ class OperationRecorder:
             metrics.operation_histogram(root_field, operation_type).observe(
                 time.perf_counter() - self._started_at
             )
+
+
+def find_error_code(errors: Sequence[GraphQLError] | None) -> str:
+    """Returns the code of the first error. OK without errors."""
+    if not errors:
+        return "OK"
+    code: str = (errors[0].extensions or {}).get("code") or ErrorCode.INTERNAL_SERVER_ERROR.value
+    return code
 
 
 def root_field_label(schema: GraphQLSchema, operation: OperationDefinitionNode) -> str:

@@ -34,7 +34,11 @@ from app.domain.shared.problems import RequestError
 from app.graphql.execution.admission import OperationTimeoutError, enforce_timeout
 from app.graphql.execution.document_costs import OperationCost
 from app.graphql.execution.documents import Document
-from app.graphql.execution.operation_metrics import OperationRecorder, root_field_label
+from app.graphql.execution.operation_metrics import (
+    OperationRecorder,
+    find_error_code,
+    root_field_label,
+)
 from app.graphql.plans.cached_event_types import StaleCacheError
 from app.graphql.plans.input_readers import InputReaders, UnsupportedInputError, VariableReader
 from app.graphql.plans.plan_steps import NotPlannedError, OperationRequest, collect_variables
@@ -151,7 +155,7 @@ class OperationExecutor:
 
     async def _execute_in_time(self, prepared: _PreparedOperation) -> bytes | ExecutionResult:
         operation, cost, plan = prepared.operation, prepared.cost, prepared.plan
-        recorder, code = OperationRecorder(), "OK"
+        recorder = OperationRecorder()
         try:
             async with enforce_timeout(operation.type, self._schema.request_limits):
                 if isinstance(plan, MutationPlan):
@@ -159,10 +163,10 @@ class OperationExecutor:
                 else:
                     [response] = await plan.write_data(prepared.request, [None])
         except OperationTimeoutError as error:
-            code = error.code.value
             metrics.plan_counter("fallback").inc()
             errors = [GraphQLError(error.message, original_error=error)]
             response = self._schema.build_result(None, errors, cost)
+        code = "OK" if isinstance(response, str) else find_error_code(response.errors)
         recorder.record_end(operation.root_field, operation.type.value, code)
         if not isinstance(response, str):
             return response

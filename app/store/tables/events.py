@@ -156,9 +156,10 @@ class EventValue(OrganizationOwned, table=True):
     """A value for field predicates, by its path: a field, or a member of a nested object.
 
     Ordinals from 0 down are values of keys, with all columns null if the value is not a scalar;
-    elements of lists start at 1. A path leads to several values if objects are in a list. A
-    string is split into `head`, which is indexed, and `tail`; as a pair they sort like the text.
-    `number` is the nearest double; `exact` orders the numbers that share one, from 2^53 on.
+    elements of lists start at 1. Ordinal 0 is the only value of a path; a path through a list, or
+    to several values, starts at -1. A string is split into `head`, which is indexed, and `tail`; as
+    a pair they sort like the text. `number` is the nearest double; `exact` orders the numbers that
+    share one, from 2^53 on.
     """
 
     __tablename__ = "event_value"

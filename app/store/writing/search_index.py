@@ -90,7 +90,10 @@ def build_value_rows(organization_id: UUID, event: EventState) -> list[dict[str,
         owner | {"field": path, "ordinal": ordinal} | _value_columns(value)
         for path, values in event.field_index.values.items()
         for ordinal, value in (
-            *((-number, scalar) for number, scalar in enumerate(values.scalars)),
+            *(
+                (-number, scalar)
+                for number, scalar in enumerate(values.scalars, start=not values.is_single)
+            ),
             *enumerate(values.elements, start=1),
         )
     ]
