@@ -168,6 +168,26 @@ def test_zero_and_empty_values_are_not_absent(name: str, value: Any) -> None:
     )
 
 
+def test_only_an_organization_wide_rule_tells_an_empty_list_from_an_absent_one() -> None:
+    has, has_element = "has(event.fields.wells)", "event.fields.wells.size() > 0"
+
+    assert evaluate_text(has, {"wells": []}) is False
+    assert evaluate_text(has, {"wells": []}, None) is True
+    assert evaluate_text(has, {}, None) is False
+    for form in (FORM, None):
+        for values in ({}, {"wells": []}, {"wells": ["w-1"]}):
+            present = evaluate_text(f"{has} && {has_element}", values, form)
+            assert present is bool(values.get("wells"))
+
+
+@pytest.mark.parametrize("form", [FORM, None], ids=["event type", "organization"])
+def test_has_is_false_for_an_attribute_that_is_an_empty_list(form: TypeFields) -> None:
+    rule = compile_valid("has(event.tags)", form)
+
+    assert evaluate_expression(rule, make_event(tags=()), None, NOW) is False
+    assert evaluate_expression(rule, make_event(tags=("a",)), None, NOW) is True
+
+
 @pytest.mark.parametrize("attribute", ["content", "subject", "outcome", "source_id", "entity"])
 def test_has_is_false_for_an_absent_attribute(attribute: str) -> None:
     event = make_event(**{attribute: None})
