@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.shared.exact_decimals import load_json
 from app.domain.shared.values import canonical_json
 from tests.domain.strategies import STORABLE_JSON
 
@@ -34,6 +35,21 @@ def test_the_canonical_form_is_compact_sorted_and_ascii(value: Any, text: bytes)
 @given(st.integers(-(2**53), 2**53))
 def test_an_integer_and_an_equal_float_have_the_same_form(number: int) -> None:
     assert canonical_json({"n": [number]}) == canonical_json({"n": [float(number)]})
+
+
+@pytest.mark.parametrize(
+    ("text", "exactly", "as_double"),
+    [
+        ("123456789123456.12345", b"12345678912345612345e-5", b"123456789123456.12"),
+        ("-9007199254740993.0", b"-9007199254740993", b"-9007199254740992"),
+        ("1e-400", b"1e-400", b"0"),
+        ("1e23", b"100000000000000000000000", b"99999999999999991611392"),
+        ("1.50", b"1.5", b"1.5"),
+    ],
+)
+def test_all_digits_count_in_the_exact_form(text: str, exactly: bytes, as_double: bytes) -> None:
+    assert canonical_json([load_json(text)], exact=True) == b"[" + exactly + b"]"
+    assert canonical_json([load_json(text)]) == b"[" + as_double + b"]"
 
 
 @given(STORABLE_JSON)

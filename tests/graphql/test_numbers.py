@@ -159,32 +159,84 @@ async def test_an_additional_number_of_a_registered_type_is_rounded_with_a_warni
     assert codes_and_paths(logged["warnings"]) == [("FIELD_INVALID", "input.fields.other.0")]
 
 
-async def test_bounds_defaults_and_conditions_of_a_type_are_doubles(client: Client) -> None:
+async def test_bounds_and_conditions_of_a_type_are_doubles(client: Client) -> None:
     number = DECIMALS[0]
     query = """mutation { createEventType(input: {
       name: "Gauge", type: "gauge", state: PUBLISHED
       fields: [
-        {name: "n", kind: NUMBER, maximum: NUMBER_1, default: NUMBER_1}
+        {name: "n", kind: NUMBER, maximum: NUMBER_1}
         {name: "m", kind: TEXT}
       ]
       conditionalRules: [{name: "r", effect: REQUIRE, targets: ["m"], condition: {
         field: {field: "n", operator: GTE, value: NUMBER_1}}}]})
-      { eventType { fields { maximum default } } userErrors { code message } } }"""
+      { eventType { fields { maximum } } userErrors { code message } } }"""
 
     defined = json.loads(await post_text(client, query.replace("NUMBER_1", number)))
-    refused = json.loads(await post_text(client, LOG % ("gauge", "{}")))
-    logged = json.loads(await post_text(client, LOG % ("gauge", '{m: "x"}')))
+    refused = json.loads(await post_text(client, LOG % ("gauge", f"{{n: {number}}}")))
+    accepted = LOG % ("gauge", f'{{n: {number}, m: "x"}}')
+    logged = json.loads(await post_text(client, accepted))
 
     double = float(number)
-    assert defined["data"]["createEventType"]["eventType"]["fields"][0] == {
-        "maximum": double,
-        "default": double,
-    }
+    assert defined["data"]["createEventType"]["eventType"]["fields"][0] == {"maximum": double}
     assert logged["data"]["logEvent"]["event"]["fields"] == {"n": double, "m": "x"}
-    assert logged["data"]["logEvent"]["warnings"] == []
     assert codes_and_paths(refused["data"]["logEvent"]["userErrors"]) == [
         ("FIELD_REQUIRED", "input.fields.m")
     ]
+
+
+@pytest.mark.parametrize("number", DECIMALS)
+async def test_a_default_that_loses_digits_is_rejected(client: Client, number: str) -> None:
+    query = """mutation { createEventType(input: {name: "Gauge", type: "gauge", fields: [
+      {name: "m", kind: NUMBER, default: 0.1}, {name: "n", kind: NUMBER, default: %s}]})
+      { eventType { id } userErrors { code message path } } }"""
+
+    answer = json.loads(await post_text(client, query % number))["data"]["createEventType"]
+
+    assert answer["eventType"] is None
+    [problem] = answer["userErrors"]
+    assert codes_and_paths([problem]) == [("INVALID_INPUT", "input.fields.1.default")]
+    assert problem["message"] == (
+        f"The number {number} has more digits than a double-precision number can hold (about 16). "
+        f"Use {json.dumps(float(number))}, or a field of kind TEXT with a string, which keeps all "
+        "digits."
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "same", "other"),
+    [
+        ("123456789123456.12345", "1234567891234561.2345E-1", "123456789123456.12346"),
+        ("9007199254740993.0", "9007199254740993", "9007199254740992"),
+        ("1.50", "1.5", "1.50000000000000000001"),
+    ],
+)
+async def test_all_digits_of_a_number_identify_a_replay(
+    client: Client, first: str, same: str, other: str
+) -> None:
+    query = """mutation { logEvent(input: {source: "x", sourceId: "q", fields: {v: %s}}) {
+      event { fields } duplicate userErrors { code path } } }"""
+
+    logged, replayed, different = [
+        await post_text(client, query % number) for number in (first, same, other)
+    ]
+
+    assert json.loads(logged)["data"]["logEvent"]["duplicate"] is False
+    replay = json.loads(replayed)["data"]["logEvent"]
+    assert (replay["duplicate"], replay["userErrors"]) == (True, [])
+    assert replay["event"] == json.loads(logged)["data"]["logEvent"]["event"]
+    conflict = json.loads(different)["data"]["logEvent"]
+    assert conflict["event"] is None
+    assert codes_and_paths(conflict["userErrors"]) == [("CONFLICT", "input.sourceId")]
+
+
+async def test_the_history_contains_a_change_of_the_last_digits(client: Client) -> None:
+    answer = await post_text(client, LOG % ("free", "{n: 123456789123456.12345}"))
+    id = json.loads(answer)["data"]["logEvent"]["event"]["id"]
+
+    await post_text(client, UPDATE % (id, "{n: 123456789123456.12346}"))
+    history = await post_text(client, HISTORY % id)
+
+    assert '"fields":[{"n":123456789123456.12345},{"n":123456789123456.12346}]' in history
 
 
 @pytest.mark.parametrize("number", DECIMALS)

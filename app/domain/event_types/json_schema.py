@@ -28,7 +28,7 @@ from app.domain.event_types.conditions import ConditionalRule, is_conditionally_
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.event_types.instants import INSTANT_PATTERN
 from app.domain.event_types.patterns import NON_LINE_TERMINATOR, expand_dots, is_portable_pattern
-from app.domain.shared.exact_decimals import round_decimals
+from app.domain.shared.exact_decimals import ExactDecimal, round_decimals
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import (
     format_choices,
@@ -157,10 +157,18 @@ def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Proble
         return []
     if problems := validate_json(field.default, limits, "default"):
         return problems
-    return [
+    problems = [
         invalid_input(_format_message(error, field), "default")
-        for error in validator.iter_errors(field.default)
+        for error in validator.iter_errors(round_decimals(field.default))
     ]
+    if not problems and isinstance(field.default, ExactDecimal):
+        message = (
+            f"The number {field.default.digits[:100]} has more digits than a double-precision "
+            f"number can hold (about 16). Use {quote_value(float(field.default))}, or a field of "
+            "kind TEXT with a string, which keeps all digits."
+        )
+        problems = [invalid_input(message, "default")]
+    return problems
 
 
 _INVALID_PATTERN = invalid_input(

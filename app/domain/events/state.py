@@ -106,14 +106,14 @@ class EventDraft:
         numbers so long, that the draft is never accepted.
         """
         try:
-            return _hash_values(dict(self._normalized_attributes(set_fields)))
+            return _hash_values(dict(self._normalized_attributes(set_fields)), exact=True)
         except (RecursionError, ValueError):
             return None
 
     def first_version_digest(self) -> str | None:
-        """Returns the digest as version 1 computed it: by notation, with the key."""
+        """Returns the digest as version 1 computed it: by notation and doubles, with the key."""
         try:
-            return _hash_values(dict(self._digested_attributes()))
+            return _hash_values(dict(self._digested_attributes()), exact=False)
         except (RecursionError, ValueError):
             return None
 
@@ -351,7 +351,7 @@ def diff_states(before: EventState | None, after: EventState | None) -> dict[str
         name: [old.get(name), new.get(name)]
         for name in old | new
         if name not in ("id", "version", "summaryGiven")
-        and canonical_json(old.get(name)) != canonical_json(new.get(name))
+        and canonical_json(old.get(name), exact=True) != canonical_json(new.get(name), exact=True)
     }
 
 
@@ -414,14 +414,14 @@ _DIGEST_DEFAULTS = {
 }
 
 
-def _hash_values(values: Mapping[str, Any]) -> str:
+def _hash_values(values: Mapping[str, Any], *, exact: bool) -> str:
     formatted = {
         name: value
         if (formatter := _DIGEST_FORMATTERS.get(type(value))) is None
         else formatter(value)
         for name, value in values.items()
     }
-    return hashlib.sha256(canonical_json(formatted)).hexdigest()
+    return hashlib.sha256(canonical_json(formatted, exact=exact)).hexdigest()
 
 
 _JSON_NAMES = tuple(

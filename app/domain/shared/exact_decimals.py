@@ -18,6 +18,7 @@ from typing import Any
 _MAX_SAFE_LENGTH = 16
 # In the place of a number in JSON. It is random, so that no text in the JSON can contain it.
 _MARK = secrets.token_hex(16)
+_NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?", re.ASCII)
 _MARKED_DIGITS = re.compile(f'"{_MARK}([^"]*)"')
 
 
@@ -46,6 +47,33 @@ def _is_equal(text: str, number: float) -> bool:
         return Decimal(text) == Decimal(shortest)
     except InvalidOperation:  # the exponent is too small even for a Decimal
         return False
+
+
+def canonicalize_decimal(number: float) -> float:
+    """Returns an integer or an ExactDecimal that is the same for equal numbers.
+
+    All digits count. The number must be finite. An exponent of thousands of digits is returned as
+    it is.
+    """
+    text = number.digits if isinstance(number, ExactDecimal) else repr(number)
+    if (match := _NUMBER.fullmatch(text)) is None:
+        return number
+    sign, whole, fraction, exponent = match.groups("")
+    significant = (whole + fraction).rstrip("0")
+    zeros = len(whole) + len(fraction) - len(significant)
+    significant = significant.lstrip("0")
+    if not significant:
+        return 0
+    try:
+        power = int(exponent or "0") - len(fraction) + zeros
+        digits = f"{sign}{significant}e{power}"
+    except ValueError:  # Python converts at most 4,300 digits
+        return number
+    if power >= 0:
+        return int(sign + significant) * 10**power
+    exact = ExactDecimal(number)
+    exact.digits = digits
+    return exact
 
 
 def has_exact_decimals(value: Any) -> bool:

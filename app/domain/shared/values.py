@@ -6,12 +6,12 @@ import json
 import math
 import re
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from app.domain.shared.exact_decimals import encode_exactly
+from app.domain.shared.exact_decimals import ExactDecimal, canonicalize_decimal, encode_exactly
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_place, format_subject, limit_message
 from app.domain.shared.problems import Problem, invalid_input
@@ -19,6 +19,7 @@ from app.domain.shared.problems import Problem, invalid_input
 # PostgreSQL cannot store U+0000, nor UTF-8 a lone surrogate: rejected on every database alike.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_CANONICAL_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 # Unicode's noncharacters, which CloudEvents attributes must not contain.
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
     f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
@@ -187,11 +188,16 @@ def validate_json(
     return []
 
 
-def canonical_json(value: Any) -> bytes:
-    """Serializes equal values to equal bytes: keys sorted, 150.0 written as 150."""
-    return json.dumps(
-        _normalize_numbers(value), sort_keys=True, ensure_ascii=True, separators=(",", ":")
-    ).encode()
+def canonical_json(value: Any, *, exact: bool = False) -> bytes:
+    """Serializes equal values to equal bytes: keys sorted, 150.0 written as 150.
+
+    With `exact`, decimal numbers are equal if all their digits are. Otherwise, they are compared as
+    doubles.
+    """
+    if not exact:
+        return _CANONICAL_ENCODER.encode(_normalize_numbers(value, _to_integer)).encode()
+    normalized = _normalize_numbers(value, canonicalize_decimal)
+    return encode_exactly(_CANONICAL_ENCODER.encode, normalized).encode()
 
 
 def _iterate_values(
@@ -219,13 +225,18 @@ def _is_finite(number: float) -> bool:
         return False
 
 
-def _normalize_numbers(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+def _to_integer(number: float) -> float:
+    return int(number) if number.is_integer() else number
+
+
+def _normalize_numbers(value: Any, convert: Callable[[float], float]) -> Any:
+    """Converts the decimal numbers that may be equal to a number with another notation."""
+    if isinstance(value, float) and (value.is_integer() or isinstance(value, ExactDecimal)):
+        return convert(value)
     if isinstance(value, dict):
-        return {key: _normalize_numbers(item) for key, item in value.items()}
+        return {key: _normalize_numbers(item, convert) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_normalize_numbers(item) for item in value]
+        return [_normalize_numbers(item, convert) for item in value]
     return value
 
 
