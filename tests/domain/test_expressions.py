@@ -175,9 +175,10 @@ def test_only_an_organization_wide_rule_tells_an_empty_list_from_an_absent_one()
     assert evaluate_text(has, {"wells": []}, None) is True
     assert evaluate_text(has, {}, None) is False
     for form in (FORM, None):
-        for values in ({}, {"wells": []}, {"wells": ["w-1"]}):
-            present = evaluate_text(f"{has} && {has_element}", values, form)
-            assert present is bool(values.get("wells"))
+        for wells in ([], ["w-1"]):
+            present = evaluate_text(f"{has} && {has_element}", {"wells": wells}, form)
+            assert present is bool(wells)
+        assert evaluate_text(f"{has} && {has_element}", {}, form) is False
 
 
 @pytest.mark.parametrize("form", [FORM, None], ids=["event type", "organization"])

@@ -70,7 +70,7 @@ def canonicalize_decimal(number: float) -> float:
     except ValueError:  # Python converts at most 4,300 digits
         return number
     if power >= 0:
-        return int(sign + significant) * 10**power
+        return int(f"{sign}{significant}{'0' * power}")
     exact = ExactDecimal(number)
     exact.digits = digits
     return exact
