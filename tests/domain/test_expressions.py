@@ -168,7 +168,7 @@ def test_zero_and_empty_values_are_not_absent(name: str, value: Any) -> None:
     )
 
 
-def test_only_an_organization_wide_rule_tells_an_empty_list_from_an_absent_one() -> None:
+def test_only_an_organization_wide_rule_distinguishes_an_empty_list_from_an_absent_one() -> None:
     has, has_element = "has(event.fields.wells)", "event.fields.wells.size() > 0"
 
     assert evaluate_text(has, {"wells": []}) is False
