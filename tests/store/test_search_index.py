@@ -550,6 +550,7 @@ REMOVED_SINCE = (
     "ALTER TABLE event_field DROP COLUMN added_in_version",
     "ALTER TABLE event_type_version DROP COLUMN created_by",
     "ALTER TABLE event_field DROP COLUMN source_key",
+    "ALTER TABLE event_field DROP COLUMN labels",
     "DROP TABLE read_mark",
     "ALTER TABLE receipt DROP COLUMN version",
     "ALTER TABLE receipt DROP COLUMN set_fields",

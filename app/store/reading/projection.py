@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
-    Integer,
     Select,
     Text,
     bindparam,
@@ -268,7 +268,7 @@ def _page_statement(
         *(_sort_expression(column, descending) for column in order.columns)
     )
     if request.offset > 0:
-        statement = statement.offset(bindparam("offset", None, type_=Integer()))
+        statement = statement.offset(bindparam("offset", None, type_=BigInteger()))
     # A literal, so that the database plans for this limit.
     return statement.limit(literal_column(str(request.size + 1)))
 
