@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import unicodedata
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from alembic import command
 from sqlalchemy import Connection, MetaData, delete, func, select, text
 from sqlmodel import col
 
+from app import main
 from app.database_setup import prepare_database
 from app.domain.access.caller import Permission
 from app.domain.events.words import extract_first_version_words, extract_words
@@ -41,6 +43,18 @@ from tests.graphql.test_notifications import ADDED
 DEFAULT, OTHER, TYPE = (UUID(int=n) for n in (1, 2, 3))
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 MANY = 1_100  # of more than two batches
+
+
+@pytest.fixture
+async def own_client(
+    database_url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Client]:
+    """Its server does not renew words: at its start, it would renew those that a test stores."""
+    async with contextlib.AsyncExitStack() as stack:
+        with monkeypatch.context() as patch:
+            patch.setattr(main, "start_renewing_words", lambda _: contextlib.nullcontext())
+            client = await stack.enter_async_context(serve(database_url))
+        yield client
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
