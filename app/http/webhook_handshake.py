@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_ALLOWED_NAME = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
 _RATE = re.compile("[1-9][0-9]{0,8}")
 
 
@@ -29,7 +29,7 @@ class WebHookHandshake:
         names = [name.strip().lower() for name in (webhook_origins or "").split(",")]
         self._names = frozenset(name for name in names if name)
         for name in self._names - {"*"}:
-            if not _ALLOWED_NAME.fullmatch(name):
+            if not _DNS_NAME.fullmatch(name.removeprefix("*.")):
                 raise ValueError(
                     f"Invalid name {name[:100]!a}. Use the DNS names that senders send in "
                     "WebHook-Request-Origin, such as eventgrid.azure.net, *.example.com for all "
@@ -40,11 +40,13 @@ class WebHookHandshake:
         return bool(self._names)
 
     def allows_origin(self, origin: str) -> bool:
+        """Whether the sender gets permission. Names that are not DNS names get it only from `*`."""
+        if "*" in self._names:
+            return True
         name = origin.lower()
         parents = (name[match.end() :] for match in re.finditer(r"\.", name))
-        return "*" in self._names or (
-            "*" not in name
-            and not self._names.isdisjoint([name, *(f"*.{parent}" for parent in parents)])
+        return _DNS_NAME.fullmatch(name) is not None and not self._names.isdisjoint(
+            [name, *(f"*.{parent}" for parent in parents)]
         )
 
 

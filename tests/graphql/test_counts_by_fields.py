@@ -107,16 +107,16 @@ async def test_an_event_counts_once_for_each_element_of_a_list(client: Client) -
 
 
 async def test_fields_attributes_and_names_with_dots_combine(client: Client) -> None:
-    await log_fields(client, {"a.b": 1, "": "x"}, {"a.b": 1, "": "x"}, {"a.b": 2, "é'\"": True})
+    await log_fields(client, {"a.b": 1, " ": "x"}, {"a.b": 1, " ": "x"}, {"a.b": 2, "é'\"": True})
 
     rows = await client.execute_field(
-        COUNTS, by=["SEVERITY"], byFields=["a.b", "", "é'\"", "a.b"], first=1
+        COUNTS, by=["SEVERITY"], byFields=["a.b", " ", "é'\"", "a.b"], first=1
     )
 
     assert rows == [
         {
             "severity": "INFO",
-            "fields": {"a.b": 1, "": "x", "é'\"": None},
+            "fields": {"a.b": 1, " ": "x", "é'\"": None},
             "sums": {},
             "count": 2,
             "occurrences": 2,
@@ -209,6 +209,8 @@ async def test_values_of_another_organization_are_not_counted(
             ["sum", "0"],
             "At most 255 characters are allowed; sum[0] has 256.",
         ),
+        ({"byFields": ["a", ""]}, ["byFields", "1"], "byFields[1] must not be empty."),
+        ({"sum": [""]}, ["sum", "0"], "sum[0] must not be empty."),
     ],
 )
 async def test_an_invalid_name_is_an_error_with_its_path(

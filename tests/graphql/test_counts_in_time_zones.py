@@ -189,7 +189,11 @@ async def test_the_first_and_last_years_have_buckets(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Europe/Berlim", "europe/berlin", "", "+02:00", "../UTC", "CET\0"]
+    "name",
+    [
+        *("Europe/Berlim", "europe/berlin", "", "+02:00", "../UTC", "CET\0"),
+        *("localtime", "posixrules", "Factory", "posix/UTC", "right/UTC", "zone.tab"),
+    ],
 )
 async def test_an_unknown_time_zone_is_an_error_also_without_buckets(
     client: Client, name: str

@@ -99,6 +99,48 @@ async def test_an_event_can_be_moved_to_a_version_between_its_own_and_the_latest
     ]
 
 
+async def test_a_name_that_only_a_later_version_keeps_is_refused_with_that_version(
+    client: Client,
+) -> None:
+    event_type = await define_event_type(client, field_input("a"))
+    event = await client.log_event(type="gauge", fields={"a": "x"})
+    keep = {"id": event_type["id"], "additionalFields": "KEEP"}
+    await change_event_type(client, UPDATE, input=keep)
+    await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input("b"))
+    values = {"id": event["id"], "fields": {"b": "y", "crew": "night"}}
+
+    refusals = await fetch_refusals(client, values)
+    payload = await client.execute_field(MOVE, input=values | {"eventTypeVersion": 3})
+
+    reason = "event type 'gauge' version 1 has no such field. Version 3"
+    how = "to move the event to that version, set eventTypeVersion to 3."
+    code = "FIELD_UNKNOWN"
+    assert refusals == [
+        (code, "input.fields.b", f"Unknown field 'b': {reason} added it: {how}"),
+        (
+            code,
+            "input.fields.crew",
+            f"Unknown field 'crew': {reason} keeps additional fields: {how}",
+        ),
+    ]
+    assert payload["userErrors"] == []
+    assert payload["event"]["fields"] == {"a": "x", "b": "y", "crew": "night"}
+
+
+async def test_a_name_that_a_later_version_drops_is_refused_without_advice_to_move(
+    client: Client,
+) -> None:
+    event_type = await define_event_type(client, field_input("a"))
+    event = await client.log_event(type="gauge", fields={"a": "x"})
+    drop = {"id": event_type["id"], "additionalFields": "DROP"}
+    await change_event_type(client, UPDATE, input=drop)
+
+    refusals = await fetch_refusals(client, {"id": event["id"], "fields": {"crew": "night"}})
+
+    message = "Unknown field 'crew': the event type has no such field."
+    assert refusals == [("FIELD_UNKNOWN", "input.fields.crew", message)]
+
+
 async def test_the_values_are_validated_against_the_newer_version(
     own_client: Client, database: Database
 ) -> None:

@@ -203,6 +203,15 @@ async def test_an_upgrade_finds_nested_values_of_stored_events(
     assert sorted(extract_summaries(unfiltered)) == ["host", "host"]
 
 
+async def test_an_empty_name_is_refused_in_filters(client: Client) -> None:
+    filter = {"and": [field_filter("", "EXISTS", None)]}
+
+    error = await client.expect_error(EVENTS, filter=filter)
+
+    assert argument_of(error) == "filter.and.0.fields.0.field"
+    assert error["message"].endswith("field must not be empty.")
+
+
 def argument_of(error: Any) -> str:
     assert error["extensions"]["code"] == "BAD_USER_INPUT", error
     return ".".join(error["extensions"]["argument"])

@@ -65,9 +65,20 @@ async def test_the_allowed_rate_is_the_rate_limit(database_url: str, serve: Serv
         (
             "*.example.com",
             ["a.example.com", "b.a.Example.com"],
-            ["example.com", "a.example.com.evil", "aexample.com", "*.example.com"],
+            [
+                *("example.com", "a.example.com.evil", "aexample.com", "*.example.com"),
+                *(
+                    "https://a.example.com",
+                    "a.example.com:443",
+                    "x/.example.com",
+                    "a b.example.com",
+                ),
+                *(".example.com", "a..example.com", "-a.example.com", "a_b.example.com"),
+                f"{'a' * 64}.example.com",
+                f"{'a.' * 125}example.com",
+            ],
         ),
-        ("*", ["anything.example", "localhost"], []),
+        ("*", ["anything.example", "localhost", "https://a.example"], []),
     ],
 )
 async def test_only_the_senders_of_the_setting_get_permission(

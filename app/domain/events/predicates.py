@@ -16,8 +16,10 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
+from app.domain.shared.limits import Limits
+from app.domain.shared.messages import format_subject
 from app.domain.shared.problems import Problem, invalid_input
-from app.domain.shared.values import format_instant, is_blank, parse_instant
+from app.domain.shared.values import format_instant, is_blank, parse_instant, validate_text
 
 
 class PredicateOperator(Enum):
@@ -189,6 +191,13 @@ def predicate_holds(predicate: FieldPredicate, index: FieldIndex) -> bool:
             return any(
                 _compare(ordering, value, bound) for value in (*values.scalars, *values.elements)
             )
+
+
+def validate_field_path(field_path: str, limits: Limits, *path: str) -> list[Problem]:
+    """Validates the name of a field, or the path of a nested value."""
+    if not field_path:
+        return [invalid_input(f"{format_subject(path)} must not be empty.", *path)]
+    return validate_text(field_path, limits.name_characters, *path)
 
 
 def validate_predicate(predicate: FieldPredicate) -> list[Problem]:

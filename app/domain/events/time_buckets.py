@@ -100,9 +100,13 @@ class TimeBuckets:
         return EPOCH.replace(tzinfo=None) + timedelta(seconds=number * self.width - self.origin)
 
 
+# Files of operating systems beside the time zones, and a time zone that has no time.
+_NOT_ZONES = frozenset(("localtime", "posixrules", "Factory"))
+
+
 @cache
 def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones() - _NOT_ZONES)
 
 
 def find_time_zone(name: str) -> ZoneInfo | None:

@@ -10,6 +10,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events.filters import TimeRange, TypedField, find_required_event_types
+from app.domain.events.predicates import validate_field_path
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity as EntityName
 from app.domain.events.time_buckets import TimeBuckets, find_time_zone
@@ -23,7 +24,6 @@ from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.graphql.types.event import Entity
 from app.graphql.types.event_inputs import (
     EventFilter,
-    check_text_argument,
     parse_checked_filter,
 )
 from app.services.definitions.event_types import check_typed_fields
@@ -123,7 +123,8 @@ def _check_names(names: list[str] | None, limits: Limits, argument: str) -> list
         message = limit_message(limits.count_fields, "field", argument, len(distinct_names))
         raise bad_user_input(message, argument)
     for index, name in enumerate(names or ()):
-        check_text_argument(name, limits, argument, str(index))
+        for problem in validate_field_path(name, limits, argument, str(index)):
+            raise bad_user_input(problem.message, *problem.path)
     return distinct_names
 
 

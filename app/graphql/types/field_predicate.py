@@ -6,10 +6,14 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events import predicates
-from app.domain.events.predicates import PredicateOperator, validate_predicate
+from app.domain.events.predicates import (
+    PredicateOperator,
+    validate_field_path,
+    validate_predicate,
+)
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import bad_user_input, invalid_input
-from app.domain.shared.values import validate_json, validate_text
+from app.domain.shared.values import validate_json
 from app.graphql.shared.examples import with_example
 
 
@@ -28,7 +32,7 @@ class FieldPredicate:
     field: str = strawberry.field(
         description="Name of the field: its key in `Event.fields`. In filters, also the path of a "
         "nested value: `labels.host` is the key `labels.host`, and the key `host` of the object "
-        "`labels` or of the objects in the list `labels`. At most 255 characters by default."
+        "`labels` or of the objects in the list `labels`. 1 to 255 characters by default."
     )
     operator: PredicateOperator = strawberry.field(description="Comparison operator.")
     value: JSON | None = strawberry.field(
@@ -45,7 +49,7 @@ class FieldPredicate:
     def to_validated_domain(self, limits: Limits, *path: str) -> predicates.FieldPredicate:
         """Converts the predicate. Raises RequestError BAD_USER_INPUT with its path if invalid."""
         predicate = self.to_domain()
-        problems = validate_text(self.field, limits.name_characters, "field")
+        problems = validate_field_path(self.field, limits, "field")
         if isinstance(self.value, list) and len(self.value) > limits.filter_values:
             size, max_size = len(self.value), limits.filter_values
             message = f"The list has {size:,} values; at most {max_size:,} are allowed."

@@ -20,11 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app import metrics
+from app.domain.event_types.fields import AdditionalFields
 from app.domain.events.filters import EventFilter, TimeRange
 from app.domain.events.state import EventDraft, EventState
 from app.domain.intake.intake import CommandContext, EventTypeSnapshot, Rejected, validate_update
 from app.domain.rules.guards import Guard
-from app.domain.shared.messages import format_count
+from app.domain.shared.messages import format_count, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import format_instant
 from app.services.definitions.event_types import find_later_fields, load_snapshots_at
@@ -153,12 +154,15 @@ async def update_event(
             before, changed_attributes, event_type, replace(command, guards=guards), newer_type
         )
         if isinstance(validation, Rejected):
-            problems = await _explain_unknown_fields(
-                session,
-                newer_type or event_type,
-                validation.problems,
-                changed_attributes.get("fields") or (),
-            )
+            problems = validation.problems
+            if types:
+                problems = await _explain_unknown_fields(
+                    session,
+                    types[new_version or row.event_type_version],
+                    [*types.values()][-1],
+                    problems,
+                    changed_attributes.get("fields") or (),
+                )
             return ReportResult(problems=problems)
         await _write_update(session, command, row, before, validation.event)
         return ReportResult(row, warnings=validation.warnings)
@@ -324,30 +328,40 @@ def _validate_new_version(
 
 async def _explain_unknown_fields(
     session: AsyncSession,
-    event_type: EventTypeSnapshot | None,
+    event_type: EventTypeSnapshot,
+    latest: EventTypeSnapshot,
     problems: tuple[Problem, ...],
     sent_fields: Collection[str],
 ) -> tuple[Problem, ...]:
-    """Replaces the messages of sent fields that only a later version of the event type has.
+    """Replaces the messages of sent fields that only a later version of the event type accepts.
 
     A stored value is not of the later field, even if that has the same name.
     """
-    if event_type is None or UserErrorCode.FIELD_UNKNOWN not in {each.code for each in problems}:
+    if UserErrorCode.FIELD_UNKNOWN not in {each.code for each in problems}:
         return problems
     later_fields = await find_later_fields(session, event_type)
-    return tuple(
-        replace(
-            problem,
-            message=f"Unknown field {name!r}: event type {event_type.type!r} version "
-            f"{event_type.version} has no such field. Version {later_fields[name]} added it: to "
-            f"move the event to that version, set eventTypeVersion to {later_fields[name]}.",
+    keeps_fields = latest.additional_fields is AdditionalFields.KEEP
+
+    def explain(problem: Problem) -> Problem:
+        if problem.code is not UserErrorCode.FIELD_UNKNOWN:
+            return problem
+        name = problem.path[1]
+        if name not in sent_fields or not (name in later_fields or keeps_fields):
+            return problem
+        if name in later_fields:
+            version = later_fields[name]
+            reason = f"Version {version} added it"
+        else:
+            version = latest.version
+            reason = f"Version {version} keeps additional fields"
+        message = (
+            f"Unknown field {quote_value(name)}: event type {quote_value(event_type.type)} version "
+            f"{event_type.version} has no such field. {reason}: to move the event to that version, "
+            f"set eventTypeVersion to {version}."
         )
-        if problem.code is UserErrorCode.FIELD_UNKNOWN
-        and (name := problem.path[1]) in later_fields
-        and name in sent_fields
-        else problem
-        for problem in problems
-    )
+        return replace(problem, message=message)
+
+    return tuple(map(explain, problems))
 
 
 async def _write_update(
