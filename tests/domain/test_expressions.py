@@ -390,6 +390,54 @@ def test_the_first_mistake_in_the_syntax_is_explained(text: str, column: int, me
         ("event.fields.cause in ['weather', 'other'] && 'w-1' in event.fields.wells", []),
         ("event.fields.cause == event.summary || event.summary in ['none']", []),
         ("event.tags.exists(severity, severity == 'CRITICAL')", []),
+        # Behind operators, functions and macros that leave a string as it is.
+        ("(event.fields.planned ? 'other' : 'none') == event.fields.cause", [(43, "none")]),
+        (
+            "event.fields.cause in (event.fields.planned ? ['other'] : ['none'] + ['nil'])",
+            [(20, "nil"), (20, "none")],
+        ),
+        ("[[event.fields.cause]] == [['none']]", [(24, "none")]),
+        (
+            "[event.fields.cause, event.severity] == ['other', 'other']",
+            [(38, "Unknown severity 'other': expected ERROR, WARN, INFO or SUCCESS.")],
+        ),
+        ("['other', 'none'].exists(x, x == event.fields.cause)", [(31, "none")]),
+        ("{'none': 1}.all(key, event.fields.cause != key)", [(41, "none")]),
+        ("event.fields.wells.exists(w, [w].exists(w, w == 'w-3'))", [(46, "w-3")]),
+        ("event.fields.?cause == optional.of('none')", [(21, "none")]),
+        (
+            "optional.of(event.fields.cause).or(event.?fields.cause).value() == 'none'",
+            [(65, "none")],
+        ),
+        ("event.fields.?cause.optMap(c, c).orValue('') == 'none'", [(46, "none")]),
+        ("event.fields.wells.first().orValue('') == 'w-3'", [(40, "w-3")]),
+        (
+            "dyn(event).fields.cause == 'none' || dyn(event.fields.cause) == dyn('nil')",
+            [(25, "none"), (62, "nil")],
+        ),
+        (
+            "event.fields.cause == 'no' + 'ne' || event.fields.cause == 'NIL'.lowerAscii()",
+            [(20, "none"), (57, "nil")],
+        ),
+        ("event.fields.cause == ['other', 'none'][event.tags.size()]", [(20, "none")]),
+        ("event.fields.cause == {'a': 'none'}[event.type]", [(20, "none")]),
+        # Strings that are in place of an absent value, or that may be meant for another comparison.
+        ("event.fields.cause == (has(old.fields.cause) ? old.fields.cause : '')", []),
+        ("event.fields.?cause.orValue('') == old.fields.?cause.orValue('none')", []),
+        ("(has(event.fields.cause) ? event.fields.cause : 'none') == 'none'", []),
+        ("['none'].exists(x, x == event.fields.cause || x == event.summary)", []),
+        ("'none' in [event.fields.cause, event.summary]", []),
+        ("'ERROR' in [event.fields.cause, event.severity]", []),
+        ("[event.severity, event.fields.cause].exists(x, x == 'other')", []),
+        ("[event.fields.cause] + [event.severity] == ['other', 'ERROR']", []),
+        ("'w-3' in event.fields.wells + ['w-3']", []),
+        # Keys of a map that are not compared.
+        ("event.fields.cause == {'none': 'other'}[event.type]", []),
+        ("event.fields.cause == [{'none': 'other'}][event.tags.size()]['none']", []),
+        # Functions that change a string.
+        ("event.fields.cause.upperAscii() == 'WEATHER' || event.fields.cause + 's' == 'none'", []),
+        ("string(event.fields.planned ? 1 : 2) == event.fields.cause", []),
+        ("event.fields.wells.map(well, well + '!') == ['none']", []),
     ],
 )
 def test_a_comparison_with_a_value_that_an_attribute_never_has_is_found(
@@ -462,6 +510,26 @@ _NEVER = "This part of the expression can never be evaluated: {}."
             "event.type == optional.none().value()",
             [(36, _NEVER.format("optional.none() dereference"))],
         ),
+        (
+            "now - event.occurred_at < duration(dyn(event.fields.planned ? '1h' : '1d'))",
+            [(35, _NO_DURATION)],
+        ),
+        (
+            "duration(event.fields.?remarks.orValue('1d')) < (now - event.occurred_at)",
+            [(9, _NO_DURATION)],
+        ),
+        (
+            "int(event.fields.planned ? '1' : event.summary == '' ? 'x' : 'y') == 1",
+            [(4, _NEVER.format("cannot convert string to int"))],
+        ),
+        (
+            "event.tags.size() % (event.fields.planned ? 0 : 2) == 1",
+            [(19, _NEVER.format("modulus by zero"))],
+        ),
+        (
+            "['a'][event.fields.planned ? 1 : 0] == 'a'",
+            [(6, _NEVER.format("Index error: index=1 size=1"))],
+        ),
         # Wherever it is, and although the rest of the expression has a result without it.
         ("true || duration('1d') > duration('1s')", [(17, _NO_DURATION)]),
         (
@@ -506,6 +574,10 @@ def test_a_constant_that_can_never_be_evaluated_is_found(
         "'%s %d %f %e %x %b %o %%'.format([1, 2, 3, 4, 5, 6, 7]) == event.summary",
         "'%s %x %f'.format([event.summary, event.summary, event.fields.volume_mcf]) == ''",
         "event.tags[0] == 'a' || event.fields.remarks == string(now)",
+        "now - event.occurred_at < duration(event.fields.planned ? '24h' : '1h')",
+        "duration(event.fields.planned ? event.summary : '1h') > duration('1s')",
+        "event.tags.size() / (event.tags.size() == 0 ? 1 : event.tags.size()) == 1",
+        "now.getHours('-23:59') < now.getHours('+14:00')",
     ],
 )
 def test_constants_that_can_be_evaluated_are_accepted(text: str) -> None:
@@ -549,6 +621,9 @@ _NO_ZONE = (
         ("now.getHours('/dev/stdin') == 1", 13, _NO_ZONE),
         ("now.getHours('../zone') == 1", 13, _NO_ZONE),
         ("now.getHours('Europe/Atlantis') == 1", 13, _NO_ZONE),
+        ("now.getHours('+99:99') == 1", 13, _NO_ZONE),
+        ("now.getHours('+24:00') == 1", 13, _NO_ZONE),
+        ("now.getHours('-00:60') == 1", 13, _NO_ZONE),
         ("now.getHours(event.summary) == 1", 13, _NO_ZONE),
         ("event.summary.format([1]) == ''", 21, "The format must be a string literal."),
         ("('%s' + '%s').format([1, 2]) == ''", 21, "The format must be a string literal."),

@@ -189,6 +189,10 @@ async def test_a_retired_rule_is_not_enforced(client: Client) -> None:
         ("true &&\n event.severity == 'CRITICAL'", 2, 17),
         ("true ||\n now - event.occurred_at < duration('1d')", 2, 36),
         ("event.occurred_at > timestamp('2026-13-01T00:00:00Z')", 1, 30),
+        ("now - event.occurred_at < duration(event.notification ? '1d' : '1h')", 1, 35),
+        ("(event.notification ? 'weather' : 'wether') == event.fields.cause", 1, 45),
+        ("['CRITICAL'].exists(severity, severity == event.severity)", 1, 40),
+        ("event.occurred_at.getHours('+24:00') < 8", 1, 27),
     ],
 )
 async def test_an_invalid_expression_is_rejected_with_line_and_column(
@@ -418,7 +422,7 @@ async def test_an_option_that_a_guard_rule_compares_with_cannot_be_removed(clien
         UPDATE, input={"id": published["id"], "expression": "event.fields.cause != 'other'"}
     )
     await create_draft_rule(
-        client, "event.fields.cause in ['other']", eventTypeId=kind["id"], name="draft"
+        client, "[event.fields.cause] != ['other']", eventTypeId=kind["id"], name="draft"
     )
     retired = await create_published_rule(
         client, "event.fields.cause == 'equipment'", eventTypeId=kind["id"], name="retired"

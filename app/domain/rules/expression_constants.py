@@ -5,7 +5,7 @@ A part is constant if it uses neither the event nor the time nor the variable of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -26,44 +26,100 @@ _EXPECTED_LITERALS = {
 
 @dataclass(frozen=True)
 class ConstantFinder:
-    """Searches a tree. `evaluate` returns the error of a constant node, or None."""
+    """Searches a tree. `evaluate` returns the error of a constant node, or None.
+
+    `constants`: whether a node is constant, by its ID.
+    """
 
     tree: ExpressionTree
     evaluate: Callable[[Node], str | None]
+    constants: Mapping[int, bool]
 
-    def find_errors(self) -> Iterator[tuple[Node, str]]:
-        """Yields the innermost constant nodes that cannot be evaluated, with their errors."""
+    @classmethod
+    def create(cls, tree: ExpressionTree, evaluate: Callable[[Node], str | None]) -> ConstantFinder:
         names = {
             name
-            for node in self.tree.iterate_nodes()
+            for node in tree.iterate_nodes()
             if node.WhichOneof("kind") == "comprehension"
             for name in (node.comprehension.iter_var, node.comprehension.accu_var)
         }
         constants: dict[int, bool] = {}
-        _find_constants(self.tree.root, VARIABLES | names, constants)
-        yield from self._search(self.tree.root, constants)
+        _find_constants(tree.root, VARIABLES | names, constants)
+        return cls(tree, evaluate, constants)
 
-    def _search(self, node: Node, constants: dict[int, bool]) -> Iterator[tuple[Node, str]]:
+    def find_errors(self) -> Iterator[tuple[Node, str]]:
+        """Yields the innermost constant nodes that cannot be evaluated, with their errors."""
+        return self._search(self.tree.root)
+
+    def _search(self, node: Node) -> Iterator[tuple[Node, str]]:
         children = child_nodes(node)
-        is_constant = constants[node.id] and bool(children)
+        is_constant = self.constants[node.id] and bool(children)
         error = self.evaluate(node) if is_constant else None
         if is_constant and error is None and not _has_lazy_operator(node):
             return
-        inner_errors = [each for child in children for each in self._search(child, constants)]
+        inner_errors = [each for child in children for each in self._search(child)]
         yield from inner_errors
         if inner_errors:
             return
-        if error is None and not is_constant and node.WhichOneof("kind") == "call":
-            error = self._find_division_error(node, constants) or self._find_format_error(node)
         if error is not None:
             yield node, error
+        elif not is_constant and node.WhichOneof("kind") == "call":
+            yield from self._find_errors_of_call(node)
 
-    def _find_division_error(self, node: Node, constants: dict[int, bool]) -> str | None:
+    def _find_errors_of_call(self, node: Node) -> Iterator[tuple[Node, str]]:
+        """Yields errors of a call with an operand that is not constant."""
+        error = self._find_format_error(node)
+        if error is not None:
+            yield node, error
+        for variant in self._find_variants(node):
+            error = self.evaluate(variant) if self._is_call_of_constants(variant) else None
+            if error is None:
+                error = self._find_division_error(variant)
+            if error is not None:
+                yield variant, error
+
+    def _find_variants(self, node: Node) -> list[Node]:
+        """Returns a copy of the node for each value that an operand may have, and the node.
+
+        Only operands are varied whose values are branches of `?:`, or defaults of `orValue()`.
+        """
+        if node.call.function in _LAZY_OPERATORS:
+            return [node]
+        variants = [node]
+        for index, operand in enumerate(child_nodes(node)):
+            for branch in self._find_branches(operand):
+                variant = type(node)()
+                variant.CopyFrom(node)
+                child_nodes(variant)[index].CopyFrom(branch)
+                variants.append(variant)
+        return variants
+
+    def _find_branches(self, node: Node) -> list[Node]:
+        if node.WhichOneof("kind") != "call" or self.constants[node.id]:
+            return []
+        match node.call.function:
+            case "_?_:_":
+                parts = child_nodes(node)[1:]
+            case "orValue":
+                parts = child_nodes(node)
+            case "dyn":
+                return self._find_branches(node.call.args[0])
+            case _:
+                return []
+        branches = []
+        for part in parts:
+            branches += [part] if self.constants[part.id] else self._find_branches(part)
+        return branches
+
+    def _is_call_of_constants(self, node: Node) -> bool:
+        return all(self.constants[operand.id] for operand in child_nodes(node))
+
+    def _find_division_error(self, node: Node) -> str | None:
         """Returns an error for an integer that is divided by a constant zero."""
         if node.call.function not in _DIVISIONS:
             return None
         divisor = child_nodes(node)[1]
-        if not constants[divisor.id]:
+        if not self.constants[divisor.id]:
             return None
         quotient = type(node)()
         quotient.CopyFrom(node)

@@ -36,7 +36,7 @@ _MESSAGE_TYPES = {
     "Ident": "name 1 string",
     "Select": "operand 1 Node, field 2 string, test_only 3 bool",
     "Call": "target 1 Node, function 2 string, args 3 *Node",
-    "List": "elements 1 *Node",
+    "List": "elements 1 *Node, optional_indices 2 *int32",
     "Struct": "message 1 string, entries 2 *Entry",
     "Entry": "key 3 Node, value 4 Node",
     "Comprehension": "iter_var 1 string, iter_range 2 Node, accu_var 3 string, accu_init 4 Node, "

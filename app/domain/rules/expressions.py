@@ -143,13 +143,13 @@ def _run_program(program: Any, variables: dict[str, Any]) -> bool | str:
 
 
 def _evaluate_program(program: Any, variables: dict[str, Any]) -> tuple[str, Any]:
-    """Returns the type of the result, and the value if that is a boolean or an error."""
+    """Returns the type of the result, and the value of a boolean, a string or an error."""
     try:
         result = program.eval(data=variables)
         kind = result.type().name()
         # No other value may be read: reading a NULL result releases None once too often, which
         # crashes CPython.
-        return kind, result.value() if kind in ("BOOL", "ERROR") else None
+        return kind, result.value() if kind in _READABLE_KINDS else None
     except TypeError:  # the library has no type for optional values, and reports ERROR
         return "OPTIONAL", None
     except Exception as error:  # the iteration budget was exceeded, or a key is repeated
@@ -157,6 +157,7 @@ def _evaluate_program(program: Any, variables: dict[str, Any]) -> tuple[str, Any
 
 
 _MAX_ERROR_LENGTH = 300
+_READABLE_KINDS = frozenset({"BOOL", "STRING", "ERROR"})
 # CEL's errors about an operand that is null, a missing key or element, and an event that is null.
 # Logical operators report no types.
 _ABSENCE_ERROR = re.compile(
@@ -186,9 +187,11 @@ def _compile_cached(
         steps = estimate_cost(tree, type_fields, limits)
         _validate_result(tree, steps, limits)
         field_names = _find_field_names(tree)
-        unknown_values = list(ComparisonFinder.create(tree, type_fields).find_unknown_values())
+        constants = _ConstantEvaluator(tree, environments.runner)
+        comparisons = ComparisonFinder.create(tree, type_fields, constants.evaluate_string)
+        unknown_values = list(comparisons.find_unknown_values())
         errors = [
-            *_find_constant_errors(tree, environments.runner),
+            *constants.find_errors(),
             *((each.node, each.message) for each in unknown_values),
         ]
         references = find_references(tree)
@@ -280,16 +283,34 @@ def _validate_tree(tree: ExpressionTree, limits: Limits) -> None:
         raise _ExpressionError(errors)
 
 
-def _find_constant_errors(tree: ExpressionTree, runner: Any) -> Iterator[tuple[Node, str]]:
-    def evaluate(node: Node) -> str | None:
-        program = runner.deserialize(tree.serialize_node(node))
-        kind, error = _evaluate_program(program, {})
-        if kind in ("BOOL", "ERROR") or node.id != tree.root.id:
+class _ConstantEvaluator:
+    """Evaluates the constant parts of a checked tree."""
+
+    def __init__(self, tree: ExpressionTree, runner: Any) -> None:
+        self._tree, self._runner = tree, runner
+        self._finder = ConstantFinder.create(tree, self._find_error)
+
+    def find_errors(self) -> Iterator[tuple[Node, str]]:
+        """Yields the constant parts that can never be evaluated, with messages."""
+        for node, error in self._finder.find_errors():
+            yield node, describe_constant_error(node, error)
+
+    def evaluate_string(self, node: Node) -> str | None:
+        """Returns the value of a part that is a constant string, otherwise None."""
+        if not self._finder.constants[node.id]:
+            return None
+        kind, value = self._evaluate(node)
+        return str(value) if kind == "STRING" else None
+
+    def _find_error(self, node: Node) -> str | None:
+        kind, error = self._evaluate(node)
+        if kind in ("BOOL", "ERROR") or node.id != self._tree.root.id:
             return str(error) if kind == "ERROR" else None
         return f"its result is of type {kind}, not true or false"
 
-    for node, error in ConstantFinder(tree, evaluate).find_errors():
-        yield node, describe_constant_error(node, error)
+    def _evaluate(self, node: Node) -> tuple[str, Any]:
+        program = self._runner.deserialize(self._tree.serialize_node(node))
+        return _evaluate_program(program, {})
 
 
 def _validate_result(tree: ExpressionTree, steps: int, limits: Limits) -> None:
@@ -333,7 +354,7 @@ _PROBE_ENVIRONMENT = cel.NewEnv(variables={"argument": cel.Type.STRING})
 _PATTERN_PROBE = _PROBE_ENVIRONMENT.compile("''.matches(argument)")
 _TIME_ZONE_PROBE = _PROBE_ENVIRONMENT.compile("timestamp(0).getHours(argument) >= 0")
 # CEL reads a time zone from the file of that name. A path could name a pipe and block forever.
-_TIME_ZONE = re.compile(r"[A-Z]\w*(?:[/+-]\w+)*|[+-][0-9]{2}:[0-9]{2}", re.ASCII)
+_TIME_ZONE = re.compile(r"[A-Z]\w*(?:[/+-]\w+)*|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
 
 def _is_pattern(literal: str | None) -> bool:
