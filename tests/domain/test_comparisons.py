@@ -17,7 +17,13 @@ from app.domain.event_types.comparisons import (
     value_satisfies,
 )
 from app.domain.event_types.fields import MAX_SAFE_INTEGER, FieldKind
-from app.domain.events.predicates import ORDERING_OPERATORS, FieldPredicate, PredicateOperator
+from app.domain.events.predicates import (
+    ORDERING_OPERATORS,
+    FieldPredicate,
+    PredicateOperator,
+    index_fields,
+    predicate_holds,
+)
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import codes_and_paths, make_field
@@ -66,7 +72,7 @@ MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
         "GT",
         "2026-04-10T10:30:00Z",
         [
-            "2026-04-10T10:30:00.000000001Z",
+            "2026-04-10T10:30:00.000001Z",
             "2026-04-10T12:30:01+02:00",
             "2026-04-10T10:29:01-00:01",
             "2026-04-09T10:32:00-23:59",
@@ -74,6 +80,7 @@ MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
         ],
         [
             "2026-04-10T10:30:00.000Z",
+            "2026-04-10T10:30:00.000000999Z",
             "2026-04-10T12:30:00+02:00",
             "2026-04-11T10:29:00+23:59",
             "2026-02-30T10:30:00Z",
@@ -90,6 +97,20 @@ MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
         "2026-04-10T12:30:00.50+02:00",
         ["2026-04-10T10:30:00.5Z", "2026-04-10T05:00:00.500-05:30", "2026-04-10T10:30:00.6Z"],
         ["2026-04-10T10:30:00.499999999Z", "2026-04-10T12:30:00.5+02:01", "soon"],
+    ),
+    (
+        "DATETIME",
+        "GTE",
+        "2026-04-10T10:30:00.1234567Z",
+        ["2026-04-10T10:30:00.123456Z", "2026-04-10T10:30:00.123456999Z"],
+        ["2026-04-10T10:30:00.123455999Z", "2026-04-10T10:30:00.12345Z"],
+    ),
+    (
+        "DATETIME",
+        "GT",
+        "2026-04-10T10:30:00.1234567Z",
+        ["2026-04-10T10:30:00.123457Z", "2026-04-10T10:30:00.13Z"],
+        ["2026-04-10T10:30:00.123456999Z", "2026-04-10T10:30:00.123456Z"],
     ),
     (
         "DATETIME",
@@ -176,7 +197,7 @@ INSTANTS = st.builds(
     lambda day, time, fraction, offset: f"{day}T{time}{fraction}{offset}",
     st.dates(),
     st.times().map(lambda time: time.isoformat("seconds")),
-    st.sampled_from(["", ".0", ".5", ".50", ".499999999", ".500000001"]),
+    st.sampled_from(["", ".0", ".5", ".50", ".499999999", ".500000001", ".500001", ".5000019"]),
     st.sampled_from(["Z", "+00:00", "-00:00", "+23:59", "-23:59", "+05:45", "-03:30"])
     | st.builds(
         lambda sign, hour, minute: f"{sign}{hour:02}:{minute:02}",
@@ -214,6 +235,20 @@ def test_instants_are_compared_like_aware_datetimes(
         predicate = FieldPredicate("f", operator, first.isoformat())
         holds = value_satisfies(predicate, FieldKind.DATETIME, second.isoformat())
         assert holds == compare(second, first)
+
+
+@pytest.mark.parametrize("operator", [PredicateOperator(each) for each in ORDER])
+@given(bound=INSTANTS, value=INSTANTS, near=INSTANTS)
+def test_a_filter_compares_instants_like_a_conditional_rule(
+    operator: PredicateOperator, bound: str, value: str, near: str
+) -> None:
+    predicate = FieldPredicate("f", operator, bound)
+
+    # Instants outside the years 0001 to 9999 in UTC are texts for a filter.
+    for each in (value, bound, bound[:10] + near[10:], bound[:16] + near[16:]):
+        if all("0001" < text[:4] < "9999" for text in (bound, each)):
+            in_filter = predicate_holds(predicate, index_fields({"f": each}))
+            assert value_satisfies(predicate, FieldKind.DATETIME, each) == in_filter
 
 
 @pytest.mark.parametrize("operator", [PredicateOperator(each) for each in ORDER])

@@ -23,11 +23,16 @@ INSTANT_PATTERN = (
 )
 _INSTANT = re.compile(INSTANT_PATTERN)
 _MINUTES_PER_DAY = 1440
+_FRACTION_DIGITS = 6
+_MICROSECOND_LENGTH = len("00.") + _FRACTION_DIGITS
 
 
 @dataclass(frozen=True, order=True)
 class Instant:
-    """An instant with all its digits: the minute in UTC, and the second as text."""
+    """An instant: the minute in UTC, and the second as text, truncated to microseconds.
+
+    Filters and guard rules compare microseconds, too.
+    """
 
     minute: int
     second: str
@@ -43,7 +48,8 @@ def parse_field_instant(value: Any) -> Instant | None:
         return None
     local, offset = (value[:-1], 0) if value.endswith("Z") else (value[:-6], _offset(value[-6:]))
     minute = day * _MINUTES_PER_DAY + int(value[11:13]) * 60 + int(value[14:16]) - offset
-    return Instant(minute, local[17:].rstrip("0").rstrip(".") if "." in local else local[17:])
+    second = local[17 : 17 + _MICROSECOND_LENGTH]
+    return Instant(minute, second.rstrip("0").rstrip(".") if "." in second else second)
 
 
 def _offset(text: str) -> int:
@@ -159,12 +165,17 @@ def _greater_digits(bound: str) -> Iterator[str]:
 
 
 def _second_pattern(second: str, *, inclusive: bool) -> str:
-    """Matches seconds after the second. `second` has no zeros at the end of its fraction."""
+    """Matches seconds after the second. `second` has no zeros at the end of its fraction.
+
+    The digits of a value after those of the microsecond are ignored.
+    """
     whole, _, fraction = second.partition(".")
+    more_digits = _FRACTION_DIGITS - len(fraction)
     seconds = [f"{each}[0-9.]*" for each in _greater_digits(whole)]
     seconds += [f"{whole}[.]{each}[0-9]*" for each in _greater_digits(fraction)]
-    seconds.append(f"{whole}[.]{fraction}[0-9]*[1-9][0-9]*")
+    if more_digits:
+        seconds.append(f"{whole}[.]{fraction}0{{0,{more_digits - 1}}}[1-9][0-9]*")
     if inclusive:
-        zeros = f"[.]{fraction}0*" if fraction else "(?:[.]0+)?"
-        seconds.append(f"{whole}{zeros}")
+        equal = f"[.]{fraction}(?:0{{0,{more_digits}}}|0{{{more_digits}}}[0-9]*)"
+        seconds.append(f"{whole}{equal}" if fraction else f"{whole}(?:{equal})?")
     return f"^[0-9T:-]{{17}}(?:{'|'.join(seconds)})(?:Z|[+-])"

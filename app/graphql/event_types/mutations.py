@@ -71,7 +71,8 @@ class EventTypeMutations:
             "`INVALID_INPUT`, `CYCLE` if the visibility of a field would depend on itself, "
             "`LIMIT_REACHED` if there are too many fields (200 by default) or conditional rules "
             "(100 by default), or if their conditions compare too many values in total (5,000 by "
-            "default; each value counts once for each target of its rule).",
+            "default; each value counts once for each target of its rule, and a time that is "
+            "compared by GT, GTE, LT or LTE counts as 250 values).",
             """
             mutation {
               createEventType(
@@ -358,7 +359,8 @@ class EventTypeMutations:
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if "
             "the visibility of a field would depend on itself, `LIMIT_REACHED` if there are too "
             "many conditional rules (100 by default) or their conditions compare too many values "
-            "in total (5,000 by default; each value counts once for each target of its rule).",
+            "in total (5,000 by default; each value counts once for each target of its rule, and a "
+            "time that is compared by GT, GTE, LT or LTE counts as 250 values).",
             """
             mutation {
               addConditionalRule(
@@ -398,7 +400,8 @@ class EventTypeMutations:
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if "
             "the visibility of a field would depend on itself, `LIMIT_REACHED` if the conditions "
             "of the event type compare too many values in total (5,000 by default; each value "
-            "counts once for each target of its rule).",
+            "counts once for each target of its rule, and a time that is compared by GT, GTE, LT "
+            "or LTE counts as 250 values).",
             """
             mutation {
               updateConditionalRule(

@@ -211,7 +211,7 @@ register_enum(
     "as instants, regardless of their UTC offsets.",
     NE="The field has a value that differs from the given value.",
     GT="The field is greater than the value: a larger number, a later date or time, or a string "
-    "that sorts after the value by code point.",
+    "that sorts after the value by code point. Times are compared by microsecond.",
     GTE="The field is greater than or equal to the value.",
     LT="The field is less than the value: a smaller number, an earlier date or time, or a string "
     "that sorts before the value by code point.",
