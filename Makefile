@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check docs reference bench bench-peers bench-fanout bench-faults soak bench-memory bench-overhead lint types layers schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check docs reference release bench bench-peers bench-fanout bench-faults soak bench-memory bench-overhead lint types layers schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ bench-memory: setup ## Watch the server's memory through 10 minutes of load (ARG
 bench-overhead: setup ## Measure what a request costs beside its answer
 	$(BIN)/python -m benchmarks.overhead
 
+release: ## Build and check the packages of a release in dist/release, with checksums and SBOMs
+	release/build $(PYTHON)
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -88,4 +91,4 @@ lock: setup ## Write requirements.lock anew, with the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what setup made
-	rm -rf .venv tests/parity/node_modules tests/audits/node_modules tests/cloudevents/node_modules tests/sockets/node_modules tests/clients/node_modules tests/manners/node_modules benchmarks/fanout_node/node_modules benchmarks/peers/node/node_modules benchmarks/peers/node/.node web/node_modules web/.node app/http/static
+	rm -rf .venv release/.venv tests/parity/node_modules tests/audits/node_modules tests/cloudevents/node_modules tests/sockets/node_modules tests/clients/node_modules tests/manners/node_modules benchmarks/fanout_node/node_modules benchmarks/peers/node/node_modules benchmarks/peers/node/.node web/node_modules web/.node app/http/static

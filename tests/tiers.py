@@ -33,6 +33,7 @@ TIERS = {
         "faults",
         "fuzz",
         "manners",
+        "packages",
         "parity",
         "sockets",
     },
