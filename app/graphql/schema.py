@@ -36,6 +36,7 @@ from app.graphql.events.mutations import EventMutations
 from app.graphql.events.queries import EventQueries
 from app.graphql.execution.admission import Admission
 from app.graphql.execution.documents import DocumentCache
+from app.graphql.execution.input_errors import add_argument_path
 from app.graphql.execution.operation_metrics import OperationMetrics
 from app.graphql.execution.subscription_execution import Executor
 from app.graphql.organizations.api_keys import ApiKeyMutations
@@ -167,7 +168,10 @@ class Schema(strawberry.Schema):
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
+        document = execution_context and execution_context.graphql_document
         for error in errors:
+            if document is not None:
+                add_argument_path(error, document)
             assign_error_code(error)
 
 

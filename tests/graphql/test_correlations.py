@@ -198,7 +198,7 @@ async def test_a_cursor_of_another_list_is_invalid(
         listed["pageInfo"]["endCursor"],
     ):
         error = await own_client.expect_error(CORRELATIONS, id=a, depth=depth, after=cursor)
-        assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+        assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["after"]}
 
 
 @pytest.mark.parametrize("depth", [-1, 0, 6])
@@ -208,7 +208,7 @@ async def test_depth_is_from_1_to_5(client: Client, depth: int) -> None:
     error = await client.expect_error(CORRELATIONS, id=a, depth=depth)
 
     assert error["message"] == f"Invalid depth {depth}: expected 1 to 5."
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["depth"]}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["depth"]}
 
 
 async def test_below_a_list_only_direct_links_are_available(client: Client) -> None:
@@ -222,7 +222,7 @@ async def test_below_a_list_only_direct_links_are_available(client: Client) -> N
     cursor = first["nodes"][0]["correlations"]["pageInfo"]["endCursor"]
     second = await client.execute_field(IN_A_LIST, first=1, after=cursor)
 
-    assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["depth"]}
+    assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "path": ["depth"]}
     assert answer["data"] is None
     assert [_summarize_node(node) for node in first["nodes"]] == [
         ("a", 2, [("CAUSED_BY", "b")], True),

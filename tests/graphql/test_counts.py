@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -286,7 +287,7 @@ async def test_an_argument_over_its_limit_is_an_error_with_its_path(
 ) -> None:
     error = await client.expect_error(COUNTS, by=["SEVERITY"], **arguments)
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
     assert error["path"] == ["eventCounts"]
 
 
@@ -312,14 +313,16 @@ async def test_no_other_text_is_a_duration(client: Client, text: str) -> None:
 
     [error] = answer["errors"]
     assert answer.get("data") is None
-    assert "Invalid Duration: expected an ISO 8601 duration" in error["message"]
+    quoted = json.dumps(text)[:100]
+    assert f": Invalid Duration {quoted}: expected an ISO 8601 duration" in error["message"]
 
 
 @pytest.mark.parametrize("value", [60, 60.5, True, ["PT1M"], {"minutes": 1}])
 async def test_no_other_value_is_a_duration(client: Client, value: Any) -> None:
     answer = await client.execute(COUNTS, by=[], every=value, filter=THE_DAY)
 
-    assert "Invalid Duration: expected an ISO 8601 duration" in answer["errors"][0]["message"]
+    message = f": Invalid Duration {json.dumps(value)}: expected an ISO 8601 duration"
+    assert message in answer["errors"][0]["message"]
 
 
 async def test_an_invalid_literal_is_quoted_and_has_its_location(client: Client) -> None:

@@ -218,7 +218,7 @@ async def test_an_invalid_name_is_an_error_with_its_path(
 ) -> None:
     error = await client.expect_error(COUNTS, **arguments)
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
     assert error["message"] == message
 
 

@@ -200,7 +200,7 @@ async def test_an_unknown_time_zone_is_an_error_also_without_buckets(
 ) -> None:
     error = await client.expect_error(COUNTS, timeZone=name)
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["timeZone"]}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["timeZone"]}
     assert error["message"] == (
         f"Unknown time zone {name!r}. Use a name of the IANA time zone database, such as "
         "'Europe/Berlin'."
@@ -229,7 +229,7 @@ async def test_the_length_of_the_range_is_limited_in_a_time_zone(client: Client)
         COUNTS, every="P1D", timeZone="Europe/Berlin", filter=too_long
     )
 
-    assert error["extensions"]["argument"] == ["filter", "occurredAt"]
+    assert error["extensions"]["path"] == ["filter", "occurredAt"]
     assert error["message"] == (
         "With a timeZone other than UTC, the time range must not exceed 200 years. Choose a later "
         "from or an earlier to."

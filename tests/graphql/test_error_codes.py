@@ -177,44 +177,56 @@ mutation ($condition: ConditionInput!) {
 
 
 @pytest.mark.parametrize(
-    "by", ["{type: null}", "{}", '{type: "a", id: "b"}', '{type: "a", id: null}']
+    ("by", "path"),
+    [
+        ("{type: null}", ["by", "type"]),
+        ("{}", ["by"]),
+        ('{type: "a", id: "b"}', ["by"]),
+        ('{type: "a", id: null}', ["by"]),
+    ],
 )
 async def test_an_invalid_one_of_literal_is_one_error_with_its_location(
-    client: Client, by: str
+    client: Client, by: str, path: list[str]
 ) -> None:
     _, error = await fetch_error(client, f"{{ eventType(by: {by}) {{ id }} }}")
 
     assert error == {
         "message": ONE_OF.format("EventTypeBy"),
         "locations": [{"line": 1, "column": 17}],
-        "extensions": {"code": "BAD_USER_INPUT"},
+        "extensions": {"code": "BAD_USER_INPUT", "path": path},
     }
 
 
 @pytest.mark.parametrize(
-    ("query", "variables", "place", "type_name"),
+    ("query", "variables", "place", "path", "type_name"),
     [
-        (BY, {"by": {"type": None}}, " at .type", "EventTypeBy"),
-        (BY, {"by": {}}, "", "EventTypeBy"),
-        (BY, {"by": {"type": "a", "id": "b"}}, "", "EventTypeBy"),
-        (BY, {"by": {"type": "a", "id": None}}, "", "EventTypeBy"),
+        (BY, {"by": {"type": None}}, " at .type", ["by", "type"], "EventTypeBy"),
+        (BY, {"by": {}}, "", ["by"], "EventTypeBy"),
+        (BY, {"by": {"type": "a", "id": "b"}}, "", ["by"], "EventTypeBy"),
+        (BY, {"by": {"type": "a", "id": None}}, "", ["by"], "EventTypeBy"),
         (
             ADD_RULE,
             {"condition": {"all": [{"any": []}, {"not": {}}]}},
             " at .all[1].not",
+            ["rule", "condition", "all", "1", "not"],
             "ConditionInput",
         ),
     ],
 )
 async def test_an_invalid_one_of_variable_is_one_error_with_its_path(
-    client: Client, query: str, variables: dict[str, Any], place: str, type_name: str
+    client: Client,
+    query: str,
+    variables: dict[str, Any],
+    place: str,
+    path: list[str],
+    type_name: str,
 ) -> None:
     _, error = await fetch_error(client, query, **variables)
 
     [name] = variables
     prefix = f"Variable '${name}' has invalid value{place}: "
     assert error["message"] == prefix + ONE_OF.format(type_name)
-    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": path}
 
 
 @pytest.mark.parametrize("variables", [{}, {"type": None}, {"type": "a"}])

@@ -473,7 +473,7 @@ async def test_an_invalid_filter_is_an_error_with_its_path(
 ) -> None:
     error = await client.expect_error(LIST, filter=filter)
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
 
 
 PAGE = """{ eventTypes(first: 20) { totalCount nodes {

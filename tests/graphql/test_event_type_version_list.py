@@ -248,7 +248,7 @@ async def test_an_invalid_page_is_an_error(
 
     error = await client.expect_error(VERSIONS, id=event_type["id"], **page)
 
-    assert error["extensions"] == {"code": code, "argument": argument}
+    assert error["extensions"] == {"code": code, "path": argument}
 
 
 async def test_a_cursor_of_another_list_is_an_error(client: Client) -> None:
@@ -259,4 +259,4 @@ async def test_a_cursor_of_another_list_is_an_error(client: Client) -> None:
         VERSIONS, id=event_type["id"], after=listed["pageInfo"]["endCursor"]
     )
 
-    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["after"]}

@@ -181,7 +181,7 @@ async def test_an_unknown_version_is_an_error(client: Client, version: int) -> N
 
     error = await client.expect_error(SCHEMA, id=event_type["id"], version=version)
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["version"]}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["version"]}
     assert error["message"] == (
         f"Event type 'gauge' has no version {version}; its latest version is 1."
     )

@@ -141,10 +141,10 @@ async def test_a_search_text_without_a_word_is_rejected(client: Client, search: 
             ({"and": [{"not": {"search": search}}]}, ["filter", "and", "0", "not", "search"]),
         ):
             error = await client.expect_error(query, filter=filter)
-            assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": path}
+            assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": path}
     async with client.subscription(CHANGED, filter={"search": search}) as changed:
         error = await changed.receive_error()
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["filter", "search"]}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["filter", "search"]}
 
 
 WRITTEN = {
@@ -558,7 +558,7 @@ async def test_an_invalid_predicate_is_an_error_with_its_path(client: Client, wi
 
         error = await client.expect_error(EVENTS, filter=filter)
 
-        extensions = {"code": "BAD_USER_INPUT", "argument": ["filter", *path]}
+        extensions = {"code": "BAD_USER_INPUT", "path": ["filter", *path]}
         assert error["extensions"] == extensions, predicate
 
 
@@ -567,7 +567,7 @@ async def test_an_invalid_field_name_is_an_error_with_its_path(client: Client, n
     error = await client.expect_error(EVENTS, filter=predicate_filter(name, "EXISTS"))
 
     argument = ["filter", "fields", "0", "field"]
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
 
 
 async def test_an_infinite_number_literal_is_an_error(client: Client) -> None:
@@ -577,7 +577,7 @@ async def test_an_infinite_number_literal_is_an_error(client: Client) -> None:
     )
 
     argument = ["filter", "fields", "0", "value"]
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
 
 
 ROOTS = [
@@ -596,7 +596,7 @@ async def test_every_list_rejects_the_same_filters(client: Client, root: str) ->
     error = await client.expect_error(f"query ($filter: EventFilter) {{ {root} }}", filter=bad)
 
     argument = ["filter", "fields", "0", "value"]
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
 
 
 async def test_a_subscription_rejects_the_same_filters(client: Client) -> None:
@@ -604,7 +604,7 @@ async def test_a_subscription_rejects_the_same_filters(client: Client) -> None:
         error = await changed.receive_error()
 
     argument = ["filter", "fields", "0", "value"]
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
 
 
 async def test_predicates_count_towards_the_100_conditions_of_a_filter(client: Client) -> None:
@@ -621,7 +621,7 @@ async def test_predicates_count_towards_the_100_conditions_of_a_filter(client: C
         ({"or": [{"or": [{"fields": []}] * 51}] * 2}, ["filter"]),
     ):
         error = await client.expect_error(EVENTS, filter=filter)
-        assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+        assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
 
 
 async def test_predicates_are_at_most_5_filters_deep(client: Client) -> None:
@@ -633,7 +633,7 @@ async def test_predicates_are_at_most_5_filters_deep(client: Client) -> None:
     assert await find_summaries(client, filter) == ["Pump 3 tripped"]
     error = await client.expect_error(EVENTS, filter={"or": [filter]})
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["filter"]}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["filter"]}
 
 
 PREFIXES = [f"a.{n}*" for n in range(100)]
@@ -662,7 +662,7 @@ async def test_prefixes_count_towards_the_100_conditions_of_a_filter(client: Cli
     assert await find_summaries(client, {"types": [*PREFIXES[:99], "pump.*"]}) == ["Pump 3 tripped"]
     for filter in ({"types": PREFIXES, "subject": "a"}, {"or": [{"types": PREFIXES}] * 11}):
         error = await client.expect_error(EVENTS, filter=filter)
-        assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["filter"]}
+        assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["filter"]}
 
 
 @pytest.mark.parametrize("field", ["source", "cloudEvent"], ids=["plan", "graphql-core"])

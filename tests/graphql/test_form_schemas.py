@@ -128,4 +128,4 @@ async def test_an_unknown_version_is_an_error(client: Client, field: str) -> Non
         id=event_type["id"],
     )
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["version"]}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["version"]}

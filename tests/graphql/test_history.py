@@ -231,7 +231,7 @@ async def test_an_invalid_condition_on_changes_is_rejected_with_its_place(
 ) -> None:
     error = await client.expect_error(CHANGES, changes=changes)
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": place}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": place}
 
 
 async def test_the_change_log_is_paged_with_a_filter_that_matches_few_entries(
@@ -358,7 +358,7 @@ async def test_an_event_is_found_by_its_source_id(client: Client) -> None:
     assert await client.execute_field(find, s="/a", i="7") == {"id": event["id"]}
     assert await client.execute_field(find, s="/b", i="7") is None
     error = await client.expect_error(find, s="/a\0", i="7")
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["source"]}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["source"]}
 
 
 async def test_an_entity_lists_its_events(client: Client) -> None:
@@ -431,7 +431,7 @@ async def test_an_invalid_cursor_acknowledges_nothing(
 
     error = await client.expect_error(ACKNOWLEDGE_ALL, filter=filter, upTo="nothing")
 
-    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["upTo"]}
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["upTo"]}
     assert await client.execute_field("{ notifications { unacknowledgedCount } }") == {
         "unacknowledgedCount": 1
     }

@@ -198,7 +198,7 @@ async def test_an_invalid_argument_is_an_error_with_its_path(
 ) -> None:
     error = await client.expect_error(EVENTS, **arguments)
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": argument}
     assert error["path"] == ["events"]
 
 
@@ -209,8 +209,8 @@ async def test_two_cursors_or_a_cursor_with_an_offset_are_errors(client: Client)
     both = await client.expect_error(EVENTS, after=cursor, before=cursor)
     offset = await client.expect_error(EVENTS, after=cursor, offset=1)
 
-    assert both["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["before"]}
-    assert offset["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["offset"]}
+    assert both["extensions"] == {"code": "BAD_USER_INPUT", "path": ["before"]}
+    assert offset["extensions"] == {"code": "BAD_USER_INPUT", "path": ["offset"]}
 
 
 @pytest.mark.parametrize("damage", ["", "x", "!", "é", "\0", "A" * 100])
@@ -220,7 +220,7 @@ async def test_a_damaged_cursor_is_rejected(client: Client, damage: str) -> None
 
     error = await client.expect_error(EVENTS, after=cursor[:-1] + damage)
 
-    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["after"]}
 
 
 async def test_a_cursor_of_another_order_is_rejected(client: Client) -> None:
@@ -229,7 +229,7 @@ async def test_a_cursor_of_another_order_is_rejected(client: Client) -> None:
 
     error = await client.expect_error(EVENTS, after=cursor, orderBy=OLDEST_FIRST)
 
-    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["after"]}
 
 
 FILTERED = {
@@ -383,7 +383,7 @@ async def test_a_forged_cursor_is_rejected(
             after=cursor,
         )
 
-        assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+        assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["after"]}
 
 
 @pytest.mark.parametrize("rank", ["true", "1.0", "4", "-1", "null", '"ERROR"', "[]"])
@@ -399,7 +399,7 @@ async def test_a_forged_cursor_of_the_order_by_severity_is_rejected(
         EVENTS, after=cursor, orderBy={"field": "SEVERITY", "direction": "DESC"}
     )
 
-    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["after"]}
 
 
 async def test_a_cursor_must_be_in_canonical_form(client: Client) -> None:

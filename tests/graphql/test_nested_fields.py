@@ -214,7 +214,7 @@ async def test_an_empty_name_is_refused_in_filters(client: Client) -> None:
 
 def argument_of(error: Any) -> str:
     assert error["extensions"]["code"] == "BAD_USER_INPUT", error
-    return ".".join(error["extensions"]["argument"])
+    return ".".join(error["extensions"]["path"])
 
 
 async def test_a_field_that_an_event_type_never_had_is_refused(client: Client) -> None:

@@ -131,7 +131,7 @@ async def test_marking_needs_a_valid_cursor_and_the_permission_to_read(client: C
     damaged = await client.expect_error(MARK_READ, upTo=head[:-1])
     forbidden = await reporter.expect_error(MARK_READ, upTo=head)
 
-    assert damaged["extensions"] == {"code": "INVALID_CURSOR", "argument": ["upTo"]}
+    assert damaged["extensions"] == {"code": "INVALID_CURSOR", "path": ["upTo"]}
     assert forbidden["extensions"]["code"] == "FORBIDDEN"
 
 

@@ -85,7 +85,7 @@ async def test_old_entries_are_removed_while_a_server_runs_and_counted(
     assert left == updated | {"edges": left["edges"]}
     for expected, given in ((CHANGES, {}), (HISTORY, {"id": event["id"]})):
         error = await client.expect_error(expected, after=cursors[0], **given)
-        assert error["extensions"] == {"code": "CURSOR_EXPIRED", "argument": ["after"]}
+        assert error["extensions"] == {"code": "CURSOR_EXPIRED", "path": ["after"]}
     # The notification list is not part of the change log.
     assert len((await client.execute_field(BELL, after=bell))["edges"]) == 1
 

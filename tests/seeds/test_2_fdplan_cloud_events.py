@@ -218,7 +218,7 @@ async def test_invalid_arguments_are_errors_with_their_paths(client: Client) -> 
         error = await client.expect_error(LIST, **arguments)
 
         assert error["extensions"]["code"] == "BAD_USER_INPUT", arguments
-        assert error["extensions"]["argument"] == path
+        assert error["extensions"]["path"] == path
 
 
 async def test_the_first_and_the_last_allowed_instant(client: Client) -> None:

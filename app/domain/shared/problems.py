@@ -77,10 +77,11 @@ ERROR_CODE_DESCRIPTIONS = {
     ErrorCode.FORBIDDEN: "The credential lacks the required permission or has no access to the "
     "organization. Use a credential that has both.",
     ErrorCode.BAD_USER_INPUT: "An argument, a variable or the request itself is invalid. Fix the "
-    "request. If an argument is invalid, `extensions.argument` is its path.",
+    "request. If an argument is invalid, `extensions.path` is the path to the invalid value, as in "
+    "`UserError.path`.",
     ErrorCode.GRAPHQL_PARSE_FAILED: "The document has a GraphQL syntax error. Fix the syntax.",
     ErrorCode.GRAPHQL_VALIDATION_FAILED: "The document is not valid against the schema. Fix the "
-    "document.",
+    "document. If a literal is invalid, `extensions.path` is its path in the arguments.",
     ErrorCode.INVALID_CURSOR: "The cursor is damaged, or belongs to a different list, order or "
     "organization. Start again without a cursor.",
     ErrorCode.CURSOR_EXPIRED: "The change log no longer has the entries after the cursor. Load "

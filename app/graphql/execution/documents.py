@@ -21,6 +21,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     ValidationRule,
+    ValuesOfCorrectTypeRule,
     is_input_object_type,
     is_non_null_type,
     parse,
@@ -33,8 +34,8 @@ from app.domain.shared.limits import DocumentLimits, Limits
 from app.domain.shared.problems import ErrorCode
 from app.graphql.execution.document_costs import OperationCost, build_operation_cost
 from app.graphql.execution.document_limits import create_limit_error, find_limit_violations
+from app.graphql.execution.input_errors import MAX_REPORTED_ERRORS, InputLiteralsRule
 
-MAX_REPORTED_ERRORS = 5
 _MAX_CACHED_DOCUMENTS = 1_000
 _MAX_CACHED_CHARACTERS = 65_536  # of one document: longer ones are not cached
 _MAX_CACHED_TOKENS = 200_000  # of all documents: a token takes up to 700 bytes of memory
@@ -73,7 +74,11 @@ _NULLABLE_VARIABLE = re.compile(
     r"Variable '(?P<name>\$\w+)' is of type '(?P<type>[^']+)' but must be non-nullable to be used "
     r"for OneOf Input Object '(?P<parent>\w+)'\."
 )
-_RULES = (*specified_rules, OneOfVariablesRule)
+_RULES = (
+    *(rule for rule in specified_rules if rule is not ValuesOfCorrectTypeRule),
+    InputLiteralsRule,
+    OneOfVariablesRule,
+)
 _TOO_MANY_TOKENS = re.compile(
     r"Syntax Error: Document contains more than \d+ (tokens|comments)\..*"
 )

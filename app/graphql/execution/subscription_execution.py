@@ -16,8 +16,10 @@ from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from graphql import (
+    DocumentNode,
     ExecutionResult,
     FieldNode,
+    GraphQLSchema,
     TypeInfo,
     TypeInfoVisitor,
     VariableNode,
@@ -26,7 +28,7 @@ from graphql import (
 )
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from app.graphql.execution.documents import MAX_REPORTED_ERRORS
+from app.graphql.execution.input_errors import MAX_REPORTED_ERRORS, add_variable_paths
 from app.graphql.shared.context import Context
 from app.services.change_log.broadcast import Push, RenderedEntry
 from app.services.change_log.subscriptions import LogSubscription
@@ -83,10 +85,28 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
     """Returns an `OpenedSubscription` instead of executing a subscription per subscriber."""
 
     @classmethod
-    def build(cls, *args: Any, **kwargs: Any) -> Any:
+    def build(
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root_value: Any = None,
+        context_value: Any = None,
+        raw_variable_values: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Returns an executor, or the errors of the variables, without suggestions of names."""
-        result = super().build(*args, **{**kwargs, "hide_suggestions": True})
-        return result[:MAX_REPORTED_ERRORS] if isinstance(result, list) else result
+        variables = raw_variable_values or {}
+        result = super().build(
+            *(schema, document, root_value, context_value, variables, operation_name, *args),
+            **{**kwargs, "hide_suggestions": True},
+        )
+        if not isinstance(result, list):
+            return result
+        errors = result[:MAX_REPORTED_ERRORS]
+        add_variable_paths(errors, schema, document, operation_name, variables)
+        return errors
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         if isinstance(self.root_value, SharedSource):

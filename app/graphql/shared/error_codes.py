@@ -38,7 +38,7 @@ def assign_error_code(error: GraphQLError) -> None:
     if isinstance(cause, RequestError):
         error.message = cause.message
         path, retry_after = list(cause.path) or None, cause.retry_after
-        _set_extensions(error, cause.code, argument=path, retryAfterSeconds=retry_after)
+        _set_extensions(error, cause.code, path=path, retryAfterSeconds=retry_after)
     elif isinstance(cause, MissingQueryError | CannotGetOperationTypeError):
         _set_extensions(error, ErrorCode.BAD_USER_INPUT)
     elif cause is not None and (reason := unavailable_message(cause)) is not None:

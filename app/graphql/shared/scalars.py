@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -33,8 +34,12 @@ from app.graphql.shared.nodes import InvalidArgumentsError
 def _parse_datetime(value: Any) -> datetime:
     instant = parse_instant(value) if isinstance(value, str) else None
     if instant is None:
-        raise GraphQLError(f"Invalid DateTime: {_EXPECTED_DATETIME}")
+        raise _invalid_value_error("DateTime", value, _EXPECTED_DATETIME)
     return instant
+
+
+def _invalid_value_error(name: str, value: Any, expected: str) -> GraphQLError:
+    return GraphQLError(f"Invalid {name} {json.dumps(value)[:100]}: {expected}")
 
 
 _EXPECTED_DATETIME = f"expected {EXPECTED_INSTANT}, in the years 0001 to 9999."
@@ -57,7 +62,7 @@ def _parse_duration(value: Any) -> Duration:
                 return Duration(_TIMEDELTA_ADAPTER.validate_python(value))
             except ValidationError:
                 pass  # exceeds the range of timedelta
-    raise GraphQLError(f"Invalid Duration: {_EXPECTED_DURATION}")
+    raise _invalid_value_error("Duration", value, _EXPECTED_DURATION)
 
 
 _EXPECTED_DURATION = (
@@ -81,10 +86,7 @@ def parse_input_length(duration: Duration, *path: str) -> timedelta:
 def _create_literal_parser(
     name: str, expected: str, parse_value: Callable[[Any], Any]
 ) -> Callable[[ValueNode, dict[str, Any] | None], Any]:
-    """Creates the parser of a literal, whose error has the literal and its location.
-
-    graphql-core adds both to the error of a variable, but only the location of a literal.
-    """
+    """Creates the parser of a literal, whose error has the literal and its location."""
 
     def parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
         try:

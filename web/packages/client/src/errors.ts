@@ -2,7 +2,7 @@
 export interface OperationError {
   message: string;
   path?: readonly (string | number)[];
-  extensions?: { code?: string; argument?: readonly string[]; [name: string]: unknown };
+  extensions?: { code?: string; path?: readonly string[]; [name: string]: unknown };
 }
 
 /**
