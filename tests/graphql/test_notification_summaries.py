@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.services.change_log import notification_summaries
 from tests.client import Client, Subscription
@@ -210,6 +211,41 @@ async def open_subscriptions(client: Client, count: int) -> AsyncIterator[list[S
         open_subscriptions(client, count - 1) as others,
     ):
         yield [subscription, *others]
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "app.store.reading.event_conditions.build_conditions",
+        "app.services.change_log.feed.Feed.follow_entries",
+        "app.services.change_log.read_marks.fetch_marks_changed_since",
+    ],
+)
+async def test_an_unexpected_failure_ends_the_subscription_so_that_the_client_resumes(
+    client: Client, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    with capture_logs() as logs, monkeypatch.context() as patched:
+        patched.setattr(failing, fail)
+        async with client.subscription(SUMMARY_CHANGED) as subscription:
+            await notify(client, "a")
+            message = await subscription.socket.receive()
+            while message["type"] == "next":
+                message = await subscription.socket.receive()
+    async with client.subscription(SUMMARY_CHANGED) as resumed:
+        [*_, summary] = await receive_until(resumed, openCount=1)
+
+    assert message["type"] == "error"
+    assert message["payload"] == [
+        {
+            "message": "The change log could not be read. Subscribe again to resume.",
+            "extensions": {"code": "UNAVAILABLE"},
+        }
+    ]
+    assert summary["unreadCount"] == 1
+    assert any(log.get("exc_info") for log in logs)
 
 
 async def test_at_most_the_newest_notifications_are_counted_as_unread(

@@ -130,7 +130,7 @@ INVALID = {
     "two messages": ('{"type":"ping"}{"type":"ping"}', "The message is not valid JSON: Extra data"),
     "a byte order mark": (
         '\ufeff{"type":"ping"}',
-        "The message is not valid JSON: Unexpected UTF-8 BOM",
+        "The message is not valid JSON: Expecting value: line 1 column 1 (char 0).",
     ),
     "single quotes": ("{'type':'ping'}", "The message is not valid JSON: Expecting property name"),
     "an array": ("[]", "A message must be an object, not an array."),
@@ -138,10 +138,10 @@ INVALID = {
     "a number": ("7", "A message must be an object, not a number."),
     "a string": ('"ping"', "A message must be an object, not a string."),
     "a boolean": ("true", "A message must be an object, not a boolean."),
-    "NaN": ("NaN", "The message is not valid JSON: NaN is not allowed."),
+    "NaN": ("NaN", "The message is not valid JSON: NaN is not valid JSON."),
     "infinity": (
         '{"type":"ping","payload":{"n":-Infinity}}',
-        "The message is not valid JSON: -Infinity is not allowed.",
+        "The message is not valid JSON: -Infinity is not valid JSON.",
     ),
     "a number beyond every double": (
         '{"type":"ping","payload":{"n":1e400}}',
@@ -149,7 +149,19 @@ INVALID = {
     ),
     "a number of 5,000 digits": (
         '{"type":"ping","payload":{"n":' + "1" * 5000 + "}}",
-        "The message has a number with too many digits; the maximum is 4,300.",
+        "'payload' of 'ping' has a number that is too large.",
+    ),
+    "a repeated member": (
+        '{"type":"ping","payload":{"a":1,"a":2}}',
+        "The message is not valid JSON: the member 'a' occurs more than once in an object.",
+    ),
+    "a repeated type": (
+        '{"type":"ping","type":"pong"}',
+        "The message is not valid JSON: the member 'type' occurs more than once in an object.",
+    ),
+    "a control character": (
+        '{"type":"ping","payload":{"a":"\n"}}',
+        "The message is not valid JSON: Invalid control character",
     ),
     "a deep array": (DEEP, "The message is nested too deeply."),
     "a deep object": ('{"a":' * 50_000, "The message is nested too deeply."),

@@ -94,8 +94,9 @@ ERROR_CODE_DESCRIPTIONS = {
     "see the message.",
     ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED: "The request has the hash of a persisted query "
     "instead of a document. Send the document.",
-    ErrorCode.UNAVAILABLE: "The database is unavailable, or the public keys for access "
-    "tokens cannot be loaded. Retry later.",
+    ErrorCode.UNAVAILABLE: "The database is unavailable, the public keys for access tokens cannot "
+    "be loaded, or a subscription was interrupted. Retry later; a subscription resumes after its "
+    "last cursor.",
     ErrorCode.INTERNAL_SERVER_ERROR: "An unexpected error occurred in the server. Report "
     "`extensions.reference` to the operator of the server, who can find the error in the server "
     "logs.",

@@ -37,5 +37,21 @@ STRICT_DECODER = json.JSONDecoder(
     parse_float=parse_decimal,
     parse_constant=_reject_constant,
 )
+
+
+class UnreadableJsonError(Exception):
+    """The text is not valid JSON. The message is the reason, as a predicate."""
+
+
+def decode_json(text: str) -> Any:
+    """Decodes JSON by STRICT_DECODER. Raises UnreadableJsonError."""
+    try:
+        return STRICT_DECODER.decode(text)
+    except RecursionError:
+        raise UnreadableJsonError("is nested too deeply") from None
+    except ValueError as error:
+        raise UnreadableJsonError(f"is not valid JSON: {error}") from None
+
+
 # Finds the end of a value that is well-formed but that STRICT_DECODER rejects.
 LENIENT_DECODER = json.JSONDecoder(parse_int=len)

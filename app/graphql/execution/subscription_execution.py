@@ -152,8 +152,7 @@ class OpenedLiveValue(OpenedSubscription):
         serialize_result: SerializeResult,
         push: Push | None,
     ) -> AsyncGenerator[list[RenderedEntry], None]:
-        name = self.executor.operation.name
-        operation = query, name and name.value, json.dumps(variables, sort_keys=True)
+        operation = _build_operation_key(self.executor, query, variables or {})
         async with contextlib.aclosing(self.value.values) as values:
             async for value in values:
                 responses, key = self.value.get_responses(value)
@@ -187,14 +186,11 @@ class OpenedFeed(OpenedSubscription):
         shared_variables = {
             name: value for name, value in (variables or {}).items() if name != cursor_variable
         }
-        name = self.executor.operation.name
         one_reader = _selects_read_marks(self.executor)
         key = (
             subscription.broadcast_key,
             context.audience_key(one_reader=one_reader),
-            query,
-            name and name.value,
-            json.dumps(shared_variables, sort_keys=True),  # as text: True is equal to 1
+            _build_operation_key(self.executor, query, shared_variables),
         )
         execution = _SharedExecution(
             self, context.shared_context(one_reader=one_reader), serialize_result
@@ -246,6 +242,13 @@ class _SharedExecution:
             (position, self._serialize_result(result))
             for (position, _), result in zip(items, results, strict=True)
         ]
+
+
+def _build_operation_key(executor: Executor, query: str, variables: dict[str, Any]) -> Hashable:
+    """Returns the key of an operation. Operations with equal keys have the same responses."""
+    name = executor.operation.name
+    # Variables as text: True is equal to 1.
+    return query, name and name.value, json.dumps(variables, sort_keys=True)
 
 
 def _find_cursor_variable(executor: Executor) -> str | None:

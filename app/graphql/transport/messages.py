@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any
 
-from app.domain.shared.exact_decimals import parse_decimal
+from app.domain.shared.strict_json import UnreadableJsonError, decode_json
 from app.graphql.shared.json_encoding import encode_json
 
 PROTOCOL = "graphql-transport-ws"
@@ -152,8 +150,6 @@ def parse_message(frame: str | bytes, id_characters: int) -> Message | Close:
         return _parse_object(_decode_frame(frame), id_characters)
     except _InvalidMessageError as error:
         return Close(CloseCode.INVALID_MESSAGE, str(error))
-    except RecursionError:
-        return Close(CloseCode.INVALID_MESSAGE, "The message is nested too deeply.")
 
 
 def build_next_message(id: str, payload: str) -> str:
@@ -178,18 +174,9 @@ def _decode_frame(frame: str | bytes) -> Any:
     if isinstance(frame, bytes):
         raise _InvalidMessageError("A message must be a text frame, not a binary frame.")
     try:
-        return json.loads(frame, parse_float=parse_decimal, parse_constant=_reject_constant)
-    except json.JSONDecodeError as error:
-        raise _InvalidMessageError(f"The message is not valid JSON: {error}.") from None
-    except ValueError:  # an integer of thousands of digits
-        raise _InvalidMessageError(
-            "The message has a number with too many digits; the maximum is "
-            f"{sys.get_int_max_str_digits():,}."
-        ) from None
-
-
-def _reject_constant(constant: str) -> NoReturn:
-    raise _InvalidMessageError(f"The message is not valid JSON: {constant} is not allowed.")
+        return decode_json(frame)
+    except UnreadableJsonError as error:
+        raise _InvalidMessageError(f"The message {error}.") from None
 
 
 def _parse_object(fields: Any, id_characters: int) -> Message:

@@ -13,7 +13,7 @@ from typing import Any
 from mimeparse import MimeTypeParseException, best_match, parse_mime_type
 
 from app.domain.shared.problems import ErrorCode
-from app.domain.shared.strict_json import STRICT_DECODER
+from app.domain.shared.strict_json import UnreadableJsonError, decode_json
 from app.graphql.transport.messages import Subscribe
 
 JSON = "application/json"
@@ -86,10 +86,10 @@ def _check_content_type(header: str) -> RequestRejection | None:
 def parse_body(body: bytes) -> Subscribe | RequestRejection:
     """Parses the JSON body of a POST request."""
     try:
-        return _build_request(_decode_json(body.decode().removeprefix(_BYTE_ORDER_MARK)))
+        return _build_request(decode_json(body.decode().removeprefix(_BYTE_ORDER_MARK)))
     except UnicodeDecodeError:
         return RequestRejection(400, "The request body is not valid UTF-8.")
-    except _UnreadableError as error:
+    except UnreadableJsonError as error:
         return RequestRejection(400, f"The request body {error}.")
 
 
@@ -104,23 +104,10 @@ def parse_query_parameters(pairs: Iterable[tuple[str, str]]) -> Subscribe | Requ
         try:
             # Clients send `variables=` for no variables.
             is_json = value and name in ("variables", "extensions")
-            parameters[name] = _decode_json(value) if is_json else value or None
-        except _UnreadableError as error:
+            parameters[name] = decode_json(value) if is_json else value or None
+        except UnreadableJsonError as error:
             return RequestRejection(400, f"The query parameter {name} {error}.")
     return _build_request(parameters)
-
-
-class _UnreadableError(Exception):
-    """The text is not valid JSON. The message has the reason, as a predicate."""
-
-
-def _decode_json(text: str) -> Any:
-    try:
-        return STRICT_DECODER.decode(text)
-    except RecursionError:
-        raise _UnreadableError("is nested too deeply") from None
-    except ValueError as error:
-        raise _UnreadableError(f"is not valid JSON: {error}") from None
 
 
 def _build_request(body: Any) -> Subscribe | RequestRejection:

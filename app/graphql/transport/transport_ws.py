@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -184,7 +185,7 @@ class WebSocketConnection:
     async def _handle_connection_init(self, message: ConnectionInit) -> None:
         # Values that are not strings are kept, so that authentication rejects them.
         headers = {
-            name.lower(): value if isinstance(value, str) else encode_json(value)
+            name.lower(): value if isinstance(value, str) else json.dumps(value)
             for name, value in message.payload.items()
             if value is not None
         }

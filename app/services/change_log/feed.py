@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from app.domain.access.caller import Caller
+from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.change_log.broadcast import Broadcast, Render
 from app.services.change_log.feed_filters import FeedFilter
 from app.services.shared.background_tasks import run_in_background
@@ -36,8 +37,13 @@ _REPLACED = (
 log = structlog.get_logger(__name__)
 
 
-class FeedError(Exception):
+class FeedError(RequestError):
     """The change log can no longer be read. Subscribers should resume from their cursors."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorCode.UNAVAILABLE, "The change log could not be read. Subscribe again to resume."
+        )
 
 
 class Follower:

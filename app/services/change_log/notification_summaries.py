@@ -134,6 +134,11 @@ class _Subscriber:
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self.mark: Mark | None = None
+        self.error: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self.changed.set()
 
     def set_mark(self, mark: Mark | None) -> None:
         if mark != self.mark:
@@ -179,7 +184,17 @@ class _LiveSummary:
                     log.warning("notification_summary_failed", cause=str(error))
                     self._changed.set()
                     await asyncio.sleep(RETRY_SECONDS)
+                except Exception:
+                    self._fail_subscribers()
+                    self._changed.set()
+                    await asyncio.sleep(RETRY_SECONDS)
                 await asyncio.sleep(INTERVAL_SECONDS)
+
+    def _fail_subscribers(self) -> None:
+        """Logs a bug, and fails the subscribers: they must not wait for what never arrives."""
+        log.exception("notification_summary_failed")
+        for subscriber in self.subscribers:
+            subscriber.fail(FeedError())
 
     async def _compute(self) -> None:
         await self._database.log_horizon.refresh()
@@ -195,16 +210,18 @@ class _LiveSummary:
 
     async def _follow_changes(self) -> None:
         while True:
-            entries = self._feed.follow_entries(self._feed_filter, self._feed.read_position)
             try:
+                entries = self._feed.follow_entries(self._feed_filter, self._feed.read_position)
                 async with contextlib.aclosing(entries):
                     # Changes since the position that `entries` starts at are delivered.
                     self._changed.set()
                     async for _ in entries:
                         self._changed.set()
-            except (FeedError, RequestError, *DATABASE_ERRORS) as error:
+            except (RequestError, *DATABASE_ERRORS) as error:
                 log.warning("notification_summary_failed", cause=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                self._fail_subscribers()
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 class NotificationSummaries:
@@ -252,6 +269,8 @@ class NotificationSummaries:
                 subscriber.set_mark(await read_marks.load_mark(session, caller.reader))
             while True:
                 subscriber.changed.clear()
+                if subscriber.error is not None:
+                    raise subscriber.error
                 if summary.current is not None:
                     latest = _summarize(summary.current, subscriber.mark)
                     if latest != last:
@@ -288,8 +307,16 @@ class NotificationSummaries:
                 started_at = datetime.now(UTC)
                 try:
                     marks = await read_marks.fetch_marks_changed_since(self._database, since)
-                except DATABASE_ERRORS as error:
-                    log.warning("read_marks_failed", cause=str(error))
+                except Exception as error:
+                    if isinstance(error, DATABASE_ERRORS):
+                        log.warning("read_marks_failed", cause=str(error))
+                    else:  # a bug: subscribers must not wait for marks that never arrive
+                        log.exception("read_marks_failed")
+                        for subscribers in self._subscribers_by_reader.values():
+                            for subscriber in subscribers:
+                                subscriber.fail(FeedError())
+                    self._woken.set()
+                    await asyncio.sleep(RETRY_SECONDS)
                     continue
                 since = started_at - _MARK_OVERLAP
                 for reader_key, mark in marks.items():
