@@ -168,7 +168,7 @@ class Schema(strawberry.Schema):
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        document = execution_context and execution_context.graphql_document
+        document = None if execution_context is None else execution_context.graphql_document
         for error in errors:
             if document is not None:
                 add_argument_path(error, document)

@@ -9,7 +9,8 @@ import pytest
 from graphql import get_introspection_query
 
 from app.domain.shared.limits import DocumentLimits
-from app.graphql.execution.documents import MAX_REPORTED_ERRORS, DocumentCache
+from app.graphql.execution.documents import DocumentCache
+from app.graphql.execution.input_errors import MAX_REPORTED_ERRORS
 from app.graphql.schema import build_schema
 from tests.client import Client
 from tests.conftest import SQLITE, Serve
