@@ -78,8 +78,9 @@ schema-check: setup
 migrations-check: setup
 	$(BIN)/python -m pytest --quiet tests/contract/test_migrations.py
 
-schema: setup ## Write schema.graphql anew
+schema: setup ## Write schema.graphql, and the types of web/packages/react that are generated from it
 	$(BIN)/tocsin schema > schema.graphql
+	@cd web/packages/react && PATH="$(CURDIR)/web/.node/bin:$$PATH" npm run --silent generate
 
 SEED ?= 1
 fuzz: setup ## Try 10,000 hostile expressions, 4,600 hostile requests, 2,000 operations (SEED=1)

@@ -34,9 +34,10 @@ def install_workspace(folder: Path, *names: str) -> None:
     Does nothing if they have not changed since they were installed there.
     """
     with _exclusive(folder):
-        tarballs = [_pack(WEB / "packages" / name, folder / "node_modules") for name in names]
-        if changed := [str(tarball) for tarball, is_new in tarballs if is_new]:
-            _run_npm(folder, "install", "--no-save", "--no-package-lock", *changed)
+        packed = [_pack(WEB / "packages" / name, folder / "node_modules") for name in names]
+        if any(is_new for _, is_new in packed):
+            tarballs = [str(tarball) for tarball, _ in packed]
+            _run_npm(folder, "install", "--no-save", "--no-package-lock", *tarballs)
 
 
 def _pack(package: Path, target: Path) -> tuple[Path, bool]:

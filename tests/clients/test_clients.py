@@ -175,7 +175,7 @@ def test_the_page_shows_the_code_that_is_tested(file: str) -> None:
 
 def install_clients() -> None:
     node.install_packages(HERE)
-    node.install_workspace(HERE, "client")
+    node.install_workspace(HERE, "client", "react")
 
 
 async def get_administrator_key() -> str:

@@ -207,7 +207,9 @@ async def test_without_web_sockets_events_are_sent_by_the_server(client: Client)
 
 async def test_the_package_is_small_and_can_be_required(client: Client) -> None:
     async with run_case("commonjs", client) as case:
-        assert await case.read_rest() == [["exports", ["TocsinError", "createTocsinClient"]]]
+        assert await case.read_rest() == [
+            ["exports", ["TocsinError", "createTocsinClient", "printDocument"]]
+        ]
 
     installed = HERE / "node_modules" / "@tocsin" / "client"
     size = len(gzip.compress((installed / "dist" / "index.js").read_bytes()))

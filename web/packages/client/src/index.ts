@@ -7,5 +7,5 @@ export {
   type TocsinClientOptions,
   type TocsinSubscription,
 } from "./client.js";
-export type { Document } from "./document.js";
+export { type Document, printDocument } from "./document.js";
 export { type OperationError, TocsinError } from "./errors.js";

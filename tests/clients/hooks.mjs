@@ -1,0 +1,42 @@
+// hooks.mjs HOOK URL KEY ARGUMENTS: renders a component that uses a hook of @tocsin/react. Prints each state of
+// the hook as a line of JSON. Reads calls of its functions from standard input: lines such as
+// ["acknowledge", "id"].
+import { Window } from "happy-dom";
+import { createInterface } from "node:readline";
+import WebSocket from "ws";
+
+const window = new Window();
+Object.assign(globalThis, { window, document: window.document });
+globalThis.navigator ??= window.navigator; // Node has its own since version 21.
+globalThis.WebSocket ??= WebSocket; // Node has its own since version 22.
+const { createElement, StrictMode } = await import("react");
+const { createRoot } = await import("react-dom/client");
+const { createTocsinClient } = await import("@tocsin/client");
+const hooks = await import("@tocsin/react");
+
+const [, , name, url, key, text] = process.argv;
+const print = (...values) => console.log(JSON.stringify(values));
+const client = createTocsinClient({ url, getToken: () => key, organization: process.env.ORGANIZATION });
+let current;
+
+function Component() {
+  current = hooks[name](...JSON.parse(text));
+  const { error, ...state } = current;
+  print("state", { ...state, error: error?.code ?? null });
+  return null;
+}
+
+const component = createElement(hooks.TocsinProvider, { client }, createElement(Component));
+const root = createRoot(document.createElement("div"));
+root.render(createElement(StrictMode, null, component));
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [call, ...args] = JSON.parse(line);
+  try {
+    print("returned", (await current[call](...args)) ?? null);
+  } catch (error) {
+    print("thrown", error.code);
+  }
+}
+root.unmount();
+client.close();

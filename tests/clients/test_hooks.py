@@ -1,0 +1,474 @@
+"""Hooks of @tocsin/react, installed from its tarball, with a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from app.services.change_log import pruning
+from app.store.engine.database import Database
+from tests import node
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
+from tests.clients.test_clients import HERE, install_clients
+from tests.http.test_command import find_free_port
+
+PACKAGE = HERE / "node_modules/@tocsin/react"
+MAX_BYTES = 8_000
+State = dict[str, Any]
+
+
+class Hook:
+    """A mounted component that uses a hook (`hooks.mjs`)."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.stdin, self.stdout = process.stdin, process.stdout
+        self.state: State = {}
+
+    async def wait_for(self, is_reached: Callable[[State], object]) -> State:
+        """Waits for a state of the hook."""
+        while not (self.state and is_reached(self.state)):
+            await self._read()
+        return self.state
+
+    async def call(self, function: str, *arguments: Any) -> Any:
+        """Calls a function of the hook. Returns its result, or the code of its error."""
+        self.stdin.write(f"{json.dumps([function, *arguments])}\n".encode())
+        await self.stdin.drain()
+        while (line := await self._read())[0] == "state":
+            pass
+        return line[1]
+
+    async def _read(self) -> list[Any]:
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                line = json.loads(await self.stdout.readline())
+        except TimeoutError:
+            raise AssertionError(f"the state is still {self.state}") from None
+        if line[0] == "state":
+            self.state = line[1]
+        return list(line)
+
+
+@contextlib.asynccontextmanager
+async def mount(
+    name: str, client: Client, *arguments: Any, url: str | None = None
+) -> AsyncIterator[Hook]:
+    """Mounts a component that uses the hook in the organization of the client."""
+    await asyncio.to_thread(install_clients)
+    address = f"{url or client.url}/graphql"
+    process = await asyncio.create_subprocess_exec(
+        *("node", "hooks.mjs", name, address, ADMINISTRATOR, json.dumps(arguments)),
+        cwd=HERE,
+        env=node.node_environment()
+        | {"ORGANIZATION": client.headers.get("data-partition-id", "default")},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+    )
+    try:
+        yield Hook(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def is_loaded(state: State) -> bool:
+    return not state["isLoading"] and state["status"] == "connected"
+
+
+def summaries(state: State) -> list[str]:
+    if "events" in state:
+        return [event["summary"] for event in state["events"]]
+    return [notification["event"]["summary"] for notification in state["notifications"]]
+
+
+async def log_events(client: Client, *names: str, **attributes: Any) -> list[str]:
+    """Logs events, which are later in this order. Returns their IDs."""
+    return [(await client.log_event(summary=name, **attributes))["id"] for name in names]
+
+
+async def test_new_events_wait_until_the_reader_shows_them(client: Client) -> None:
+    await log_events(client, "1", "2", "3", severity="error")
+    async with mount("useLiveEvents", client, {"severities": ["ERROR"]}, {"pageSize": 2}) as hook:
+        await hook.wait_for(is_loaded)
+
+        await log_events(client, "4", "5", severity="error")
+        await log_events(client, "other", severity="warn")
+        waiting = await hook.wait_for(lambda state: state["newCount"] == 2)
+        await hook.call("showNew")
+        shown = await hook.wait_for(lambda state: state["newCount"] == 0)
+        await hook.call("loadMore")
+        complete = await hook.wait_for(lambda state: not state["hasNextPage"])
+
+    assert (summaries(waiting), waiting["hasNextPage"]) == (["3", "2"], True)
+    assert summaries(shown) == ["5", "4", "3", "2"]
+    assert summaries(complete) == ["5", "4", "3", "2", "1"]
+
+
+async def test_changed_events_stay_in_their_place_and_others_disappear(client: Client) -> None:
+    ids = await log_events(client, "1", "2", "3", "4", severity="error")
+    async with mount("useLiveEvents", client, {"severities": ["ERROR"]}) as hook:
+        await hook.wait_for(is_loaded)
+
+        await update(client, ids[2], summary="3 changed")
+        await update(client, ids[1], severity="info")
+        await delete(client, ids[0])
+        state = await hook.wait_for(lambda state: len(state["events"]) == 2)
+
+    assert summaries(state) == ["4", "3 changed"]
+    assert state["newCount"] == 0
+
+
+async def test_an_event_whose_order_changes_moves_when_new_events_are_shown(client: Client) -> None:
+    ids = await log_events(client, "1", "2", severity="warn")
+    order = {"orderBy": {"field": "SEVERITY", "direction": "DESC"}}
+    async with mount("useLiveEvents", client, None, order) as hook:
+        await hook.wait_for(is_loaded)
+
+        await update(client, ids[0], severity="error")
+        waiting = await hook.wait_for(lambda state: state["newCount"] == 1)
+        await hook.call("showNew")
+        shown = await hook.wait_for(lambda state: state["newCount"] == 0)
+
+    assert summaries(waiting) == ["2", "1"]
+    assert [event["severity"] for event in waiting["events"]] == ["WARN", "ERROR"]
+    assert summaries(shown) == ["1", "2"]
+
+
+async def test_more_new_events_than_the_limit_are_shown_from_the_top(client: Client) -> None:
+    await log_events(client, "1", "2")
+    async with mount("useLiveEvents", client, None, {"pageSize": 2, "maxNew": 3}) as hook:
+        await hook.wait_for(is_loaded)
+
+        await log_events(client, "3", "4", "5", "6")
+        waiting = await hook.wait_for(lambda state: state["hasMoreNew"])
+        await hook.call("showNew")
+        shown = await hook.wait_for(lambda state: not state["hasMoreNew"])
+
+    assert (summaries(waiting), waiting["newCount"]) == (["2", "1"], 3)
+    assert summaries(shown) == ["6", "5"]
+    assert shown["hasNextPage"] is True
+
+
+async def test_the_place_is_kept_when_the_cursor_has_expired(
+    own_client: Client, database: Database
+) -> None:
+    ids = await log_events(own_client, "1", "2", "3", "4", "5", "6")
+    async with (
+        relay(own_client.url) as network,
+        mount("useLiveEvents", own_client, None, {"pageSize": 2}, url=network.url) as hook,
+    ):
+        await hook.wait_for(is_loaded)
+        await hook.call("loadMore")
+        await hook.wait_for(lambda state: len(state["events"]) == 4)
+        network.interrupt()
+        await hook.wait_for(lambda state: state["status"] == "waiting")
+
+        await log_events(own_client, "7")
+        await delete(own_client, ids[4])
+        await update(own_client, ids[3], summary="4 changed")
+        await pruning.prune_entries(database, datetime.now(UTC) + timedelta(seconds=1))
+        await network.resume()
+        kept = await hook.wait_for(lambda state: state["newCount"] == 1)
+        await hook.call("showNew")
+        shown = await hook.wait_for(lambda state: state["newCount"] == 0)
+
+    assert summaries(kept)[:3] == ["6", "4 changed", "3"]
+    assert summaries(shown)[:4] == ["7", "6", "4 changed", "3"]
+
+
+async def test_the_bell_shows_new_notifications_and_its_numbers(client: Client) -> None:
+    await log_events(client, "1", "2", notification=True)
+    async with mount("useBell", client) as bell:
+        await bell.wait_for(is_loaded)
+
+        await log_events(client, "3", notification=True, severity="error")
+        await log_events(client, "no notification")
+        state = await bell.wait_for(has_counts(3, 3))
+        state = await bell.wait_for(lambda state: len(state["notifications"]) == 3)
+
+    assert summaries(state) == ["3", "2", "1"]
+    assert state["summary"]["bySeverity"] == [
+        {"severity": "ERROR", "count": 1},
+        {"severity": "INFO", "count": 2},
+    ]
+
+
+async def test_the_bell_keeps_as_many_notifications_as_its_pages(client: Client) -> None:
+    await log_events(client, *"12345", notification=True)
+    async with mount("useBell", client, {"pageSize": 2}) as bell:
+        await bell.wait_for(is_loaded)
+        await bell.call("loadMore")
+        await bell.wait_for(lambda state: summaries(state) == ["5", "4", "3", "2"])
+
+        await log_events(client, *"678", notification=True)
+        trimmed = await bell.wait_for(lambda state: summaries(state)[0] == "8")
+        for _ in range(2):
+            await bell.call("loadMore")
+            await bell.wait_for(lambda state: not state["isLoadingMore"])
+        complete = bell.state
+
+    assert summaries(trimmed) == ["8", "7", "6", "5"]
+    assert summaries(complete) == ["8", "7", "6", "5", "4", "3", "2", "1"]
+
+
+async def test_the_bell_acknowledges_one_some_and_up_to_a_notification(client: Client) -> None:
+    ids = await log_events(client, *"123456", notification=True)
+    async with mount("useBell", client) as bell:
+        state = await bell.wait_for(is_loaded)
+        cursor = next(
+            each["cursor"] for each in state["notifications"] if each["event"]["summary"] == "5"
+        )
+
+        one = await bell.call("acknowledge", ids[5])
+        some = await bell.call("acknowledge", [ids[0], ids[1]], "Crew informed")
+        unknown = await bell.call("acknowledge", ADMINISTRATOR)
+        await bell.wait_for(has_counts(3, 3))
+        rest = await bell.call("acknowledgeUpTo", cursor)
+        state = await bell.wait_for(
+            lambda state: all(each["event"]["acknowledged"] for each in state["notifications"])
+        )
+        await bell.wait_for(has_counts(0, 0))
+
+    assert (one, some, unknown, rest) == (1, 2, "INVALID_INPUT", 3)
+    assert summaries(state) == ["6", "5", "4", "3", "2", "1"]
+
+
+async def test_new_notifications_are_marked_as_read_by_their_cursors(client: Client) -> None:
+    await log_events(client, "1", notification=True)
+    async with mount("useBell", client) as bell:
+        await bell.wait_for(is_loaded)
+        await log_events(client, "2", "3", notification=True)
+        state = await bell.wait_for(lambda state: len(state["notifications"]) == 3)
+        cursor = state["notifications"][1]["cursor"]
+
+        await bell.call("markRead", cursor)
+        state = await bell.wait_for(has_counts(3, 1))
+
+    assert [each["read"] for each in state["notifications"]] == [False, True, True]
+
+
+async def test_notifications_that_are_read_elsewhere_are_shown_as_read(client: Client) -> None:
+    await log_events(client, "1", "2", notification=True)
+    async with mount("useBell", client) as bell:
+        await bell.wait_for(is_loaded)
+
+        mark = "mutation ($to: String!) { markNotificationsRead(upTo: $to) { summary { cursor } } }"
+        await client.execute_field(mark, to=await client.execute_field("{ logHead }"))
+        state = await bell.wait_for(
+            lambda state: all(each["read"] for each in state["notifications"])
+        )
+
+    assert state["summary"]["unreadCount"] == 0
+
+
+async def test_an_open_bell_shows_an_unacknowledged_notification_at_its_place(
+    client: Client,
+) -> None:
+    ids = await log_events(client, "1", "2", "3", notification=True)
+    async with mount("useBell", client, {"filter": {"acknowledged": False}}) as bell:
+        await bell.wait_for(is_loaded)
+        await bell.call("acknowledge", ids[1])
+        without = await bell.wait_for(lambda state: len(state["notifications"]) == 2)
+
+        await client.execute_field(
+            "mutation ($id: ID!) { unacknowledgeEvent(id: $id) { userErrors { code } } }", id=ids[1]
+        )
+        state = await bell.wait_for(lambda state: len(state["notifications"]) == 3)
+
+    assert summaries(without) == ["3", "1"]
+    assert summaries(state) == ["3", "2", "1"]
+
+
+def has_counts(open_count: int, unread_count: int) -> Callable[[State], bool]:
+    def is_reached(state: State) -> bool:
+        summary = state["summary"] or {}
+        counts = summary.get("openCount"), summary.get("unreadCount")
+        return is_loaded(state) and counts == (open_count, unread_count)
+
+    return is_reached
+
+
+CREATE_TYPE = """
+mutation ($input: CreateEventTypeInput!) {
+  createEventType(input: $input) { userErrors { message } }
+}
+"""
+FLARING = {
+    "type": "flaring.incident",
+    "name": "Flaring incident",
+    "state": "PUBLISHED",
+    "fields": [
+        {"name": "volume_mcf", "kind": "NUMBER", "required": True, "minimum": 0},
+        {"name": "cause", "kind": "SELECT", "options": ["equipment", "other"]},
+        {"name": "details", "kind": "LONG_TEXT"},
+    ],
+    "conditionalRules": [
+        {
+            "name": "Explain other causes",
+            "effect": "SHOW",
+            "targets": ["details"],
+            "condition": {"field": {"field": "cause", "operator": "EQ", "value": "other"}},
+        }
+    ],
+}
+
+
+async def test_a_form_shows_the_problems_of_changed_fields_and_logs_a_valid_event(
+    client: Client,
+) -> None:
+    payload = await client.execute_field(CREATE_TYPE, input=FLARING)
+    assert payload["userErrors"] == []
+    options = {
+        "initialValues": {"cause": "equipment"},
+        "attributes": {"summary": "Flare"},
+        "delay": 0,
+    }
+    async with mount("useEventTypeForm", client, "flaring.incident", options) as form:
+        first = await form.wait_for(is_checked)
+        await form.call("setValues", {"cause": "other", "volume_mcf": -1})
+        invalid = await form.wait_for(lambda state: is_checked(state) and state["fieldProblems"])
+        rejected = await form.call("submit")
+        await form.call("setValues", {"cause": "other", "volume_mcf": 5, "details": "Strike"})
+        valid = await form.wait_for(lambda state: is_checked(state) and state["isValid"])
+        result = await form.call("submit")
+        await form.wait_for(lambda state: state["result"])
+
+    assert first["values"] == {"cause": "equipment"}
+    assert first["visibleFields"] == ["volume_mcf", "cause"]
+    assert first["requiredFields"] == ["volume_mcf"]
+    assert (first["isValid"], first["fieldProblems"]) == (False, {})
+    assert first["formProps"]["schema"]["properties"]["details"]["type"] == "string"
+    assert list(invalid["fieldProblems"]) == ["volume_mcf"]
+    assert list(invalid["formProps"]["extraErrors"]) == ["volume_mcf"]
+    assert rejected is None
+    assert valid["visibleFields"] == ["volume_mcf", "cause", "details"]
+    assert result["duplicate"] is False
+    stored = await client.execute_field("{ events { nodes { id summary fields } } }")
+    fields = {"cause": "other", "volume_mcf": 5, "details": "Strike"}
+    assert stored["nodes"] == [{"id": result["event"]["id"], "summary": "Flare", "fields": fields}]
+
+
+async def test_a_form_of_an_unknown_event_type_has_an_error(client: Client) -> None:
+    async with mount("useEventTypeForm", client, "unknown") as form:
+        state = await form.wait_for(lambda state: not state["isLoading"])
+
+    assert (state["error"], state["eventType"]) == ("NOT_FOUND", None)
+
+
+def is_checked(state: State) -> bool:
+    return not state["isLoading"] and not state["isChecking"]
+
+
+class Network:
+    """A relay to a server that can be interrupted."""
+
+    def __init__(self, server_url: str) -> None:
+        host, port = server_url.removeprefix("http://").split(":")
+        self.target = host, int(port)
+        self.port = find_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.writers: set[asyncio.StreamWriter] = set()
+        self.server: asyncio.Server | None = None
+
+    async def resume(self) -> None:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    def interrupt(self) -> None:
+        """Closes the connections, and accepts none."""
+        assert self.server is not None
+        self.server.close()
+        for writer in self.writers:
+            writer.close()
+        self.writers.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(*self.target)
+        self.writers |= {writer, server_writer}
+        await asyncio.gather(_pump(reader, server_writer), _pump(server_reader, writer))
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def relay(server_url: str) -> AsyncIterator[Network]:
+    network = Network(server_url)
+    await network.resume()
+    yield network
+    network.interrupt()
+
+
+UPDATE = (
+    "mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors { code } } }"
+)
+DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
+
+
+async def update(client: Client, id: str, **changes: Any) -> None:
+    payload = await client.execute_field(UPDATE, input={"id": id} | changes)
+    assert payload["userErrors"] == []
+
+
+async def delete(client: Client, id: str) -> None:
+    assert await client.execute_field(DELETE, id=id) == {"userErrors": []}
+
+
+def test_pages_and_changes_are_merged_to_the_list_of_the_database() -> None:
+    install_clients()
+
+    compared = subprocess.run(
+        ["node", "live_list.mjs"],
+        cwd=HERE,
+        env=node.node_environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+
+    assert (compared.stderr, json.loads(compared.stdout)) == ("", ["sequences", 5_000])
+
+
+def test_the_generated_types_match_the_schema(tmp_path: Path) -> None:
+    node.install_packages(node.WEB)
+    source = node.WEB / "packages/react"
+    generated = tmp_path / "operations.ts"
+
+    subprocess.run(
+        ["node", "generate.mjs", node.WEB.parent / "schema.graphql", generated],
+        cwd=source,
+        env=node.node_environment(),
+        timeout=TIMEOUT_SECONDS,
+        check=True,
+    )
+
+    # If they differ, run `make schema`.
+    assert generated.read_text() == (source / "src/operations.ts").read_text()
+
+
+def test_the_package_is_small() -> None:
+    install_clients()
+
+    sizes = [
+        len(gzip.compress((PACKAGE / "dist" / name).read_bytes()))
+        for name in ("index.js", "live-list.js")
+    ]
+
+    assert 0 < sum(sizes) < MAX_BYTES
