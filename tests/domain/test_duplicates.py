@@ -429,10 +429,10 @@ def test_an_original_is_no_quieter_than_a_duplicate_that_was_counted(
     assert after.occurrences == original.occurrences + 1
     assert after.last_occurred_at == max(original.latest_occurrence, duplicate.occurred_at)
     assert after.notification == (original.notification or duplicate.notification)
-    assert counted.rings == (
+    assert counted.notifies == (
         duplicate.notification and (not original.notification or (escalate and is_higher))
     )
-    if (escalate and is_higher) or counted.rings:
+    if (escalate and is_higher) or counted.notifies:
         changed |= set(ACKNOWLEDGEMENT)
         assert [getattr(after, name) for name in ACKNOWLEDGEMENT] == [None] * 3
     if escalate and is_higher:

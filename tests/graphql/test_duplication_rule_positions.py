@@ -281,6 +281,7 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
             "DROP INDEX ix_duplication_rule_organization_id_position",
             "ALTER TABLE duplication_rule DROP COLUMN position",
             "ALTER TABLE event_field DROP COLUMN labels",
+            "ALTER TABLE change RENAME COLUMN notifies TO rings",
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

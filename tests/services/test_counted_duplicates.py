@@ -104,10 +104,10 @@ class Model:
         event.last_minute = max(event.last_minute, report.minute)
         self.log.append((report.key, "DUPLICATED", report.to_draft().summary))
         worse = self.escalate and level > event.level
-        rings = notify and (worse or not event.notification)
-        self.rung += [report.key] * rings
+        notifies = notify and (worse or not event.notification)
+        self.rung += [report.key] * notifies
         event.notification |= notify
-        event.acknowledged &= not (worse or rings)
+        event.acknowledged &= not (worse or notifies)
         if worse:
             event.level, event.word = level, report.word
             event.version += 1
@@ -258,7 +258,7 @@ async def compare_with_model(
     # Of several events that are acknowledged at once, the order of the entries is not defined.
     log = sorted(summarize_entries(entries, keys), key=itemgetter(0))
     assert log == sorted(model.log, key=itemgetter(0))
-    assert [keys[entry.subject_id] for entry in entries if entry.rings] == model.rung
+    assert [keys[entry.subject_id] for entry in entries if entry.notifies] == model.rung
     bell = await notifications.NOTIFICATION_LIST.fetch_page(database, command.actor, BELL)
     assert [keys[row.id] for row in bell.rows] == model.bell()
     unacknowledged = [key for key in model.bell() if not model.events[key].acknowledged]

@@ -168,7 +168,7 @@ def _event(number: int, types: dict[str, UUID], chance: Random) -> EventState:
     type_name = TYPES[rarely(len(TYPES))]
     severities = (Severity.INFO, Severity.SUCCESS, Severity.WARN, Severity.ERROR)
     [severity] = chance.choices(severities, (880, 80, 35, 5))
-    rings = chance.random() < 0.05
+    notifies = chance.random() < 0.05
     return EventState(
         id=UUID(int=chance.getrandbits(128)),
         type=type_name,
@@ -193,8 +193,8 @@ def _event(number: int, types: dict[str, UUID], chance: Random) -> EventState:
             "commits": [{"author": f"an author {number % 400}"}],
         },
         tags=tuple({f"StudyId:{rarely(400)}", f"Team:{rarely(10)}"}),
-        notification=rings,
-        acknowledged_at=at if not rings or chance.random() < 0.9 else None,
+        notification=notifies,
+        acknowledged_at=at if not notifies or chance.random() < 0.9 else None,
     )
 
 
@@ -206,7 +206,7 @@ def _logged(state: EventState, owner: UUID) -> dict[str, Any]:
         "kind": "LOGGED",
         "at": state.recorded_at,
         "actor": "test",
-        "rings": state.notification,
+        "notifies": state.notification,
         "changes": {},
         "state": state.to_json(),
     }

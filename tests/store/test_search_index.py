@@ -570,6 +570,7 @@ REMOVED_SINCE = (
     "ALTER TABLE receipt DROP COLUMN set_fields",
     "DROP INDEX ix_duplication_rule_organization_id_position",
     "ALTER TABLE duplication_rule DROP COLUMN position",
+    "ALTER TABLE change RENAME COLUMN notifies TO rings",
 )
 
 

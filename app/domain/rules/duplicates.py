@@ -95,10 +95,10 @@ class DuplicateProblem(Problem):
 
 @dataclass(frozen=True)
 class CountedDuplicate:
-    """The original after a duplicate of it was counted. `rings`: whether it notifies, or again."""
+    """The original after a duplicate of it was counted. `notifies`: whether it notifies (again)."""
 
     original: EventState
-    rings: bool
+    notifies: bool
 
 
 def count_duplicate(
@@ -126,12 +126,12 @@ def count_duplicate(
             # Reports that share a transaction may have been received in another order.
             updated_at=max(original.updated_at, duplicate.recorded_at),
         )
-    rings = duplicate.notification and (escalates or not original.notification)
-    if escalates or rings:
+    notifies = duplicate.notification and (escalates or not original.notification)
+    if escalates or notifies:
         counted = replace(
             counted, acknowledged_at=None, acknowledged_by=None, acknowledgement_note=None
         )
-    return CountedDuplicate(counted, rings)
+    return CountedDuplicate(counted, notifies)
 
 
 FINGERPRINT_PATHS = tuple(

@@ -31,7 +31,7 @@ class FeedFilter:
         if entry.organization_id != self.organization_id or entry.subject != EVENT:
             return False
         if self.notifications_only:
-            return entry.rings and filter_matches(self.filter, entry.state)
+            return entry.notifies and filter_matches(self.filter, entry.state)
         return matches_before_or_after(self.filter, entry)
 
 

@@ -374,7 +374,7 @@ async def _write_update(
     log_entry = build_log_entry(command, "UPDATED", after, before)
     [position] = await changes.append_entries(session, [log_entry])
     row.update_from(after)
-    if log_entry.rings:
+    if log_entry.notifies:
         row.set_rang(position)
     elif not after.notification:
         row.rang_tx = row.rang_seq = None

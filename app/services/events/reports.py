@@ -161,7 +161,7 @@ class ReportBatch:
         counted = count_duplicate(before, duplicate, escalate=escalate)
         states[original_id] = counted.original
         entry = build_log_entry(command, "DUPLICATED", counted.original, before)
-        entry.rings = counted.rings
+        entry.notifies = counted.notifies
         entry.changes[changes.REPORT] = duplicate.to_report_json()
         self.log_entries.append(entry)
 
@@ -241,7 +241,7 @@ def _decide_replay(draft: EventDraft, receipt: Receipt) -> Decision:
 def build_log_entry(
     command: CommandContext, kind: str, state: EventState, before: EventState | None = None
 ) -> changes.NewEntry:
-    """Builds the change log entry. It rings if the command makes the event a notification."""
+    """Builds the change log entry. It notifies if the command makes the event a notification."""
     return changes.NewEntry(
         organization_id=command.actor.organization_id,
         subject=changes.EVENT,
@@ -249,7 +249,7 @@ def build_log_entry(
         kind=kind,
         at=command.now,
         actor=command.actor.name,
-        rings=state.notification and (before is None or not before.notification),
+        notifies=state.notification and (before is None or not before.notification),
         changes={} if before is None else diff_states(before, state),
         state=state.to_json(),
     )
@@ -273,11 +273,13 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
         event.id: tables.Event.from_domain(event, organization_id)
         for event in batch.new_events.values()
     }
-    if any(each.rings for each in entries):  # an event stores the position of the entry that rang
+    if any(
+        each.notifies for each in entries
+    ):  # an event stores the position of the entry that rang
         positions = await changes.append_entries(session, entries)
         known_rows = batch.lookup.events | rows
         for entry, position in zip(entries, positions, strict=True):
-            if entry.rings:
+            if entry.notifies:
                 known_rows[entry.subject_id].set_rang(position)
         await insert_rows(session, *_new_rows(organization_id, batch, rows))
     else:

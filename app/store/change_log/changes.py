@@ -69,7 +69,7 @@ class Entry:
     kind: str
     at: datetime
     actor: str
-    rings: bool
+    notifies: bool
     changes: dict[str, Any]
     state_json: dict[str, Any]
     current: CurrentEvent
@@ -109,7 +109,7 @@ class NewEntry:
     state: dict[str, Any]
     kind: str = "CREATED"
     changes: dict[str, Any] = field(default_factory=dict)
-    rings: bool = False
+    notifies: bool = False
 
 
 async def append_entries(
@@ -145,7 +145,7 @@ async def fetch_entries_after(
     if until is not None:
         statement = statement.where(_position_columns() <= position_literal(until))
     if rings_only:
-        statement = statement.where(col(tables.Change.rings))
+        statement = statement.where(col(tables.Change.notifies))
     return await _fetch_entries(session, statement, horizon_parameters(session))
 
 
@@ -383,7 +383,7 @@ def _entry_from_row(change: tables.Change, event: tables.Event | None) -> Entry:
         kind=change.kind,
         at=change.at,
         actor=change.actor,
-        rings=change.rings,
+        notifies=change.notifies,
         changes=change.changes,
         state_json=change.state,
         current=CurrentEvent(event),

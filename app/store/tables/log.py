@@ -25,8 +25,8 @@ class Change(OrganizationOwned, table=True):
             "organization_id",
             "tx",
             "seq",
-            sqlite_where=text("rings"),
-            postgresql_where=text("rings"),
+            sqlite_where=text("notifies"),
+            postgresql_where=text("notifies"),
         ),
         {"sqlite_autoincrement": True},
     )
@@ -43,7 +43,7 @@ class Change(OrganizationOwned, table=True):
     kind: str
     at: datetime = Field(sa_type=UTCDateTime)
     actor: str
-    rings: bool = False
+    notifies: bool = False
     changes: dict[str, Any] = Field(sa_type=JSONValue)
     state: dict[str, Any] = Field(sa_type=JSONValue)
 
