@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_subject
@@ -61,8 +61,7 @@ MAX_INDEXED_ELEMENTS = 100
 MAX_INDEXED_NAME_LENGTH = 255
 
 
-@dataclass(frozen=True)
-class Comparable:
+class Comparable(NamedTuple):
     """A JSON scalar in comparable form: exactly one of the attributes is not None.
 
     Python compares integers and floats exactly, whatever their size.
@@ -97,6 +96,12 @@ class IndexedValues:
     is_single: bool = True
     scalars: dict[Comparable | None, None] = field(default_factory=dict)
     elements: dict[Comparable, None] = field(default_factory=dict)
+
+    def list_numbered(self) -> list[tuple[int, Comparable | None]]:
+        """Returns each value with its ordinal in the table `event_value`."""
+        first = 0 if self.is_single else 1
+        scalars = [(-number, scalar) for number, scalar in enumerate(self.scalars, first)]
+        return [*scalars, *enumerate(self.elements, start=1)]
 
     @property
     def exist(self) -> bool:
@@ -142,9 +147,9 @@ def index_fields(fields: Mapping[str, Any]) -> FieldIndex:
     level = [(path, value, False) for path, value in fields.items()]
     while level:
         level = [
-            (path, value, is_in_list)
-            for path, value, is_in_list in level
-            if value is not None and value != [] and len(path) <= MAX_INDEXED_NAME_LENGTH
+            each
+            for each in level
+            if each[1] is not None and each[1] != [] and len(each[0]) <= MAX_INDEXED_NAME_LENGTH
         ]
         paths = {path for path, _, _ in level if path not in values}
         room = MAX_INDEXED_FIELDS - len(values)
@@ -158,12 +163,14 @@ def index_fields(fields: Mapping[str, Any]) -> FieldIndex:
                 continue
             found.is_single = not (is_in_list or found.scalars)
             found.scalars[to_comparable(value)] = None
-            elements = islice(value, MAX_INDEXED_ELEMENTS) if isinstance(value, list) else ()
-            for element in elements:
-                if (comparable := to_comparable(element)) is not None:
-                    found.elements[comparable] = None
-                next_level += _members(path, element, is_in_list=True)
-            next_level += _members(path, value, is_in_list=is_in_list)
+            if isinstance(value, dict):
+                next_level += _members(path, value, is_in_list=is_in_list)
+            elif isinstance(value, list):
+                for element in islice(value, MAX_INDEXED_ELEMENTS):
+                    if isinstance(element, dict):
+                        next_level += _members(path, element, is_in_list=True)
+                    elif (comparable := to_comparable(element)) is not None:
+                        found.elements[comparable] = None
         level = next_level
     return FieldIndex(values, is_complete)
 
@@ -231,9 +238,9 @@ def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
     return [] if error is None else [invalid_input(error, "value")]
 
 
-def _members(path: str, value: Any, *, is_in_list: bool) -> Iterable[tuple[str, Any, bool]]:
-    if not isinstance(value, dict):
-        return ()
+def _members(
+    path: str, value: Mapping[str, Any], *, is_in_list: bool
+) -> Iterable[tuple[str, Any, bool]]:
     return ((f"{path}.{name}", member, is_in_list) for name, member in value.items())
 
 

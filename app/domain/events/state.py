@@ -6,7 +6,7 @@ Validation turns a draft into a state, which the change log stores and filters r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum, Flag, auto
@@ -106,38 +106,39 @@ class EventDraft:
         numbers so long, that the draft is never accepted.
         """
         try:
-            return _hash_values(dict(self._normalized_attributes(set_fields)), exact=True)
+            return _hash_values(self._normalized_attributes(set_fields), exact=True)
         except (RecursionError, ValueError):
             return None
 
     def first_version_digest(self) -> str | None:
         """Returns the digest as version 1 computed it: by notation and doubles, with the key."""
         try:
-            return _hash_values(dict(self._digested_attributes()), exact=False)
+            return _hash_values(self._digested_attributes(), exact=False)
         except (RecursionError, ValueError):
             return None
 
-    def _digested_attributes(self) -> Iterator[tuple[str, Any]]:
-        for name, value in vars(self).items():
-            if value is not None and name not in _NOT_DIGESTED:
-                yield name, value
+    def _digested_attributes(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and name not in _NOT_DIGESTED
+        }
 
-    def _normalized_attributes(self, set_fields: Collection[str]) -> Iterator[tuple[str, Any]]:
-        for name, reported in self._digested_attributes():
-            value = reported
-            match name:
-                case "source" | "source_id":
-                    continue
-                case "severity" if not reported.strip():
-                    continue
-                case "event_type_id":
-                    value = reported.lower()
-                case "tags":
-                    value = tuple(sorted(set(reported)))
-                case "fields" if isinstance(reported, dict):
-                    value = normalize_fields(reported, set_fields)
-            if name not in _DIGEST_DEFAULTS or value != _DIGEST_DEFAULTS[name]:
-                yield name, value
+    def _normalized_attributes(self, set_fields: Collection[str]) -> dict[str, Any]:
+        values = self._digested_attributes()
+        if self.severity is not None and not self.severity.strip():
+            del values["severity"]
+        if self.event_type_id is not None:
+            values["event_type_id"] = self.event_type_id.lower()
+        if self.tags is not None:
+            values["tags"] = tuple(sorted(set(self.tags)))
+        if isinstance(self.fields, dict):
+            values["fields"] = normalize_fields(self.fields, set_fields)
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in _KEY_OF_RECEIPT and value != _DIGEST_DEFAULTS.get(name)
+        }
 
 
 @dataclass(frozen=True)
@@ -398,6 +399,7 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
     tuple: list,
 }
 _NOT_DIGESTED = frozenset({"severity_level", "severity_text", "is_cloud_event"})
+_KEY_OF_RECEIPT = frozenset({"source", "source_id"})
 # Stored digests contain instants and entities in these forms.
 _DIGEST_FORMATTERS = _FORMATTERS | {
     datetime: lambda instant: instant.astimezone(UTC).isoformat(),

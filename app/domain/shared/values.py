@@ -111,7 +111,8 @@ def validate_text(value: str | None, limit: int, *path: str) -> list[Problem]:
     if len(value) > limit:
         message = limit_message(limit, "character", format_place(path), len(value))
         return [invalid_input(message, *path)]
-    if match := _UNSTORABLE.search(value):
+    # Characters that cannot be stored are not printable: most texts need no search.
+    if not value.isprintable() and (match := _UNSTORABLE.search(value)):
         return [_character_problem(match, path)]
     return []
 
@@ -127,7 +128,12 @@ def validate_name(value: str | None, limit: int, *path: str) -> list[Problem]:
 
 def validate_line(value: str | None, limit: int, *path: str) -> list[Problem]:
     """Validates text on one line: no control characters."""
-    if value is not None and len(value) <= limit and (match := _CONTROL.search(value)):
+    if (
+        value is not None
+        and len(value) <= limit
+        and not value.isprintable()
+        and (match := _CONTROL.search(value))
+    ):
         return [_character_problem(match, path)]
     return validate_text(value, limit, *path)
 

@@ -116,7 +116,9 @@ class ReportBatch:
             return Decision(problems=validation.problems)
         decision = self._accept(validation, command)
         if key is not None and new_receipt is not None and decision.event_id is not None:
-            self.receipts[key] = replace(new_receipt, event_id=decision.event_id)
+            if new_receipt.event_id != decision.event_id:
+                new_receipt = replace(new_receipt, event_id=decision.event_id)
+            self.receipts[key] = new_receipt
         return decision
 
     def _accept(self, validation: Accepted, command: CommandContext) -> Decision:

@@ -85,17 +85,17 @@ def build_index_rows(organization_id: UUID, events: Iterable[EventState]) -> lis
 
 
 def build_value_rows(organization_id: UUID, event: EventState) -> list[dict[str, Any]]:
-    owner = {"organization_id": organization_id, "event_id": event.id}
+    """The rows of `event_value` of an event."""
     return [
-        owner | {"field": path, "ordinal": ordinal} | _value_columns(value)
+        {
+            "organization_id": organization_id,
+            "event_id": event.id,
+            "field": path,
+            "ordinal": ordinal,
+            **_value_columns(value),
+        }
         for path, values in event.field_index.values.items()
-        for ordinal, value in (
-            *(
-                (-number, scalar)
-                for number, scalar in enumerate(values.scalars, start=not values.is_single)
-            ),
-            *enumerate(values.elements, start=1),
-        )
+        for ordinal, value in values.list_numbered()
     ]
 
 
@@ -191,5 +191,4 @@ def _value_columns(value: Comparable | None) -> dict[str, Any]:
     value = value or Comparable()
     number, exact = (None, None) if value.number is None else split_number(value.number)
     head, tail = (None, None) if value.text is None else split_text(value.text)
-    columns = {"number": number, "exact": exact, "head": head, "tail": tail}
-    return columns | {"truth": value.boolean}
+    return {"number": number, "exact": exact, "head": head, "tail": tail, "truth": value.boolean}
