@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from app.archives.reading import BinaryReader, ParsedEvent, decode_utf_16
 from app.archives.rows import MappingError, Row, RowParser
-from app.domain.shared.exact_decimals import encode_exactly
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+from app.domain.shared.json_encoding import encode_json
 
 # Spreadsheets evaluate cells that begin like this. Quotes in front are kept apart from the added
 # one, so that every text survives.
@@ -88,7 +85,7 @@ def _format_cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return encode_exactly(_ENCODER.encode, value)
+    return encode_json(value)
 
 
 class _Chained(Iterator[str]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -12,10 +11,8 @@ import pyarrow.parquet
 
 from app.archives.reading import ParsedEvent
 from app.archives.rows import BOOLEAN, INTEGER, JSON, TEXT, TIME, MappingError, Row, RowParser
-from app.domain.shared.exact_decimals import encode_exactly
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.values import format_instant, parse_instant
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 BATCH_ROWS = 500
 _TYPES = {
@@ -107,7 +104,7 @@ def _to_json_value(value: Any) -> Any:
 
 
 def _dump_json(value: Any) -> str | None:
-    return None if value is None else encode_exactly(_ENCODER.encode, value)
+    return None if value is None else encode_json(value)
 
 
 def _keep(value: Any) -> Any:

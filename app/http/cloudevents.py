@@ -6,7 +6,6 @@ The result of each event is returned as JSON, and errors as `application/problem
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from app.domain.access.caller import Caller, Permission
 from app.domain.intake.intake import CommandContext
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import locate_message
 from app.domain.shared.problems import (
@@ -225,5 +225,4 @@ def _error_json(error_detail: ErrorDetail) -> dict[str, Any]:
 def _json_response(
     status: int, body: dict[str, Any], media_type: str, headers: dict[str, str] | None = None
 ) -> Response:
-    # Escaped to ASCII: the input may have lone surrogates, which UTF-8 cannot encode.
-    return Response(json.dumps(body).encode(), status, headers, media_type)
+    return Response(encode_json(body).encode(), status, headers, media_type)

@@ -6,7 +6,6 @@ lines of the request have it. A WebSocket connection is one request.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from random import getrandbits
@@ -16,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import INTERNAL_ERROR, ErrorCode
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -114,7 +114,7 @@ class _ResponseSender:
         error = {"message": INTERNAL_ERROR, "extensions": extensions}
         headers = [(b"content-type", b"application/json")]
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        body = json.dumps({"errors": [error]}).encode()
+        body = encode_json({"errors": [error]}).encode()
         await self.send({"type": "http.response.body", "body": body})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from app.domain.access.caller import EVENT_TYPE_READ_PERMISSIONS
 from app.domain.event_types.json_schema import compile_schema
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import ErrorCode, RequestError, bad_user_input
 from app.domain.shared.values import validate_text
 from app.request_io import authenticate_request
@@ -56,7 +56,7 @@ async def read_type_schema(
             f"its latest version is {event_type.version}."
         )
     schema = compile_schema(definition.fields, definition.rules, definition.additional_fields)
-    body = json.dumps(schema).encode()
+    body = encode_json(schema).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
         "ETag": etag,

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from app.domain.shared.exact_decimals import (
     ExactDecimal,
-    dump_json,
     find_exact_decimals,
     has_exact_decimals,
-    load_json,
     parse_decimal,
     round_decimals,
 )
+from app.domain.shared.json_encoding import decode_json, encode_json
 
 DIGITS = st.text("0123456789", min_size=1, max_size=40)
 NUMBERS = st.builds(
@@ -35,13 +34,13 @@ def test_a_number_is_the_nearest_double_and_its_json_equals_the_number(text: str
     number = parse_decimal(text)
 
     assert number == float(text)
-    written = dump_json([number, {"a": number}])
+    written = encode_json([number, {"a": number}])
     assert [Decimal(each) for each in (written[1 : written.index(",")],)] == [
         Decimal(text) if abs(number) != float("inf") else Decimal(number)
     ]
     if abs(number) != float("inf"):
         assert isinstance(number, ExactDecimal) == (Decimal(repr(float(text))) != Decimal(text))
-        assert dump_json(load_json(written)) == written
+        assert encode_json(decode_json(written)) == written
 
 
 @pytest.mark.parametrize("text", ["0.1", "-1.50", "123456789.123456", "1e5", "1.5E-7", "1e400"])
@@ -50,7 +49,7 @@ def test_a_number_that_survives_is_a_plain_float(text: str) -> None:
 
 
 def test_the_digits_are_found_and_rounded_in_nested_values() -> None:
-    value: Any = load_json('{"a": [1, {"b": 0.12345678901234567890}], "c": "x", "d": 0.5}')
+    value: Any = decode_json('{"a": [1, {"b": 0.12345678901234567890}], "c": "x", "d": 0.5}')
 
     found = [(path, number.digits) for path, number in find_exact_decimals(value, "fields")]
 
@@ -63,8 +62,8 @@ def test_the_digits_are_found_and_rounded_in_nested_values() -> None:
 
 
 def test_strings_are_not_mistaken_for_digits() -> None:
-    value = [load_json("0.12345678901234567890"), '"0.1"', "0.12345678901234567890", "\0x"]
+    value = [decode_json("0.12345678901234567890"), '"0.1"', "0.12345678901234567890", "\0x"]
 
-    assert dump_json(value) == (
+    assert encode_json(value) == (
         '[0.12345678901234567890, "\\"0.1\\"", "0.12345678901234567890", "\\u0000x"]'
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.shared.exact_decimals import parse_decimal
 from app.store.engine.database import Database
 from tests.plans.plan_and_execution import PlanAndExecution
 
@@ -86,8 +87,11 @@ def _build_report(n: int) -> dict[str, object]:
     elif n % 4:
         report |= {"type": "t0", "fields": {"volume": n + 1}}
     else:
-        report |= {"fields": {"a": [1, {"b": None}], "big": 2**70, "c\u00e9": 1e300}}
+        digits = parse_decimal("0.12345678901234567890")
+        numbers = [1e22, 1.0, -0.0, 5e-324, 1e300, 2**53 + 1, 2**70, digits]
+        texts = '\u00e9\U0001f525\u2028\x7f "\\/ <'
+        report |= {"fields": {"a": [1, {"b": None}], "numbers": numbers, "c\u00e9": texts}}
     if n % 5 == 0:
         report |= {"entity": {"type": "Well", "id": f"w-{n}"}, "outcome": "FAILURE"}
-        report |= {"tags": ["a:b", f'c"{n}'], "content": "line\nline", "subject": "same"}
+        report |= {"tags": ["a:b", f'c"{n}', "\u00fc"], "content": "line\nline", "subject": "same"}
     return report

@@ -11,6 +11,7 @@ from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
 
 from app.domain.access.caller import Caller
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
 from app.graphql.loaders import RequestLoaders
 from app.graphql.plans.operation_executor import OperationExecutor
@@ -28,11 +29,11 @@ DOCUMENTS = SCHEMA.documents
 
 
 def encode_result(result: ExecutionResult) -> str:
-    return json.dumps(process_result(result))
+    return encode_json(process_result(result))
 
 
 class PlanAndExecution:
-    """Executes operations both ways; `execute_both` requires equal JSON, including member order."""
+    """Executes operations both ways; `execute_both` requires the same text."""
 
     def __init__(self, database: Database, caller: Caller) -> None:
         self.access = Access(database)
@@ -49,25 +50,33 @@ class PlanAndExecution:
 
     async def execute_plan(self, query: str, **variables: Any) -> Any:
         """Returns the response of the plan, None if the operation has no plan."""
-        document = DOCUMENTS.get_document(query)
-        answer = await self.plans.execute_operation(self.context, document, None, variables)
-        if answer is None:
-            return None
-        return json.loads(answer if isinstance(answer, bytes) else encode_result(answer))
+        text = await self._encode_planned(query, variables)
+        return None if text is None else json.loads(text)
 
     async def execute_schema(self, query: str, **variables: Any) -> Any:
-        result = await SCHEMA.execute(query, variable_values=variables, context_value=self.context)
-        return json.loads(encode_result(result))
+        return json.loads(await self._encode_executed(query, variables))
 
     async def execute_both(self, query: str, **variables: Any) -> Any:
-        """Returns the data, which must be equal both ways. The plan must be used."""
+        """Returns the data, whose JSON must be the same both ways. The plan must be used."""
         with capture_logs() as logs:
-            planned = await self.execute_plan(query, **variables)
-        executed = await self.execute_schema(query, **variables)
+            planned = await self._encode_planned(query, variables)
+        executed = await self._encode_executed(query, variables)
         assert planned is not None, (logs, query, executed)
-        assert "errors" not in executed, executed["errors"]
-        assert json.dumps(planned) == json.dumps(executed), query
-        return planned["data"]
+        assert planned == executed, query
+        response = json.loads(planned)
+        assert "errors" not in response, response["errors"]
+        return response["data"]
+
+    async def _encode_planned(self, query: str, variables: dict[str, Any]) -> str | None:
+        document = DOCUMENTS.get_document(query)
+        answer = await self.plans.execute_operation(self.context, document, None, variables)
+        if isinstance(answer, bytes):
+            return answer.decode()
+        return None if answer is None else encode_result(answer)
+
+    async def _encode_executed(self, query: str, variables: dict[str, Any]) -> str:
+        result = await SCHEMA.execute(query, variable_values=variables, context_value=self.context)
+        return encode_result(result)
 
     async def run_mutation(self, mutation: str, **variables: Any) -> Any:
         """Runs one mutation, which must succeed. Returns its payload."""

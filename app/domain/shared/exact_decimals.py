@@ -1,12 +1,12 @@
 """Decimal numbers with more digits than a double holds.
 
-JSON decoders use `parse_decimal`, so that free-form data goes out with the digits that it came in
-with. In comparisons and calculations, such a number is the nearest double.
+JSON decoders use `parse_decimal`, and `encode_json` uses `encode_exactly`, so that free-form data
+goes out with the digits that it came in with. In comparisons and calculations, such a number is the
+nearest double.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -121,19 +121,6 @@ def encode_exactly(encode: Callable[[Any], str], value: Any) -> str:
         return encode(value)
     text = encode(_replace_decimals(value, lambda number: _MARK + number.digits))
     return _MARKED_DIGITS.sub(r"\1", text)
-
-
-def dump_json(value: Any) -> str:
-    """Encodes a JSON value in ASCII, with all digits."""
-    return encode_exactly(json.dumps, value)
-
-
-def load_json(text: str | bytes) -> Any:
-    """Decodes JSON that `dump_json` encoded."""
-    return _DECODER.decode(text if isinstance(text, str) else text.decode())
-
-
-_DECODER = json.JSONDecoder(parse_float=parse_decimal)
 
 
 def _replace_decimals(value: Any, convert: Callable[[ExactDecimal], Any]) -> Any:

@@ -12,13 +12,13 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.shared.exact_decimals import ExactDecimal, canonicalize_decimal, encode_exactly
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_place, format_subject, limit_message
 from app.domain.shared.problems import Problem, invalid_input
 
 # PostgreSQL cannot store U+0000, nor UTF-8 a lone surrogate: rejected on every database alike.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _CANONICAL_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 # Unicode's noncharacters, which CloudEvents attributes must not contain.
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
@@ -184,7 +184,7 @@ def validate_json(
             return problems
     if problems:
         return problems
-    size = len(encode_exactly(_ENCODER.encode, value).encode())
+    size = len(encode_json(value).encode())
     max_bytes = limits.fields_bytes if max_bytes is None else max_bytes
     if size > max_bytes:
         message = limit_message(

@@ -28,8 +28,8 @@ from graphql import (
     execute,
 )
 
+from app.domain.shared.json_encoding import encode_json
 from app.graphql.shared.context import Context
-from app.graphql.shared.json_encoding import encode_json
 from app.store.reading import projection
 
 MAX_CACHED_CHARACTERS = 64_000_000  # of all caches together; when exceeded, all are cleared

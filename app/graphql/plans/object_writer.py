@@ -10,10 +10,10 @@ from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLScalarType
 
+from app.domain.shared.json_encoding import encode_json
 from app.graphql.plans.input_readers import FieldArguments
 from app.graphql.plans.plan_steps import OperationRequest, ReadPlan, WriteValues
 from app.graphql.plans.response_writer import fetch_event_types
-from app.graphql.shared.json_encoding import encode_json
 from app.store.reading import projection
 
 _BOOLEANS = {True: "true", False: "false"}

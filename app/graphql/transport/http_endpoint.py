@@ -16,12 +16,12 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.execution.admission import OperationTimeoutError
 from app.graphql.plans.operation_executor import OperationExecutor
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
-from app.graphql.shared.json_encoding import encode_json
 from app.graphql.transport.connection_slots import ConnectionSlots
 from app.graphql.transport.messages import Subscribe
 from app.graphql.transport.operation_responses import is_request_error, stream_responses

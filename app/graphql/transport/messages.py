@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.strict_json import UnreadableJsonError, decode_json
-from app.graphql.shared.json_encoding import encode_json
 
 PROTOCOL = "graphql-transport-ws"
 ACKNOWLEDGED = '{"type":"connection_ack"}'

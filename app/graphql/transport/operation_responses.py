@@ -16,10 +16,10 @@ from graphql import GraphQLError
 from strawberry.http import process_result
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
+from app.domain.shared.json_encoding import encode_json
 from app.graphql.execution.subscription_execution import OpenedSubscription
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
-from app.graphql.shared.json_encoding import encode_json
 from app.graphql.transport.messages import Subscribe
 from app.services.change_log.broadcast import Push
 

@@ -17,11 +17,11 @@ from uuid import uuid4
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import SocketLimits
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
-from app.graphql.shared.json_encoding import encode_json
 from app.graphql.transport.connection_slots import (
     ConnectionSlot,
     ConnectionSlots,

@@ -27,7 +27,7 @@ from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from app.domain.events.words import is_prefix_term
-from app.domain.shared.exact_decimals import dump_json, load_json
+from app.domain.shared.json_encoding import decode_json, encode_json
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -46,10 +46,10 @@ class JSONValue(TypeDecorator[Any]):
         return dialect.type_descriptor(text_or_json)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return dump_json(value) if value is not None and dialect.name == SQLITE else value
+        return encode_json(value) if value is not None and dialect.name == SQLITE else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return load_json(value) if value is not None and dialect.name == SQLITE else value
+        return decode_json(value) if value is not None and dialect.name == SQLITE else value
 
 
 class LogNumber(TypeDecorator[int]):
@@ -456,4 +456,4 @@ def _identity(value: Any) -> Any:
 
 
 def _decode_json(text: str | None) -> Any:
-    return None if text is None else load_json(text)
+    return None if text is None else decode_json(text)
