@@ -20,7 +20,7 @@ from app.domain.shared.problems import Problem
 from app.domain.shared.values import replace_control_characters
 from app.services.events import cloudevents
 from app.services.events.events import LogDrafts, log_events
-from app.services.events.reports import ReportResult
+from app.services.events.reports import EventResult
 from app.store.engine.database import Database
 from app.store.engine.database_errors import unavailable_reason
 
@@ -58,7 +58,7 @@ class ImportTally:
             f"counted as duplicates {self.counted_duplicates:,}, rejected {self.rejected:,}."
         )
 
-    def add(self, report: ReportResult) -> None:
+    def add(self, report: EventResult) -> None:
         if report.is_rejected:
             self.rejected += 1
         elif report.replay:
@@ -69,7 +69,7 @@ class ImportTally:
             self.counted_duplicates += 1
 
 
-Ingest = Callable[[Database, CommandContext, Sequence[ParsedEvent]], Awaitable[list[ReportResult]]]
+Ingest = Callable[[Database, CommandContext, Sequence[ParsedEvent]], Awaitable[list[EventResult]]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class CloudEventIngester:
 
     async def __call__(
         self, database: Database, command: CommandContext, events: Sequence[ParsedEvent]
-    ) -> list[ReportResult]:
+    ) -> list[EventResult]:
         values = [event.value for event in events]
         return await cloudevents.ingest_cloud_events(database, command, values, self.log)
 
@@ -155,7 +155,7 @@ class Importer:
     def _print(self, line: str) -> None:
         self.print_line(replace_control_characters(line))
 
-    async def _ingest(self, events: list[ParsedEvent]) -> list[ReportResult]:
+    async def _ingest(self, events: list[ParsedEvent]) -> list[EventResult]:
         """Stores events, and retries while the database is unavailable. Retries are idempotent."""
         attempts = 0
         while True:

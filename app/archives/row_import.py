@@ -14,7 +14,7 @@ from app.domain.events.state import EventDraft
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, invalid_input
 from app.services.events.events import LogDrafts, log_parsed_events
-from app.services.events.reports import ReportResult
+from app.services.events.reports import EventResult
 from app.store.engine.database import Database
 
 
@@ -25,7 +25,7 @@ class RowIngester:
 
     async def __call__(
         self, database: Database, command: CommandContext, events: Sequence[ParsedEvent]
-    ) -> list[ReportResult]:
+    ) -> list[EventResult]:
         parsed = [self._parse(event) for event in events]
         results = await log_parsed_events(database, command, parsed, self.log)
         return [

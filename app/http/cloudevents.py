@@ -39,7 +39,7 @@ from app.http.webhook_handshake import WebHookHandshake, is_valid_rate
 from app.request_io import BodyError, authenticate_request, receive_body
 from app.services.auth.access import Access
 from app.services.events import cloudevents
-from app.services.events.reports import ReportResult
+from app.services.events.reports import EventResult
 from app.store.engine.database_errors import unavailable_message
 
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE"]
@@ -142,7 +142,7 @@ async def _process_request(request: Request) -> Response:
 
 
 def _event_result(
-    event: object, report: ReportResult, caller: Caller, limits: Limits
+    event: object, report: EventResult, caller: Caller, limits: Limits
 ) -> dict[str, Any]:
     """Returns the result of an event, with its id if the caller created it or may read it."""
     may_see = report.stored or caller.has_any_permission({Permission.EVENT_READ})
@@ -163,7 +163,7 @@ def _echo_attribute(event: object, attribute: str, limits: Limits) -> str | None
     return value if isinstance(value, str) and len(value) <= limits.name_characters else None
 
 
-def _report_status(report: ReportResult) -> int:
+def _report_status(report: EventResult) -> int:
     return min(_problem_status(problem) for problem in report.problems)
 
 

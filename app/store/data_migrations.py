@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     delete,
@@ -56,15 +57,23 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _index_nested_values(connection)
 
 
+def _fetch_batches(
+    connection: Connection, statement: Select[Any], key: Any, first_key: Any
+) -> Iterator[Sequence[Row[Any]]]:
+    """Yields the rows of a statement in batches, by a unique key that is greater than the first.
+
+    A batch is read after the batch before it was processed.
+    """
+    batch = statement.order_by(key).limit(BATCH_SIZE)
+    while rows := connection.execute(batch.where(key > first_key)).all():
+        yield rows
+        first_key = getattr(rows[-1], key.key)
+
+
 def _index_events(connection: Connection) -> None:
     event, words = tables.Event, tables.EventWords
-    indexed = select(col(words.event_id))
-    unindexed = (
-        select(event).where(col(event.id).not_in(indexed)).order_by(col(event.id)).limit(BATCH_SIZE)
-    )
-    last_id = UUID(int=0)
-    while rows := connection.execute(unindexed.where(col(event.id) > last_id)).all():
-        last_id = rows[-1].id
+    unindexed = select(event).where(col(event.id).not_in(select(col(words.event_id))))
+    for rows in _fetch_batches(connection, unindexed, col(event.id), UUID(int=0)):
         for event_row in (tables.Event(**row._mapping) for row in rows):
             for table, index_rows in search_index.build_index_rows(
                 event_row.organization_id, [event_row.to_domain()]
@@ -95,14 +104,9 @@ def _index_nested_values(connection: Connection) -> None:
 def _index_values_again(connection: Connection, condition: ColumnElement[bool]) -> None:
     """Indexes the values of events again that have a value with this condition."""
     event, value = tables.Event, tables.EventValue
-    event_ids = (
-        select(col(value.event_id)).where(condition).distinct().order_by(col(value.event_id))
-    )
-    last_id = UUID(int=0)
-    while ids := connection.scalars(
-        event_ids.where(col(value.event_id) > last_id).limit(BATCH_SIZE)
-    ).all():
-        last_id = ids[-1]
+    event_ids = select(col(value.event_id)).where(condition).distinct()
+    for batch in _fetch_batches(connection, event_ids, col(value.event_id), UUID(int=0)):
+        ids = [row.event_id for row in batch]
         rows = connection.execute(select(event).where(col(event.id).in_(ids))).all()
         connection.execute(delete(value).where(col(value.event_id).in_(ids)))
         value_rows: list[dict[str, Any]] = []
@@ -183,16 +187,9 @@ def _recompute_fingerprints(connection: Connection) -> None:
         if any(path == "tags" or path.startswith("fields") for path in row.fingerprint)
     }
     original = tables.First
-    batch = (
-        select(original)
-        .where(col(original.rule_id).in_(rules))
-        .order_by(col(original.id))
-        .limit(BATCH_SIZE)
-    )
+    of_rules = select(original).where(col(original.rule_id).in_(rules))
     set_fields: dict[tuple[UUID | None, int | None], frozenset[str]] = {}
-    last_id = 0
-    while rows := connection.execute(batch.where(col(original.id) > last_id)).all():
-        last_id = rows[-1].id
+    for rows in _fetch_batches(connection, of_rules, col(original.id), 0):
         states = _load_logged_states(connection, rows, rules)
         new_digests: dict[UUID, dict[Row[Any], str]] = defaultdict(dict)
         for row in rows:

@@ -82,7 +82,7 @@ async def servers(database_url: str, tmp_path: Path) -> AsyncIterator[Servers]:
 
 
 @dataclass(frozen=True)
-class ReportResult:
+class EventResult:
     """What became of one report: COUNT, REJECT, FLAG by the rule that acted, or STORED."""
 
     outcome: str
@@ -91,7 +91,7 @@ class ReportResult:
     first_id: str | None
 
     @classmethod
-    def from_payload(cls, report: dict[str, Any], result: dict[str, Any]) -> ReportResult:
+    def from_payload(cls, report: dict[str, Any], result: dict[str, Any]) -> EventResult:
         event, subject = result["event"], report["subject"]
         if result["userErrors"]:
             [error] = result["userErrors"]
@@ -124,10 +124,10 @@ def build_reports(prefix: str = "f", **overrides: Any) -> list[dict[str, Any]]:
 
 async def send_concurrently(
     servers: Servers, reports_by_writer: Sequence[Sequence[dict[str, Any]]]
-) -> list[ReportResult]:
+) -> list[EventResult]:
     """Every writer reports what its own list says, one by one, REPEATS times each at once."""
 
-    async def write(number: int) -> list[ReportResult]:
+    async def write(number: int) -> list[EventResult]:
         answers = []
         for report in reports_by_writer[number]:
             at_once = (send_report(servers[(number + n) % 2], report) for n in range(REPEATS))
@@ -137,16 +137,16 @@ async def send_concurrently(
     return list(chain.from_iterable(await asyncio.gather(*map(write, range(WRITERS)))))
 
 
-async def send_report(server: Client, report: dict[str, Any]) -> ReportResult:
-    return ReportResult.from_payload(report, await server.execute_field(LOG, input=report))
+async def send_report(server: Client, report: dict[str, Any]) -> EventResult:
+    return EventResult.from_payload(report, await server.execute_field(LOG, input=report))
 
 
 async def send_lists_concurrently(
     servers: Servers, reports_by_writer: Sequence[Sequence[dict[str, Any]]]
-) -> list[ReportResult]:
+) -> list[EventResult]:
     """Every writer reports lists, every other one from the end."""
 
-    async def write(number: int) -> list[ReportResult]:
+    async def write(number: int) -> list[EventResult]:
         listed = list(reports_by_writer[number])[:: 1 - 2 * (number % 2)]
         answers = []
         for n in range(REPEATS):
@@ -154,7 +154,7 @@ async def send_lists_concurrently(
                 part = listed[start : start + LIST]
                 payload = await servers[(number + n) % 2].execute_field(LOG_LIST, input=part)
                 answers += [
-                    ReportResult.from_payload(report, result)
+                    EventResult.from_payload(report, result)
                     for report, result in zip(part, payload["results"], strict=True)
                 ]
         return answers
@@ -177,7 +177,7 @@ async def fetch_match_counts(client: Client) -> dict[str, int]:
     return {rule["name"]: rule["matchCount"] for rule in rules}
 
 
-def count_by_subject(answers: Iterable[ReportResult], outcome: str) -> Counter[str]:
+def count_by_subject(answers: Iterable[EventResult], outcome: str) -> Counter[str]:
     return Counter(each.subject for each in answers if each.outcome == outcome)
 
 

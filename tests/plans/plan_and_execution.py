@@ -14,7 +14,7 @@ from app.domain.access.caller import Caller
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
 from app.graphql.loaders import RequestLoaders
-from app.graphql.plans.operation_executor import OperationExecutor
+from app.graphql.plans.plan_executor import PlanExecutor
 from app.graphql.schema import build_schema
 from app.graphql.shared.context import Context
 from app.services.auth.access import Access, authenticate_credential
@@ -38,7 +38,7 @@ class PlanAndExecution:
     def __init__(self, database: Database, caller: Caller) -> None:
         self.access = Access(database)
         self.caller = caller
-        self.plans = OperationExecutor(SCHEMA)
+        self.plans = PlanExecutor(SCHEMA)
 
     @classmethod
     async def create(cls, database: Database) -> PlanAndExecution:
@@ -69,7 +69,7 @@ class PlanAndExecution:
 
     async def _encode_planned(self, query: str, variables: dict[str, Any]) -> str | None:
         document = DOCUMENTS.get_document(query)
-        answer = await self.plans.execute_operation(self.context, document, None, variables)
+        answer = await self.plans.execute_plan(self.context, document, None, variables)
         if isinstance(answer, bytes):
             return answer.decode()
         return None if answer is None else encode_result(answer)

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from app import metrics
 from app.domain.access.caller import Permission
-from app.graphql.plans import object_writer
+from app.graphql.plans import value_writers
 from app.graphql.plans.input_readers import InputReaders
 from app.graphql.plans.planned_operation import PlannedOperation
 from app.graphql.plans.planner import Planner
@@ -439,7 +439,7 @@ async def test_a_payload_that_cannot_be_written_is_executed_with_the_result_of_t
       logEvents(input: $input) { accepted results { event { summary } userErrors { code } } }
     }"""
     before = count_plans("failed")
-    monkeypatch.setattr(object_writer, "encode_json", fail)
+    monkeypatch.setattr(value_writers, "encode_json", fail)
 
     response = await both.execute_plan(query, input=[{"summary": "s"}, {"summary": "x" * 1_001}])
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from app import metrics
 from app.domain.access.caller import Permission
-from app.graphql.plans.operation_executor import MAX_PLANS_PER_OPERATION
+from app.graphql.plans.plan_executor import MAX_PLANS_PER_OPERATION
 from app.store.engine.database import Database
 from app.store.reading import projection
 from app.store.reading.pages import encode_cursor

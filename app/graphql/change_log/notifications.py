@@ -157,9 +157,7 @@ class NotificationQueries:
         ]
         return NotificationConnection(
             edges=edges,
-            page_info=build_page_info(
-                [edge.cursor for edge in edges], page.has_next, page.has_previous
-            ),
+            page_info=build_page_info(page, edges),
             count=lambda: reader.count_rows(database, caller, request),
             count_unacknowledged=lambda: reader.count_rows(
                 database, caller, request, UNACKNOWLEDGED_COUNT

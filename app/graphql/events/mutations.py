@@ -25,7 +25,7 @@ from app.graphql.types.event_inputs import (
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import notifications
 from app.services.events import events
-from app.services.events.reports import ReportResult
+from app.services.events.reports import EventResult
 from app.store import tables
 
 
@@ -61,7 +61,7 @@ class LogEventPayload:
 
     @classmethod
     def from_report(
-        cls, report: ReportResult, context: Context, *argument_path: str
+        cls, report: EventResult, context: Context, *argument_path: str
     ) -> LogEventPayload:
         can_read = report.stored or context.caller.has_any_permission({Permission.EVENT_READ})
         return cls(
@@ -95,7 +95,7 @@ class LogEventsPayload:
 
     @classmethod
     def from_reports(
-        cls, reports: Sequence[ReportResult], context: Context, argument: str
+        cls, reports: Sequence[EventResult], context: Context, argument: str
     ) -> LogEventsPayload:
         rejected = sum(report.is_rejected for report in reports)
         stored = sum(report.stored for report in reports)
@@ -138,7 +138,7 @@ class EventPayload:
     )
 
     @classmethod
-    def from_report(cls, report: ReportResult) -> EventPayload:
+    def from_report(cls, report: EventResult) -> EventPayload:
         return cls(
             event=None if report.event is None else Event.from_row(report.event),
             user_errors=to_user_errors(report.problems),

@@ -1,1 +1,1 @@
-"""Compiled operations: one statement per root field of a query, and writers of its rows."""
+"""Compiled operations: readers of the input, and writers of the response, which read the rows."""

@@ -24,16 +24,6 @@ from strawberry.types.fields.resolver import StrawberryResolver
 
 from app.domain.access.caller import Permission
 from app.graphql.plans.input_readers import FieldArguments, InputReaders
-from app.graphql.plans.object_writer import (
-    create_abstract_writer,
-    create_attribute_writer,
-    create_leaf_writer,
-    create_list_writer,
-    create_nullable_writer,
-    create_object_writer,
-    create_resolver_writer,
-    create_row_writer,
-)
 from app.graphql.plans.plan_steps import (
     NotPlannedError,
     SelectedField,
@@ -42,6 +32,16 @@ from app.graphql.plans.plan_steps import (
 from app.graphql.plans.planned_operation import FieldGroups, PlannedOperation
 from app.graphql.plans.read_plan_builder import ReadPlanBuilder, require_table
 from app.graphql.plans.response_writer import ListPlan, RowPlan, create_reading_writer
+from app.graphql.plans.value_writers import (
+    create_abstract_writer,
+    create_attribute_writer,
+    create_leaf_writer,
+    create_list_writer,
+    create_memory_row_writer,
+    create_nullable_writer,
+    create_object_writer,
+    create_resolver_writer,
+)
 from app.graphql.shared.context import Context, ContextInfo
 from app.graphql.shared.field_sources import (
     COUNT_NAMES,
@@ -181,7 +181,7 @@ class Planner:
         read_plan = builder.build()
         if read_plan.projection.joins:
             raise NotPlannedError(f"references of a new {type_}")
-        return create_nullable_writer(create_row_writer(read_plan))
+        return create_nullable_writer(create_memory_row_writer(read_plan))
 
     def _plan_list(
         self, source: ListSource, arguments: FieldArguments, type_: Any, details: list[FieldDetails]

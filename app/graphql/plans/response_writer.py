@@ -1,4 +1,4 @@
-"""Writers of fields that read rows, and of the response: they execute no fields."""
+"""Writers of the fields that read rows (a page of a list, or a row by its key) and of the response."""
 
 from __future__ import annotations
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import strawberry
 
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import ConnectionPart, declare_source
 from app.services.shared.readers import ListReader
+from app.store.reading.pages import Page
 from app.store.tables import OrganizationOwned
 
 NodeT = TypeVar("NodeT")
@@ -95,20 +96,23 @@ async def fetch_connection(
     database, caller = context.database, context.caller
     page = await reader.fetch_page(database, caller, request)
     edges = [Edge(cursor=page.encode_row_cursor(row), node=to_node(row)) for row in page.rows]
-    cursors = [edge.cursor for edge in edges]
     return Connection(
         edges=edges,
-        page_info=build_page_info(cursors, page.has_next, page.has_previous),
+        page_info=build_page_info(page, edges),
         count=lambda: reader.count_rows(database, caller, request),
     )
 
 
-def build_page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) -> PageInfo:
+class HasCursor(Protocol):
+    cursor: str
+
+
+def build_page_info(page: Page[Any], edges: Sequence[HasCursor]) -> PageInfo:
     return PageInfo(
-        has_next_page=has_next,
-        has_previous_page=has_previous,
-        start_cursor=cursors[0] if cursors else None,
-        end_cursor=cursors[-1] if cursors else None,
+        has_next_page=page.has_next,
+        has_previous_page=page.has_previous,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
     )
 
 

@@ -19,16 +19,16 @@ from strawberry.types.graphql import OperationType
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.execution.admission import OperationTimeoutError
-from app.graphql.plans.operation_executor import OperationExecutor
+from app.graphql.plans.plan_executor import PlanExecutor
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
 from app.graphql.transport.connection_slots import ConnectionSlots
-from app.graphql.transport.messages import Subscribe
 from app.graphql.transport.operation_responses import is_request_error, stream_responses
 from app.graphql.transport.requests import (
     EVENTS,
     GRAPHQL_JSON,
     JSON,
+    GraphQLRequest,
     RequestRejection,
     check_content_type,
     negotiate_media_type,
@@ -55,7 +55,7 @@ def create_http_endpoint(
     connection_slots: ConnectionSlots,
 ) -> Callable[[Request], Awaitable[Response]]:
     """Creates the handler. `keep_alive_seconds`: interval of comments in event streams."""
-    executor = OperationExecutor(schema)
+    executor = PlanExecutor(schema)
 
     async def serve(request: Request) -> Response:
         headers = headers_of(request)
@@ -86,7 +86,7 @@ def create_http_endpoint(
             return StreamingResponse(events, headers=_STREAM_HEADERS, media_type=EVENTS)
         response = None
         if not is_mutation_by_get:
-            response = await executor.execute_operation(context, document, name, variables)
+            response = await executor.execute_plan(context, document, name, variables)
         if isinstance(response, bytes):
             return EncodedJsonResponse(response, media_type)
         if response is not None:
@@ -118,7 +118,7 @@ def create_http_endpoint(
 
 async def _parse_request(
     request: Request, headers: Mapping[str, str], max_body_bytes: int
-) -> Subscribe | RequestRejection:
+) -> GraphQLRequest | RequestRejection:
     if request.method != "POST":
         return parse_query_parameters(request.query_params.multi_items())
     if (rejection := check_content_type(headers.get("content-type"))) is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.strict_json import UnreadableJsonError, decode_json
+from app.graphql.transport.requests import GraphQLRequest
 
 PROTOCOL = "graphql-transport-ws"
 ACKNOWLEDGED = '{"type":"connection_ack"}'
@@ -124,12 +125,8 @@ class Pong:
 
 
 @dataclass(frozen=True)
-class Subscribe:
-    id: str
-    query: str
-    operation_name: str | None = None
-    variables: dict[str, Any] | None = None
-    extensions: dict[str, Any] | None = None
+class Subscribe(GraphQLRequest):
+    id: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -218,9 +215,8 @@ def _parse_subscribe(id: str, fields: dict[str, Any]) -> Subscribe:
             f"'operationName' of 'subscribe' must be a string, not {_describe_type(name)}."
         )
     variables = _read_object(payload, "variables", "subscribe")
-    return Subscribe(
-        id, query, name or None, variables, _read_object(payload, "extensions", "subscribe")
-    )
+    extensions = _read_object(payload, "extensions", "subscribe")
+    return Subscribe(query, name or None, variables, extensions, id=id)
 
 
 def _read_object(fields: dict[str, Any], name: str, kind: str) -> dict[str, Any] | None:

@@ -20,13 +20,13 @@ from app.domain.shared.json_encoding import encode_json
 from app.graphql.execution.subscription_execution import OpenedSubscription
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
-from app.graphql.transport.messages import Subscribe
+from app.graphql.transport.requests import GraphQLRequest
 from app.services.change_log.broadcast import Push
 
 
 @dataclass(frozen=True)
 class OperationResponse:
-    """A response of an operation.
+    """A response to a request.
 
     `payload`: the result as JSON; if `failed`, the errors, and it is the last response.
     `has_more`: the next response is available without waiting.
@@ -40,7 +40,7 @@ class OperationResponse:
 
 
 async def stream_responses(
-    schema: Schema, context: Context, operation: Subscribe, push: Push | None = None
+    schema: Schema, context: Context, request: GraphQLRequest, push: Push | None = None
 ) -> AsyncGenerator[OperationResponse, None]:
     """Yields one response of a query or mutation, or each event of a subscription.
 
@@ -55,11 +55,11 @@ async def stream_responses(
 
     try:
         results = await schema.stream(
-            operation.query,
-            variable_values=operation.variables,
+            request.query,
+            variable_values=request.variables,
             context_value=context,
-            operation_name=operation.operation_name,
-            operation_extensions=operation.extensions,
+            operation_name=request.operation_name,
+            operation_extensions=request.extensions,
         )
         async with contextlib.aclosing(results):
             async for result in results:
@@ -74,7 +74,7 @@ async def stream_responses(
                     yield OperationResponse(encode_json(process_result(result)))
                     continue
                 batches = result.data.stream_entries(
-                    operation.query, operation.variables, serialize_result, push
+                    request.query, request.variables, serialize_result, push
                 )
                 async with contextlib.aclosing(batches):
                     async for rendered in batches:

@@ -14,7 +14,6 @@ from mimeparse import MimeTypeParseException, best_match, parse_mime_type
 
 from app.domain.shared.problems import ErrorCode
 from app.domain.shared.strict_json import UnreadableJsonError, decode_json
-from app.graphql.transport.messages import Subscribe
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -23,6 +22,16 @@ _CHARSETS = ("utf-8", "utf8")
 _MAX_CACHED_CHARACTERS = 300  # longer headers are not cached
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _PARAMETERS = ("query", "operationName", "variables", "extensions")
+
+
+@dataclass(frozen=True)
+class GraphQLRequest:
+    """A request to execute an operation, by any transport."""
+
+    query: str
+    operation_name: str | None = None
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def _check_content_type(header: str) -> RequestRejection | None:
     return RequestRejection(415, f"{problem}: send the request as {JSON} in UTF-8.")
 
 
-def parse_body(body: bytes) -> Subscribe | RequestRejection:
+def parse_body(body: bytes) -> GraphQLRequest | RequestRejection:
     """Parses the JSON body of a POST request."""
     try:
         return _build_request(decode_json(body.decode().removeprefix(_BYTE_ORDER_MARK)))
@@ -93,7 +102,7 @@ def parse_body(body: bytes) -> Subscribe | RequestRejection:
         return RequestRejection(400, f"The request body {error}.")
 
 
-def parse_query_parameters(pairs: Iterable[tuple[str, str]]) -> Subscribe | RequestRejection:
+def parse_query_parameters(pairs: Iterable[tuple[str, str]]) -> GraphQLRequest | RequestRejection:
     """Parses the query parameters of a GET request. `variables` and `extensions` are JSON."""
     parameters: dict[str, Any] = {}
     for name, value in pairs:
@@ -110,7 +119,7 @@ def parse_query_parameters(pairs: Iterable[tuple[str, str]]) -> Subscribe | Requ
     return _build_request(parameters)
 
 
-def _build_request(body: Any) -> Subscribe | RequestRejection:
+def _build_request(body: Any) -> GraphQLRequest | RequestRejection:
     if not isinstance(body, dict):
         return RequestRejection(
             400, "The request must be a JSON object with `query`; batches are not supported."
@@ -128,4 +137,4 @@ def _build_request(body: Any) -> Subscribe | RequestRejection:
         return RequestRejection(200, "PersistedQueryNotSupported", unsupported)
     if not isinstance(query, str) or not query:
         return RequestRejection(400, "`query` must be a string with the GraphQL document.")
-    return Subscribe("", query, name or None, variables, extensions)
+    return GraphQLRequest(query, name or None, variables, extensions)

@@ -77,9 +77,8 @@ class CorrelationConnection:
             )
             for cursor, neighbour, event in page.rows
         ]
-        cursors = [edge.cursor for edge in edges]
         return cls(
             edges=edges,
-            page_info=build_page_info(cursors, page.has_next, page.has_previous),
+            page_info=build_page_info(page, edges),
             total_count=page.total,
         )

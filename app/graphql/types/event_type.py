@@ -283,14 +283,13 @@ class EventTypeVersion:
             )
             for row, previous_row in zip_longest(page.rows, rows[1:])
         ]
-        cursors = [edge.cursor for edge in edges]
 
         async def count() -> int:
             return key.latest
 
         return Connection(
             edges=edges,
-            page_info=build_page_info(cursors, page.has_next, page.has_previous),
+            page_info=build_page_info(page, edges),
             count=count,
         )
 

@@ -20,7 +20,7 @@ from app.services.definitions.event_types import check_filter_fields
 from app.services.events import bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.events import event_not_found, lock_event
-from app.services.events.reports import ReportResult, build_log_entry
+from app.services.events.reports import EventResult, build_log_entry
 from app.services.shared.readers import UNACKNOWLEDGED_COUNT, EncodeCursor, ListQuery, ListReader
 from app.store import tables
 from app.store.change_log import changes
@@ -120,10 +120,10 @@ NOTIFICATION_LIST = ListReader(
 
 async def acknowledge_event(
     database: Database, command: CommandContext, event_id: UUID, note: str | None
-) -> ReportResult:
+) -> EventResult:
     """Acknowledges a notification. Acknowledging it again changes nothing."""
     if problems := validate_text(note, command.limits.note_characters, "note"):
-        return ReportResult(problems=tuple(problems))
+        return EventResult(problems=tuple(problems))
     return await _update_event(
         database, command, event_id, "ACKNOWLEDGED", _acknowledgement_values(command, note)
     )
@@ -247,20 +247,20 @@ def _changes_acknowledgement(row: tables.Event, values: Mapping[str, Any]) -> bo
 
 async def unacknowledge_event(
     database: Database, command: CommandContext, event_id: UUID
-) -> ReportResult:
+) -> EventResult:
     return await _update_event(database, command, event_id, "UNACKNOWLEDGED", _NO_ACKNOWLEDGEMENT)
 
 
 async def _update_event(
     database: Database, command: CommandContext, event_id: UUID, kind: str, values: dict[str, Any]
-) -> ReportResult:
+) -> EventResult:
     async with database.write(command.actor.organization_id) as session:
         row = await lock_event(session, event_id)
         if row is None:
             return event_not_found(event_id)
         if _changes_acknowledgement(row, values):
             await _update_rows(session, command, [row], kind, values)
-        return ReportResult(row)
+        return EventResult(row)
 
 
 async def _update_rows(

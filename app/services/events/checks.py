@@ -9,7 +9,7 @@ from app.domain.event_types.visibility import resolve_fields
 from app.domain.events.state import EventDraft
 from app.domain.intake.intake import Accepted, CommandContext
 from app.services.events import duplicates, receipts
-from app.services.events.reports import Decision, ReportBatch, ReportResult
+from app.services.events.reports import Decision, EventResult, ReportBatch
 from app.services.events.validation import load_definitions
 from app.store import tables
 from app.store.engine.database import Database
@@ -61,7 +61,7 @@ async def check_event(
 
 async def check_events(
     database: Database, command: CommandContext, drafts: Sequence[EventDraft]
-) -> list[ReportResult]:
+) -> list[EventResult]:
     """Returns the results that `log_events` would have. Stores nothing.
 
     Each draft is compared with stored events, but not with the other drafts.

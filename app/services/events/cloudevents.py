@@ -12,7 +12,7 @@ from app.domain.intake.cloudevent_parsing import parse_cloud_event
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem
 from app.services.events.events import LogDrafts, log_events, log_parsed_events
-from app.services.events.reports import ReportResult
+from app.services.events.reports import EventResult
 from app.store.engine.database import Database
 
 
@@ -21,7 +21,7 @@ async def ingest_cloud_events(
     command: CommandContext,
     events: Sequence[object],
     log: LogDrafts = log_events,
-) -> list[ReportResult]:
+) -> list[EventResult]:
     """Logs CloudEvents in JSON format as `log_events` does. Results are in the order of the events.
 
     A malformed event does not stop the others. Paths name CloudEvents attributes: `("data",
@@ -38,7 +38,7 @@ async def ingest_cloud_events(
     ]
 
 
-def _with_attribute_paths(result: ReportResult) -> ReportResult:
+def _with_attribute_paths(result: EventResult) -> EventResult:
     return replace(
         result,
         warnings=_translate_paths(result.warnings),

@@ -45,13 +45,10 @@ class CorrelatedEvent:
     created_by: str
 
 
-@dataclass(frozen=True)
-class CorrelationPage:
+@dataclass
+class CorrelationPage(pages.Page[tuple[str, CorrelatedEvent, tables.Event]]):
     """A page of correlated events with their cursors, and the total."""
 
-    rows: list[tuple[str, CorrelatedEvent, tables.Event]]
-    has_next: bool
-    has_previous: bool
     total: int
 
 
@@ -210,8 +207,9 @@ def _build_page(
     total: int,
 ) -> CorrelationPage:
     """Builds the page from the items, which may contain one more than the page."""
-    rows = [(_encode_cursor(caller, each), each, event) for each, event in items[: request.size]]
-    return CorrelationPage(rows, len(items) > request.size, request.after is not None, total)
+    page = pages.build_page(items, request)
+    rows = [(_encode_cursor(caller, each), each, event) for each, event in page.rows]
+    return CorrelationPage(rows, page.has_next, page.has_previous, total)
 
 
 def _encode_cursor(caller: Caller, correlated: CorrelatedEvent) -> str:

@@ -24,7 +24,7 @@ from app.domain.events.correlations import (
 )
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.events.reports import ReportResult, build_log_entry
+from app.services.events.reports import EventResult, build_log_entry
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, Database, retry_on_deadlock
@@ -44,10 +44,10 @@ async def correlate_events(
     event_id: UUID,
     related_ids: Sequence[UUID],
     relation: Relation,
-) -> ReportResult:
+) -> EventResult:
     """Links the event to the others by `relation`. Existing links are not changed."""
     if problems := validate_related_ids(event_id, related_ids, command.limits):
-        return ReportResult(problems=tuple(problems))
+        return EventResult(problems=tuple(problems))
     organization_id = command.actor.organization_id
     links = {Link.from_relation(event_id, relation, each): each for each in related_ids}
     async with database.write(organization_id) as session:
@@ -55,16 +55,16 @@ async def correlate_events(
             await _lock_causal_links(session, organization_id)
         rows = await _lock_events(session, {event_id, *related_ids})
         if problems := _missing_event_problems(rows, event_id, related_ids):
-            return ReportResult(problems=tuple(problems))
+            return EventResult(problems=tuple(problems))
         if relation is not Relation.RELATED and (
             closed_cycle := await _find_closed_cycle(session, links)
         ):
             link, cycle = closed_cycle
             path = ("relatedIds", str(related_ids.index(links[link])))
-            return ReportResult(problems=(cycle_problem(cycle, *path),))
+            return EventResult(problems=(cycle_problem(cycle, *path),))
         new_links = await _insert_links(session, command, links)
         await _append_entries(session, command, rows, new_links, "CORRELATED")
-        return ReportResult(rows[event_id])
+        return EventResult(rows[event_id])
 
 
 @retry_on_deadlock
@@ -74,20 +74,20 @@ async def uncorrelate_events(
     event_id: UUID,
     related_ids: Sequence[UUID],
     relation: Relation | None,
-) -> ReportResult:
+) -> EventResult:
     """Removes links between the event and the others: those of the relation, or all if None."""
     if problems := validate_related_ids(event_id, related_ids, command.limits):
-        return ReportResult(problems=tuple(problems))
+        return EventResult(problems=tuple(problems))
     async with database.write(command.actor.organization_id) as session:
         rows = await _lock_events(session, {event_id, *related_ids})
         if problems := _missing_event_problems(rows, event_id, related_ids):
-            return ReportResult(problems=tuple(problems))
+            return EventResult(problems=tuple(problems))
         statement = delete(tables.Correlation).where(
             *_link_conditions(event_id, related_ids, relation)
         )
         removed_links = [Link(*row) for row in await session.execute(statement.returning(*_LINK))]
         await _append_entries(session, command, rows, removed_links, "UNCORRELATED")
-        return ReportResult(rows[event_id])
+        return EventResult(rows[event_id])
 
 
 async def list_links(session: AsyncSession, event_ids: Collection[UUID], limit: int) -> list[Link]:

@@ -32,7 +32,7 @@ from app.services.definitions.event_types import find_later_fields, load_snapsho
 from app.services.definitions.guards import build_guards, load_published_rules
 from app.services.events import bulk_changes, references
 from app.services.events.bulk_changes import BulkResult, EventSelection
-from app.services.events.reports import ReportCall, ReportResult, build_log_entry, process_reports
+from app.services.events.reports import EventResult, ReportCall, build_log_entry, process_reports
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, Database, current_commit_tracker, retry_on_deadlock
@@ -43,7 +43,7 @@ from app.store.writing import search_index
 
 async def log_events(
     database: Database, command: CommandContext, drafts: Sequence[EventDraft]
-) -> list[ReportResult]:
+) -> list[EventResult]:
     """Validates the drafts and stores the accepted ones. Results are in the order of the drafts.
 
     All of them are durable when this returns. A rejected draft does not stop the others. Concurrent
@@ -52,7 +52,7 @@ async def log_events(
     call = ReportCall(command, drafts, current_commit_tracker())
     organization_id = command.actor.organization_id
     process = partial(_log_together, database, organization_id)
-    reports: list[ReportResult] = await database.report_queue.submit(
+    reports: list[EventResult] = await database.report_queue.submit(
         organization_id, call, len(drafts), process
     )
     for report in reports:
@@ -60,9 +60,7 @@ async def log_events(
     return reports
 
 
-LogDrafts = Callable[
-    [Database, CommandContext, Sequence[EventDraft]], Awaitable[list[ReportResult]]
-]
+LogDrafts = Callable[[Database, CommandContext, Sequence[EventDraft]], Awaitable[list[EventResult]]]
 
 
 async def log_parsed_events(
@@ -70,19 +68,19 @@ async def log_parsed_events(
     command: CommandContext,
     parsed_events: Sequence[EventDraft | list[Problem]],
     log: LogDrafts = log_events,
-) -> list[ReportResult]:
+) -> list[EventResult]:
     """Logs the drafts. Events that could not be parsed are rejected with their problems."""
     drafts = [each for each in parsed_events if isinstance(each, EventDraft)]
     results = iter(await log(database, command, drafts) if drafts else ())
     return [
-        next(results) if isinstance(each, EventDraft) else ReportResult(problems=tuple(each))
+        next(results) if isinstance(each, EventDraft) else EventResult(problems=tuple(each))
         for each in parsed_events
     ]
 
 
 async def _log_together(
     database: Database, organization_id: UUID, calls: Sequence[ReportCall]
-) -> Sequence[list[ReportResult] | BaseException]:
+) -> Sequence[list[EventResult] | BaseException]:
     """Logs the calls in one transaction; if one of them makes it fail, each in its own."""
     metrics.REPORT_BATCH_SIZE.observe(len(calls))
     if len(calls) == 1:
@@ -106,14 +104,14 @@ async def _log_together(
 @retry_on_deadlock
 async def _log_separately(
     database: Database, organization_id: UUID, call: ReportCall
-) -> list[ReportResult]:
+) -> list[EventResult]:
     async with database.write(organization_id) as session:
         reports = await process_reports(session, [call])
         call.commit_tracker.started = True
         return reports
 
 
-def _metric_result(report: ReportResult) -> str:
+def _metric_result(report: EventResult) -> str:
     if report.is_rejected:
         return "rejected"
     return "duplicate" if report.duplicate else "stored"
@@ -125,7 +123,7 @@ async def update_event(
     event_id: UUID,
     changed_attributes: Mapping[str, Any],
     if_version: int | None = None,
-) -> ReportResult:
+) -> EventResult:
     """Changes attributes (see `validate_update`).
 
     The fields are validated by the event's own type version, or by the newer one that the event is
@@ -141,14 +139,14 @@ async def update_event(
                 "retry."
             )
             problem = Problem(UserErrorCode.CONFLICT, message, ("ifVersion",))
-            return ReportResult(problems=(problem,))
+            return EventResult(problems=(problem,))
         before = row.to_domain()
         new_version = changed_attributes.get("event_type_version")
         types, guards = await _load_event_types(session, row, new_version)
         event_type, newer_type = types.get(row.event_type_version), None
         if new_version is not None:
             if version_problems := _validate_new_version(row, new_version, types):
-                return ReportResult(problems=version_problems)
+                return EventResult(problems=version_problems)
             newer_type = types[new_version]
         validation = validate_update(
             before, changed_attributes, event_type, replace(command, guards=guards), newer_type
@@ -163,16 +161,16 @@ async def update_event(
                     problems,
                     changed_attributes.get("fields") or (),
                 )
-            return ReportResult(problems=problems)
+            return EventResult(problems=problems)
         await _write_update(session, command, row, before, validation.event)
-        return ReportResult(row, warnings=validation.warnings)
+        return EventResult(row, warnings=validation.warnings)
 
 
-async def delete_event(database: Database, command: CommandContext, event_id: UUID) -> ReportResult:
+async def delete_event(database: Database, command: CommandContext, event_id: UUID) -> EventResult:
     """Deletes the event and returns its last state. The change log keeps an entry."""
     batches = _delete_selected(database, command, EventSelection.from_ids([event_id]))
     rows = [row async for batch in batches for row in batch]
-    return ReportResult(rows[0]) if rows else event_not_found(event_id)
+    return EventResult(rows[0]) if rows else event_not_found(event_id)
 
 
 async def delete_events(
@@ -283,9 +281,9 @@ async def lock_event(session: AsyncSession, event_id: UUID) -> tables.Event | No
     return (await session.scalars(statement)).one_or_none()
 
 
-def event_not_found(event_id: UUID) -> ReportResult:
+def event_not_found(event_id: UUID) -> EventResult:
     problem = Problem(UserErrorCode.NOT_FOUND, f"There is no event {event_id}.", ("id",))
-    return ReportResult(problems=(problem,))
+    return EventResult(problems=(problem,))
 
 
 async def _load_event_types(

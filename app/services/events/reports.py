@@ -43,8 +43,11 @@ MAX_SECONDS_BETWEEN_YIELDS = 0.002
 
 
 @dataclass(frozen=True)
-class ReportResult:
-    """Result of logging one event: the stored or existing event, or why it was rejected."""
+class EventResult:
+    """Result of logging or updating one event: the stored event, or why it was rejected.
+
+    `duplicate`, `stored` and `replay` are only set for logged events.
+    """
 
     event: tables.Event | None = None
     duplicate: bool = False
@@ -69,9 +72,9 @@ class Decision:
     problems: tuple[Problem, ...] = ()
     replay: bool = False
 
-    def to_result(self, rows: dict[UUID, tables.Event]) -> ReportResult:
+    def to_result(self, rows: dict[UUID, tables.Event]) -> EventResult:
         event = None if self.event_id is None else rows.get(self.event_id)
-        return ReportResult(
+        return EventResult(
             event, self.duplicate, self.stored, self.warnings, self.problems, self.replay
         )
 
@@ -168,7 +171,7 @@ class ReportBatch:
         self.log_entries.append(entry)
 
 
-async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) -> list[ReportResult]:
+async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) -> list[EventResult]:
     """Processes reports. Results are in their order, and durable when the transaction commits."""
     await lock_definitions_shared(session, session.info["scope"])
     reports = [(draft, call.command) for call in calls for draft in call.drafts]

@@ -54,7 +54,10 @@ _ORGANIZATION_ID: Any = bindparam(ORGANIZATION_PARAMETER, None, type_=Uuid())
 
 @dataclass
 class CommitTracker:
-    """`started`: a commit has begun, so the writes may be durable even if the caller fails."""
+    """`started`: the writes may become durable, even if the caller fails or is cancelled.
+
+    A commit has begun, or a task that does not end with the caller has taken over the writes.
+    """
 
     started: bool = False
 

@@ -103,7 +103,7 @@ def create_resolver_writer(
     return write
 
 
-def create_row_writer(read_plan: ReadPlan) -> WriteValues:
+def create_memory_row_writer(read_plan: ReadPlan) -> WriteValues:
     """Creates the writer of rows in memory, with their event types but no other rows.
 
     It raises StaleCacheError if the definitions changed while the event types were read.

@@ -90,7 +90,7 @@ class _PreparedOperation:
     arguments: dict[str, Any]
 
 
-class OperationExecutor:
+class PlanExecutor:
     """Executes queries and mutations by cached plans."""
 
     def __init__(self, schema: Schema) -> None:
@@ -102,15 +102,16 @@ class OperationExecutor:
             WeakKeyDictionary()
         )
 
-    async def execute_operation(
+    async def execute_plan(
         self,
         context: Context,
         document: Document,
         operation_name: str | None,
         variables: dict[str, Any] | None,
     ) -> bytes | ExecutionResult | None:
-        """Returns the response, which has errors if it is not JSON. None if graphql-core must
-        execute the operation.
+        """Executes an operation by its plan. None if graphql-core must execute the operation.
+
+        Returns the response as JSON or, with errors, as a result.
         """
         operation = self._find_operation(document, operation_name)
         if operation is None:
