@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -58,3 +59,11 @@ async def create_api_key(
             **more,
         )
         return secret
+
+
+def make_file_read_only(url: str) -> None:
+    """Gives a database file of SQLite a format that only a later SQLite may write."""
+    file = Path(url.removeprefix("sqlite:///"))
+    content = bytearray(file.read_bytes())
+    content[18] = 3
+    file.write_bytes(content)

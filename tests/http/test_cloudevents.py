@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -29,7 +28,7 @@ from tests.cloudevent_client import (
 )
 from tests.conftest import Serve
 from tests.event_type_client import define_event_type, field_input
-from tests.factories import create_api_key
+from tests.factories import create_api_key, make_file_read_only
 from tests.graphql.test_duplicates import create_rule as make_duplication_rule
 from tests.graphql.test_guard_rules import create_published_rule
 
@@ -423,11 +422,7 @@ async def send_raw(client: Client, head: bytes, body: bytes) -> bytes:
 async def test_a_read_only_file_results_in_503_with_retry_after(
     database_url: str, serve: Serve
 ) -> None:
-    # A file format that only a later SQLite may write: this one must treat it as read-only.
-    file = Path(database_url.removeprefix("sqlite:///"))
-    content = bytearray(file.read_bytes())
-    content[18] = 3
-    file.write_bytes(content)
+    make_file_read_only(database_url)
 
     async with serve(database_url) as client:
         answer = await send_structured(client, cloud_event())

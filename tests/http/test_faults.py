@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 
 import asyncpg
 import pytest
 
 from tests.client import LOG_EVENT, Client
 from tests.conftest import Serve
+from tests.factories import make_file_read_only
 
 COUNT = "{ events { totalCount } }"
 UPDATE = """
@@ -85,11 +85,7 @@ async def test_a_locked_row_is_reported_and_nothing_is_written(
 async def test_a_read_only_file_can_be_read_but_not_written(
     database_url: str, serve: Serve
 ) -> None:
-    # A file format that only a later SQLite may write: this one must treat it as read-only.
-    file = Path(database_url.removeprefix("sqlite:///"))
-    content = bytearray(file.read_bytes())
-    content[18] = 3
-    file.write_bytes(content)
+    make_file_read_only(database_url)
 
     async with serve(database_url) as client:
         refused = await client.post(LOG_EVENT, input={})

@@ -38,6 +38,19 @@ NOTIFICATIONS = "query ($after: String) { notifications(after: $after) { edges {
 WRITE = "CREATE TEMPORARY TABLE written (number int)"  # gives the transaction a number
 
 
+async def build_entry(database: Database) -> NewEntry:
+    """An entry of the change log that is not of an event."""
+    command = await admin_command(database)
+    return NewEntry(
+        subject=changes.ORGANIZATION,
+        subject_id=command.actor.organization_id,
+        organization_id=command.actor.organization_id,
+        actor="test",
+        at=command.now,
+        state={},
+    )
+
+
 @pytest.fixture
 def dialect() -> str:
     return POSTGRESQL
@@ -116,15 +129,7 @@ async def test_a_writer_of_the_log_holds_later_entries_back_until_it_ends(
 async def test_a_writer_of_other_tables_holds_nothing_back_and_cannot_append(
     database: Database,
 ) -> None:
-    command = await admin_command(database)
-    entry = NewEntry(
-        subject=changes.ORGANIZATION,
-        subject_id=command.actor.organization_id,
-        organization_id=command.actor.organization_id,
-        actor="test",
-        at=command.now,
-        state={},
-    )
+    entry = await build_entry(database)
     async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
         await session.execute(text("SELECT pg_current_xact_id()"))
         await log_summary(database, "logged meanwhile")
@@ -233,18 +238,10 @@ async def test_cursors_survive_a_horizon_that_lags(database: Database, database_
 async def test_a_session_keeps_the_horizon_that_is_older_than_its_snapshot(
     database: Database,
 ) -> None:
-    command = await admin_command(database)
-    entry = NewEntry(
-        subject=changes.ORGANIZATION,
-        subject_id=command.actor.organization_id,
-        organization_id=command.actor.organization_id,
-        actor="test",
-        at=command.now,
-        state={},
-    )
+    entry = await build_entry(database)
     start = await LogTail(database).fetch_head()
     async with AsyncExitStack() as stack:
-        writer = await stack.enter_async_context(database.write(command.actor.organization_id))
+        writer = await stack.enter_async_context(database.write(entry.organization_id))
         [first] = await changes.append_entries(writer, [entry])
         await log_summary(database, "later")
         async with database.read(ALL_ORGANIZATIONS) as session:

@@ -1,4 +1,4 @@
-"""Writers of the fields that read rows (a page of a list, or a row by its key) and of the response."""
+"""Writers of the fields that read rows, pages of lists or single rows, and of the response."""
 
 from __future__ import annotations
 

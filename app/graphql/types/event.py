@@ -285,6 +285,12 @@ class Event(Node):
         )
 
 
+OrderBy = Annotated[
+    EventOrder | None,
+    strawberry.argument(description="Order of the events. Latest `occurredAt` first if omitted."),
+]
+
+
 def create_events_field(
     build_parent_filter: Callable[[Any], filters.EventFilter],
     description: str,
@@ -300,12 +306,7 @@ def create_events_field(
             EventFilter | None,
             strawberry.argument(description="Conditions on the events. All events if omitted."),
         ] = None,
-        order_by: Annotated[
-            EventOrder | None,
-            strawberry.argument(
-                description="Order of the events. Latest `occurredAt` first if omitted."
-            ),
-        ] = LATEST_FIRST,
+        order_by: OrderBy = LATEST_FIRST,
         first: First = None,
         after: After = None,
         last: Last = None,

@@ -24,6 +24,7 @@ from app.graphql.types.event import (
     LATEST_FIRST,
     Entity,
     Event,
+    OrderBy,
     build_event_page_request,
     create_event_list_source,
     create_events_field,
@@ -117,12 +118,7 @@ class Organization(Node):
                 description="Time range in which the events occurred. Any time if omitted."
             ),
         ] = None,
-        order_by: Annotated[
-            EventOrder | None,
-            strawberry.argument(
-                description="Order of the events. Latest `occurredAt` first if omitted."
-            ),
-        ] = LATEST_FIRST,
+        order_by: OrderBy = LATEST_FIRST,
         first: First = None,
         after: After = None,
         last: Last = None,
