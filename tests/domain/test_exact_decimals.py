@@ -18,7 +18,7 @@ from app.domain.shared.exact_decimals import (
     parse_decimal,
     round_decimals,
 )
-from app.domain.shared.json_encoding import decode_json, encode_json
+from app.domain.shared.json_encoding import encode_json, load_json
 
 DIGITS = st.text("0123456789", min_size=1, max_size=40)
 NUMBERS = st.builds(
@@ -42,7 +42,7 @@ def test_a_number_is_the_nearest_double_and_its_json_equals_the_number(text: str
         written = encode_json([number, {"a": number}])
         assert Decimal(written[1 : written.index(",")]) == Decimal(text)
         assert isinstance(number, ExactDecimal) == (Decimal(repr(float(text))) != Decimal(text))
-        assert encode_json(decode_json(written)) == written
+        assert encode_json(load_json(written)) == written
 
 
 @pytest.mark.parametrize("text", ["0.1", "-1.50", "123456789.123456", "1e5", "1.5E-7", "1e400"])
@@ -51,7 +51,7 @@ def test_a_number_that_survives_is_a_plain_float(text: str) -> None:
 
 
 def test_the_digits_are_found_and_rounded_in_nested_values() -> None:
-    value: Any = decode_json('{"a": [1, {"b": 0.12345678901234567890}], "c": "x", "d": 0.5}')
+    value: Any = load_json('{"a": [1, {"b": 0.12345678901234567890}], "c": "x", "d": 0.5}')
 
     found = [(path, number.digits) for path, number in find_exact_decimals(value, "fields")]
 
@@ -64,7 +64,7 @@ def test_the_digits_are_found_and_rounded_in_nested_values() -> None:
 
 
 def test_strings_are_not_mistaken_for_digits() -> None:
-    value = [decode_json("0.12345678901234567890"), '"0.1"', "0.12345678901234567890", "\0x"]
+    value = [load_json("0.12345678901234567890"), '"0.1"', "0.12345678901234567890", "\0x"]
 
     assert encode_json(value) == (
         '[0.12345678901234567890,"\\"0.1\\"","0.12345678901234567890","\\u0000x"]'

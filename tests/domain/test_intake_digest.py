@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventDraft
-from app.domain.shared.json_encoding import decode_json
+from app.domain.shared.json_encoding import load_json
 from tests.domain.examples import (
     EARLIER,
     OTHER_ID,
@@ -162,7 +162,7 @@ def test_digits_not_notation_identify_a_number(
     digits: int, power: int, zeros: int, step: int
 ) -> None:
     def digest(text: str) -> str | None:
-        return EventDraft(fields={"a": [decode_json(text)]}).digest()
+        return EventDraft(fields={"a": [load_json(text)]}).digest()
 
     notations = [f"{digits}e{power}", f"{digits}{'0' * zeros}.0E{power - zeros}"]
     if -30 < power < 30:
@@ -175,14 +175,14 @@ def test_digits_not_notation_identify_a_number(
 @pytest.mark.parametrize("zero", ["0.0", "-0.0", "0e-99999999999999999999", "-0.000e-400"])
 def test_zeros_have_equal_digests(zero: str) -> None:
     assert (
-        EventDraft(fields={"a": decode_json(zero)}).digest() == EventDraft(fields={"a": 0}).digest()
+        EventDraft(fields={"a": load_json(zero)}).digest() == EventDraft(fields={"a": 0}).digest()
     )
 
 
 @pytest.mark.parametrize("exponent", ["9" * 4_300, "9" * 5_000], ids=["4,300", "5,000"])
 def test_an_exponent_of_thousands_of_digits_has_a_digest(exponent: str) -> None:
     one, same, other = (
-        EventDraft(fields={"a": decode_json(f"{digits}e-{exponent}")}).digest()
+        EventDraft(fields={"a": load_json(f"{digits}e-{exponent}")}).digest()
         for digits in ("1.5", "1.5", "1.25")
     )
 
@@ -192,7 +192,7 @@ def test_an_exponent_of_thousands_of_digits_has_a_digest(exponent: str) -> None:
 
 @pytest.mark.parametrize("text", ["123456789123456.12345", "9007199254740993.0"])
 def test_the_first_version_digest_compares_doubles(text: str) -> None:
-    reports = [EventDraft(fields={"a": value}) for value in (decode_json(text), float(text))]
+    reports = [EventDraft(fields={"a": value}) for value in (load_json(text), float(text))]
 
     assert len({report.first_version_digest() for report in reports}) == 1
     assert len({report.digest() for report in reports}) == 2

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.shared.json_encoding import decode_json
+from app.domain.shared.json_encoding import load_json
 from app.domain.shared.values import canonical_json
 from tests.domain.strategies import STORABLE_JSON
 
@@ -48,8 +48,8 @@ def test_an_integer_and_an_equal_float_have_the_same_form(number: int) -> None:
     ],
 )
 def test_all_digits_count_in_the_exact_form(text: str, exactly: bytes, as_double: bytes) -> None:
-    assert canonical_json([decode_json(text)], exact=True) == b"[" + exactly + b"]"
-    assert canonical_json([decode_json(text)]) == b"[" + as_double + b"]"
+    assert canonical_json([load_json(text)], exact=True) == b"[" + exactly + b"]"
+    assert canonical_json([load_json(text)]) == b"[" + as_double + b"]"
 
 
 @given(STORABLE_JSON)

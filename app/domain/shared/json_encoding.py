@@ -28,6 +28,6 @@ def encode_json(value: Any) -> str:
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def decode_json(text: str | bytes) -> Any:
+def load_json(text: str | bytes) -> Any:
     """Decodes JSON that `encode_json` encoded, with all digits of numbers."""
     return _DECODER.decode(text if isinstance(text, str) else text.decode())

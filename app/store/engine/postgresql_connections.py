@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.domain.shared.json_encoding import decode_json, encode_json
+from app.domain.shared.json_encoding import encode_json, load_json
 
 CONNECT_TIMEOUT_SECONDS = 10
 
@@ -101,7 +101,7 @@ def create_postgresql_engine(
         _address(url),
         connect_args=arguments,
         json_serializer=encode_json,
-        json_deserializer=decode_json,
+        json_deserializer=load_json,
         **options,
     )
     if settings:

@@ -27,7 +27,7 @@ from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from app.domain.events.words import is_prefix_term
-from app.domain.shared.json_encoding import decode_json, encode_json
+from app.domain.shared.json_encoding import encode_json, load_json
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -49,7 +49,7 @@ class JSONValue(TypeDecorator[Any]):
         return encode_json(value) if value is not None and dialect.name == SQLITE else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return decode_json(value) if value is not None and dialect.name == SQLITE else value
+        return load_json(value) if value is not None and dialect.name == SQLITE else value
 
 
 class LogNumber(TypeDecorator[int]):
@@ -445,7 +445,7 @@ class DriverCodec:
         if self._dialect is None:
             return _identity
         if isinstance(type_, JSONValue):
-            return _decode_json
+            return _load_json
         if isinstance(type_, Float):  # SQLAlchemy would need the type number of PostgreSQL
             return _identity
         return type_.dialect_impl(self._dialect).result_processor(self._dialect, None) or _identity
@@ -455,5 +455,5 @@ def _identity(value: Any) -> Any:
     return value
 
 
-def _decode_json(text: str | None) -> Any:
-    return None if text is None else decode_json(text)
+def _load_json(text: str | None) -> Any:
+    return None if text is None else load_json(text)
