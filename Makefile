@@ -78,8 +78,9 @@ schema-check: setup
 migrations-check: setup
 	$(BIN)/python -m pytest --quiet tests/contract/test_migrations.py
 
-schema: setup ## Write schema.graphql, and the types of web/packages/react that are generated from it
+schema: setup ## Write schema.graphql, and what web/packages/client and web/packages/react generate from it
 	$(BIN)/tocsin schema > schema.graphql
+	$(BIN)/python -m docs.site.generate_cache_policies
 	@cd web/packages/react && PATH="$(CURDIR)/web/.node/bin:$$PATH" npm run --silent generate
 
 SEED ?= 1

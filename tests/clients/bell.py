@@ -50,7 +50,7 @@ async def follow_bell(
                     entry = result["notificationAdded"]
                     after, retries = entry["cursor"], 0
                     yield entry
-        except TransportConnectionFailed as error:
+        except (TransportConnectionFailed, TimeoutError) as error:
             close = getattr(error.__cause__, "rcvd", None)
             has_expired = was_accepted and close and close.code == 4403
             if close and 4400 <= close.code < 4500 and close.code != 4408 and not has_expired:

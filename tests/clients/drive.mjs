@@ -8,6 +8,8 @@ import { print as printNode } from "graphql";
 import { apolloClient, followBell as followByApollo } from "./apollo.mjs";
 import { logEvent, pages, requestClient } from "./request.mjs";
 import { followBell as followByTocsin, tocsinClient } from "./tocsin.mjs";
+import { apolloClient as tocsinApolloClient } from "./tocsin_apollo.mjs";
+import { urqlClient as tocsinUrqlClient } from "./tocsin_urql.mjs";
 import { followBell as followByUrql, urqlClient } from "./urql.mjs";
 import { followBell as followBySse, urqlClient as urqlSseClient } from "./urql_sse.mjs";
 
@@ -55,8 +57,7 @@ const PAGE = gql`
 `;
 const summaries = ({ events }) => events.edges.map(({ node }) => node.summary);
 
-function apollo() {
-  const client = apolloClient(url, getToken);
+function apollo(client) {
   return {
     ask: async (query) => (await client.query({ query })).data,
     change: async (mutation, variables) => (await client.mutate({ mutation, variables })).data,
@@ -127,12 +128,14 @@ function tocsin(transport) {
 }
 
 const clients = {
-  apollo: apollo(),
+  apollo: apollo(apolloClient(url, getToken)),
   urql: urql(urqlClient(url, getToken), followByUrql),
   urql_sse: urql(urqlSseClient(url, getToken), followBySse),
   request: request(),
   tocsin: tocsin("auto"),
   tocsin_sse: tocsin("sse"),
+  tocsin_apollo: apollo(tocsinApolloClient(url, getToken)),
+  tocsin_urql: urql(tocsinUrqlClient(url, getToken), followByUrql),
 };
 
 async function use(name, client) {

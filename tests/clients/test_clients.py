@@ -31,7 +31,10 @@ from tests.http.test_command import find_free_port, start_server
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = (ROOT / "docs/clients.md").read_text()
-FOLLOWERS = ("apollo", "urql", "urql_sse", "tocsin", "tocsin_sse", "gql")
+FOLLOWERS = (
+    *("apollo", "urql", "urql_sse", "gql"),
+    *("tocsin", "tocsin_sse", "tocsin_apollo", "tocsin_urql"),
+)
 SECRET = "a secret of no less than 32 bytes"
 TOKEN_SECONDS = 2.0
 NAMES = (*FOLLOWERS, "request")
@@ -68,13 +71,13 @@ async def test_each_client_queries_and_receives_every_event_once_although_its_se
             for name, id in await clients.close():
                 received[name].append(id)
 
-    merged_pages = {"apollo": [["3", "2"], ["3", "2", "1"]]}  # its cache merges the pages
+    merging_caches = {"apollo", "tocsin_apollo", "tocsin_urql"}
     assert responses == {
         name: {
             "viewer": "administrator",
             "event": None,
             "errors": [["INVALID_INPUT", ["input", "occurredAt"]]],
-            "pages": merged_pages.get(name, [["3", "2"], ["1"]]),
+            "pages": [["3", "2"], ["3", "2", "1"] if name in merging_caches else ["1"]],
         }
         for name in NAMES
     }
@@ -162,6 +165,8 @@ async def test_each_client_stops_when_its_key_is_revoked(
         "urql_sse.mjs",
         "request.mjs",
         "tocsin.mjs",
+        "tocsin_apollo.mjs",
+        "tocsin_urql.mjs",
         "bell.py",
     ],
 )

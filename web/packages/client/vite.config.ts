@@ -3,8 +3,11 @@ import { defineConfig } from "vite";
 export default defineConfig({
   logLevel: "warn",
   build: {
-    lib: { entry: "src/index.ts", formats: ["es", "cjs"], fileName: "index" },
+    lib: {
+      entry: { index: "src/index.ts", apollo: "src/apollo.ts", urql: "src/urql.ts" },
+      formats: ["es", "cjs"],
+    },
     target: "es2022",
-    rolldownOptions: { external: ["graphql", "graphql-ws"] },
+    rolldownOptions: { external: [/^graphql/, /^@apollo\/client/, /^@urql\//] },
   },
 });
