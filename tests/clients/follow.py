@@ -1,4 +1,4 @@
-"""Follows changes of events, or new notifications, and stores the cursor of the last one.
+"""Follows event changes or new notifications, and stores the cursor of the last one.
 
     TOCSIN_KEY=... python follow.py http://127.0.0.1:8000/graphql eventChanged cursor.txt
 

@@ -15,7 +15,7 @@ from tests.clients.test_clients import HERE, install_clients
 
 
 @pytest.mark.parametrize("library", ["apollo", "urql"])
-async def test_a_cache_merges_the_pages_of_each_list_and_knows_interfaces_and_entities(
+async def test_a_cache_merges_the_pages_of_each_list_and_matches_interfaces_and_entities(
     own_client: Client, library: str
 ) -> None:
     await asyncio.to_thread(install_clients)
