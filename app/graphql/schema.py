@@ -14,6 +14,7 @@ from strawberry.types.graphql import OperationType
 
 from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
 from app.domain.shared.problems import ERROR_CODE_DESCRIPTIONS
+from app.graphql.change_log.audit import AuditQueries
 from app.graphql.change_log.history import HistoryQueries, HistorySubscriptions
 from app.graphql.change_log.notifications import (
     NotificationMutations,
@@ -78,6 +79,7 @@ _ERROR_CODES = "\n".join(
     f"these codes in `extensions.code`:\n\n{_ERROR_CODES}"
 )
 class Query(
+    AuditQueries,
     EventQueries,
     CheckQueries,
     CloudEventQueries,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, inspect, select, tuple_
+from sqlalchemy import func, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -35,7 +35,7 @@ async def count_pending_entries(
     change = tables.Change
     pending_entries = (
         select(col(change.at))
-        .where(tuple_(col(change.tx), col(change.seq)) > changes.position_literal(position))
+        .where(*changes.build_range(position))
         .order_by(col(change.tx), col(change.seq))
         .limit(MAX_COUNTED_ENTRIES)
         .subquery()

@@ -49,6 +49,7 @@ DERIVED_COSTS = {
     "GuardRule.eventType": 1,
     "Organization.containerEvents": 20,
     "Organization.events": 20,
+    "Query.auditEntries": 20,
     "Query.duplicationRules": 20,
     "Query.eventChanges": 20,
     "Query.eventTypes": 20,

@@ -63,6 +63,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             "guard_rule",
             "duplication_rule",
             "api_key",
+            "audit_entry",
             "organization",
         )
     ],
@@ -122,6 +123,11 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         ('{ eventChanges(eventId: "$event") { nodes { cursor kind } } }', ANSWERED),
         ('{ eventChanges(after: "$change") { nodes { eventId } } }', INVALID_CURSOR),
         ("{ eventChanges(first: 100) { nodes { eventId cursor } } }", ANSWERED),
+    ],
+    "Query.auditEntries": [
+        ('{ auditEntries(filter: {subjectId: "$guard_rule"}) { nodes { id } } }', ANSWERED),
+        ('{ auditEntries(after: "$audit") { nodes { id } } }', INVALID_CURSOR),
+        ("{ auditEntries(first: 100) { nodes { subjectId } edges { cursor } } }", ANSWERED),
     ],
     "Query.notifications": [
         ('{ notifications(after: "$bell") { nodes { id } } }', INVALID_CURSOR),
@@ -432,6 +438,7 @@ KEY = """mutation { createApiKey(input: {name: "k", permissions: [EVENT_READ]}) 
   apiKey { id } } }"""
 TYPE_VERSIONS = """query ($id: ID!) {
   eventType(by: {id: $id}) { versions { pageInfo { endCursor } } } }"""
+AUDIT_ENTRY = "{ auditEntries(first: 1) { nodes { id } } }"
 CURSORS = {
     "cursor": "{ events(first: 1) { pageInfo { endCursor } } }",
     "types": "{ eventTypes(first: 1) { pageInfo { endCursor } } }",
@@ -439,6 +446,7 @@ CURSORS = {
     "duplications": "{ duplicationRules(first: 1) { pageInfo { endCursor } } }",
     "bell": "{ notifications(first: 1) { pageInfo { endCursor } } }",
     "change": "{ eventChanges(first: 1) { pageInfo { endCursor } } }",
+    "audit": "{ auditEntries(first: 1) { pageInfo { endCursor } } }",
 }
 # All data of an organization, except the last use of its keys.
 STATE_QUERIES = (
@@ -451,6 +459,7 @@ STATE_QUERIES = (
          guardRules { id name state versions { number } }
          duplicationRules { id name enabled matchCount resetAt } } } }""",
     "{ eventChanges(first: 100) { nodes { cursor kind eventId actor } } }",
+    "{ auditEntries(first: 100) { nodes { id action subjectId actor changes } } }",
     "{ notifications { totalCount unacknowledgedCount nodes { id } } }",
     "{ eventCounts(by: [SEVERITY, TYPE, SOURCE, ACKNOWLEDGED]) { type source count } }",
     '{ eventCounts(byFields: ["b"], sum: ["a"]) { fields sums count occurrences } }',
@@ -491,6 +500,7 @@ async def populate_organization(client: Client) -> dict[str, str]:
         "guard_rule": guard["id"],
         "duplication_rule": rule["id"],
         "api_key": key["id"],
+        "audit_entry": (await client.execute_field(AUDIT_ENTRY))["nodes"][0]["id"],
         "organization": (await client.execute_field("{ organization { id } }"))["id"],
         "log_head": await client.execute_field("{ logHead }"),
     }

@@ -40,6 +40,7 @@ OPERATIONS = {
     "Query.events": "{ events { nodes { id } } }",
     "Query.eventBySource": '{ eventBySource(source: "/a", sourceId: "1") { id } }',
     "Query.eventChanges": "{ eventChanges { nodes { kind } } }",
+    "Query.auditEntries": "{ auditEntries { nodes { id } } }",
     "Query.eventCounts": "{ eventCounts(by: [SEVERITY]) { count } }",
     "Query.cloudEvents": "{ cloudEvents { total } }",
     "Mutation.ingestCloudEvents": "mutation { ingestCloudEvents(events: []) { accepted } }",

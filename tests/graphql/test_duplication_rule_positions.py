@@ -282,6 +282,7 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
             "ALTER TABLE duplication_rule DROP COLUMN position",
             "ALTER TABLE event_field DROP COLUMN labels",
             "ALTER TABLE change RENAME COLUMN notifies TO rings",
+            "DROP INDEX ix_change_audit",
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

@@ -24,6 +24,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.domain.access.audit import AuditAction, encode_entry_id
 from app.domain.access.caller import Caller
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.correlations import Relation
@@ -34,7 +35,7 @@ from app.domain.events.state import Entity, EventDraft, EventState, SourceIdenti
 from app.domain.events.time_buckets import TimeBuckets
 from app.domain.shared.durations import Duration
 from app.domain.shared.limits import Limits
-from app.services.change_log import history
+from app.services.change_log import audit, history
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
 from app.services.events import (
     bulk_changes,
@@ -53,9 +54,14 @@ from app.services.events.event_queries import (
 )
 from app.services.shared.readers import UNACKNOWLEDGED_COUNT
 from app.store import tables
+from app.store.change_log import audit as audit_log
 from app.store.change_log import changes
+from app.store.change_log.audit import AuditFilter
+from app.store.change_log.changes import LogPosition
+from app.store.change_log.tail import LogTail
 from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.health import count_pending_entries
 from app.store.reading import event_conditions
 from app.store.reading.pages import PageRequest
 from app.store.writing import search_index
@@ -144,6 +150,8 @@ async def _fill_organization(
         (tables.Receipt, build_receipt_rows(owner, states)),
         (tables.Change, [_logged(state, owner) for state in states]),
     )
+    audit_entries = [_audited(n, owner) for n in range(number // 10)]
+    await insert_rows(session, (tables.Change, audit_entries))
 
 
 def _event_type(owner: UUID, name: str) -> tables.EventType:
@@ -212,6 +220,20 @@ def _logged(state: EventState, owner: UUID) -> dict[str, Any]:
     }
 
 
+def _audited(number: int, owner: UUID) -> dict[str, Any]:
+    return {
+        "organization_id": owner,
+        "subject": audit_log.SUBJECTS[number % len(audit_log.SUBJECTS)],
+        "subject_id": UUID(int=number % 500),
+        "kind": [*AuditAction][number % len(AuditAction)].value,
+        "at": START + timedelta(minutes=number),
+        "actor": f"actor {number % 50}",
+        "notifies": False,
+        "changes": {},
+        "state": {"name": f"subject {number}"},
+    }
+
+
 async def _analyse(url: str) -> None:
     engine = dialect.create_migration_engine(dialect.parse_database_url(url))
     async with engine.begin() as connection:
@@ -272,6 +294,11 @@ def field_filter(name: str, operator: PredicateOperator, value: Any) -> dict[str
     return {"fields": (FieldPredicate(name, operator, value),)}
 
 
+def fetch_audit_page_with(**conditions: Any) -> Ask:
+    filter = AuditFilter(**conditions)
+    return lambda world: audit.fetch_page(world.database, world.caller, PAGE, filter)
+
+
 ALL = EventFilter()
 NEW = EventFilter(acknowledged=False)
 BELL = NotificationPageRequest(ALL, PAGE)
@@ -288,6 +315,17 @@ async def _load_receipts(world: IndexedDatabase) -> None:
     async with world.database.read(world.caller.organization_id) as session:
         found = await receipts.load_receipts(session, {SourceIdentity("/hosts/1", "17")})
     assert isinstance(found, dict)
+
+
+async def _fetch_later_entries(world: IndexedDatabase) -> None:
+    async with world.database.read(world.caller.organization_id) as session:
+        start, end = LogPosition(0, EVENTS), LogPosition(0, EVENTS + 100)
+        await changes.list_event_entries(session, start, 20, until=end)
+
+
+async def _count_later_entries(world: IndexedDatabase) -> None:
+    async with world.database.read(ALL_ORGANIZATIONS) as session:
+        await count_pending_entries(session, LogPosition(0, EVENTS))
 
 
 # A request and the index that it uses. Of two indexes, the first is for SQLite, the second for
@@ -471,6 +509,21 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         # To PostgreSQL, both indexes cost the same: nearly all entries are of one organization.
         ("ix_change_place_of_organization", "ix_change_place(_of_organization)?"),
     ),
+    "the log after a position": (
+        lambda world: LogTail(world.database).fetch_entries_after(LogPosition(0, EVENTS)),
+        (r"ix_change_place \(tx=\? AND seq>\?\)", "ix_change_place"),
+    ),
+    "the log of an organization after a position": (
+        _fetch_later_entries,
+        (
+            r"ix_change_place_of_organization \(organization_id=\? AND tx=\? AND seq>\? AND seq<\?",
+            "ix_change_place(_of_organization)?",
+        ),
+    ),
+    "the number of entries after a position": (
+        _count_later_entries,
+        (r"ix_change_place \(tx=\? AND seq>\?\)", "ix_change_place"),
+    ),
     "the log of an event": (
         lambda world: history.fetch_page(
             world.database,
@@ -479,6 +532,24 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
             change_filter=EventChangeFilter(event_ids=(UUID(int=1),)),
         ),
         "ix_change_place_of_subject",
+    ),
+    "audit entries": (fetch_audit_page_with(), "ix_change_audit"),
+    "audit entries with an action": (
+        fetch_audit_page_with(actions=(AuditAction.ROTATED, AuditAction.RESET)),
+        "ix_change_audit",
+    ),
+    "audit entries of an actor": (fetch_audit_page_with(actors=("actor 7",)), "ix_change_audit"),
+    "audit entries of a type": (fetch_audit_page_with(subjects=("api_key",)), "ix_change_audit"),
+    "audit entries of a day": (fetch_audit_page_with(at=A_DAY), "ix_change_audit"),
+    "audit entries of a subject": (
+        fetch_audit_page_with(subject_id=UUID(int=7)),
+        "ix_change_place_of_subject",
+    ),
+    "an audit entry": (
+        lambda world: audit.fetch_entry(
+            world.database, world.caller, encode_entry_id(START, 1_000)
+        ),
+        ("USING INTEGER PRIMARY KEY", "pk_change"),
     ),
     "histories": (
         lambda world: history.fetch_pages(
@@ -500,6 +571,26 @@ async def test_a_common_query_uses_its_index(world: IndexedDatabase, query: str)
     assert re.search(rf"\b{index}\b", plan), plan
     scan = r"\bSCAN (event|change|receipt)\b|Seq Scan on (event|change|receipt)\b"
     assert not re.search(scan, plan), plan
+
+
+async def test_audit_entries_are_read_in_their_order_from_the_cursor_to_the_end_of_the_window(
+    world: IndexedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "WINDOW_SIZE", 100)
+    filter = AuditFilter(actors=("actor 7",))
+    first = await audit.fetch_page(world.database, world.caller, PageRequest(1), filter)
+    request = PageRequest(1, after=first.end)
+
+    plan = await explain_query(
+        world, lambda world: audit.fetch_page(world.database, world.caller, request, filter)
+    )
+
+    assert not re.search(r"TEMP B-TREE|\bSort\b|\bSCAN change\b|Seq Scan", plan), plan
+    [search] = [line for line in plan.splitlines() if re.search("Index Cond|SEARCH change", line)]
+    bounds = ("ROW(tx, seq) <", "ROW(tx, seq) >=")
+    if world.dialect_name == SQLITE:
+        bounds = ("ix_change_audit", "tx=? AND seq>? AND seq<?")
+    assert all(bound in search for bound in bounds), plan
 
 
 @pytest.mark.parametrize("descending", [True, False])

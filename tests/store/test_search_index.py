@@ -571,6 +571,7 @@ REMOVED_SINCE = (
     "DROP INDEX ix_duplication_rule_organization_id_position",
     "ALTER TABLE duplication_rule DROP COLUMN position",
     "ALTER TABLE change RENAME COLUMN notifies TO rings",
+    "DROP INDEX ix_change_audit",
 )
 
 

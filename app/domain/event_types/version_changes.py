@@ -23,7 +23,7 @@ def format_definition(form: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **form.get("settings", {}),
         **stored,
-        "fields": [_format_field(field) for field in fields],
+        "fields": [format_field(field) for field in fields],
         "conditionalRules": rules,
     }
 
@@ -51,7 +51,8 @@ def describe_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any])
     return "Changed the type, name, description or category."
 
 
-def _format_field(field: Mapping[str, Any]) -> dict[str, Any]:
+def format_field(field: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a field in the form of EventFieldInput, without nulls."""
     formatted = {"name": field["name"], "label": field["name"], **field}
     if labels := formatted.pop("labels", None):
         formatted["choices"] = [

@@ -19,11 +19,13 @@ from app.graphql.shared.permissions import (
     READ_RULES,
 )
 from app.graphql.types.api_key import ApiKey
+from app.graphql.types.audit_entry import AuditEntry
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.event import Event
 from app.graphql.types.event_type import EventField, EventType
 from app.graphql.types.organization import Organization
 from app.services.auth import keys, organizations
+from app.services.change_log import audit
 from app.services.definitions import event_types
 from app.services.events import event_queries
 from app.services.shared.readers import lookup_by_id
@@ -114,9 +116,9 @@ class OrganizationQueries:
     @strawberry.field(
         description=with_example(
             "Object with this ID: an event, event type, field of an event type, conditional rule, "
-            "guard rule, duplication rule or API key, or the organization of the request. Null if "
-            "there is no such object in the organization, or the caller is not permitted to read "
-            "the object.\n\n"
+            "guard rule, duplication rule, API key or audit entry, or the organization of the "
+            "request. Null if there is no such object in the organization, or the caller is not "
+            "permitted to read the object.\n\n"
             "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE or "
             "ORGANIZATION_MANAGE. Each object also requires the permission to read it. Request "
             "errors: `BAD_USER_INPUT` if the ID is not a UUID.",
@@ -156,10 +158,11 @@ class OrganizationQueries:
                 if row := await lookup_by_id(rule_table).fetch_row(database, caller, node_id):
                     node: Node = build_object(row)
                     return node
-        if caller.has_any_permission(MANAGE_ORGANIZATION) and (
-            key := await keys.KEY_BY_ID.fetch_row(database, caller, node_id)
-        ):
-            return ApiKey.from_row(key)
+        if caller.has_any_permission(MANAGE_ORGANIZATION):
+            if key := await keys.KEY_BY_ID.fetch_row(database, caller, node_id):
+                return ApiKey.from_row(key)
+            if entry := await audit.fetch_entry(database, caller, node_id):
+                return AuditEntry.from_row(entry)
         if caller.has_any_permission(READ_ORGANIZATION) and node_id == caller.organization_id:
             return Organization.from_row(await organizations.fetch_organization(database, caller))
         return None

@@ -19,9 +19,9 @@ from graphql import (
     get_nullable_type,
 )
 
+from app.domain.shared.durations import format_duration
 from app.domain.shared.json_encoding import encode_json
 from app.graphql.shared.field_sources import IsNotNull, LatestOf
-from app.graphql.shared.scalars import format_duration
 from app.store.engine.driver_statements import DriverRow
 from app.store.reading.projection import Join, Projection
 from app.store.tables import OrganizationOwned

@@ -6,6 +6,7 @@ from enum import Enum
 
 import strawberry
 
+from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Permission
 from app.domain.event_types.conditions import ConditionalEffect
 from app.domain.event_types.fields import AdditionalFields, FieldKind
@@ -78,6 +79,23 @@ register_enum(
     "Counting may also have raised the severity of the event, removed its acknowledgement, or "
     "made the event a notification.",
     DELETED="The event was deleted.",
+)
+register_enum(
+    AuditAction,
+    "Action that an audit entry records.",
+    CREATED="The subject was created.",
+    UPDATED="Values of the subject were changed.",
+    DELETED="The subject was deleted, by itself or with the event type that it belongs to.",
+    PUBLISHED="A version of the guard rule was published.",
+    RETIRED="The guard rule was retired.",
+    TRANSITIONED="The event type was moved to another state, or its `sunsetAt` was changed.",
+    REVOKED="The API key was revoked.",
+    RESET="The stored fingerprints of the duplication rule were cleared.",
+    ROTATED="A secret of the subject was replaced.",
+    SIGN_IN_FAILED="A request used an API key that has expired or was revoked. Recorded at most "
+    "once a minute per key.",
+    RETENTION_APPLIED="Old entries of the organization were removed from the change log by "
+    "`tocsin prune`.",
 )
 register_enum(
     ListTransition,

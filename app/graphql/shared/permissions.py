@@ -49,6 +49,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.tryGuardRule": MANAGE_RULES,  # its resolver also requires READ_EVENTS
     "Query.duplicationRules": READ_RULES,
     "Query.checkEvent": CREATE_EVENTS,
+    "Query.auditEntries": MANAGE_ORGANIZATION,
     "Mutation.logEvent": CREATE_EVENTS,
     "Mutation.logEvents": CREATE_EVENTS,
     "Mutation.ingestCloudEvents": CREATE_EVENTS,

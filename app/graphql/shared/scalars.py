@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
-from app.domain.shared.durations import Duration
+from app.domain.shared.durations import Duration, format_duration
 from app.domain.shared.exact_decimals import parse_decimal
 from app.domain.shared.problems import invalid_input
 from app.domain.shared.values import EXPECTED_INSTANT, format_instant, parse_instant
@@ -96,17 +96,6 @@ def _create_literal_parser(
             raise GraphQLError(f"Invalid {name} {literal}: {expected}", node) from None
 
     return parse_literal
-
-
-def format_duration(duration: timedelta) -> Any:
-    """Formats a fixed length."""
-    # Pydantic would format 400 days as a year and 35 days.
-    time_part = _TIMEDELTA_ADAPTER.dump_python(
-        duration - timedelta(days=duration.days), mode="json"
-    )
-    if not duration.days:
-        return time_part
-    return f"P{duration.days}D{'' if time_part == 'PT0S' else time_part[1:]}"
 
 
 def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:

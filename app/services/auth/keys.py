@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
+from app.domain.access.audit import AuditAction
 from app.domain.access.caller import (
     Caller,
     InactiveCredentialError,
@@ -28,14 +29,13 @@ from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
-from app.domain.shared.values import format_instant
 from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.change_log import changes
+from app.store.change_log.audit import collect_values, create_entry
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.writing.inserts import insert_rows
 
-REVOKED = "REVOKED"
 _PREFIX_LENGTH = 16
 KEY_BY_ID = lookup_by_id(tables.ApiKey)
 _KEY_TABLE = tables.METADATA.tables["api_key"]
@@ -134,7 +134,7 @@ async def insert_key(
         expires_at=expires_at,
     )
     await insert_rows(session, (tables.ApiKey, [key.to_columns()]))
-    await changes.append_entries(session, [_log_entry(key, "CREATED", actor, now)])
+    await changes.append_entries(session, [create_entry(key, AuditAction.CREATED, actor, now)])
     return key, secret
 
 
@@ -166,8 +166,10 @@ async def mark_revoked(
 ) -> None:
     """Marks the key as revoked. The transaction must hold the lock of its organization."""
     if key.revoked_at is None:
+        before = collect_values(key)
         key.revoked_at = now
-        await changes.append_entries(session, [_log_entry(key, REVOKED, actor, now)])
+        entry = create_entry(key, AuditAction.REVOKED, actor, now, before)
+        await changes.append_entries(session, [entry])
 
 
 async def list_keys(
@@ -232,17 +234,6 @@ def _is_valid(now: datetime) -> ColumnElement[bool]:
     table = tables.ApiKey
     unexpired = or_(col(table.expires_at).is_(None), col(table.expires_at) > now)
     return and_(col(table.revoked_at).is_(None), unexpired)
-
-
-def _log_entry(key: tables.ApiKey, kind: str, actor: str, now: datetime) -> changes.NewEntry:
-    attributes = {
-        "name": key.name,
-        "permissions": key.permissions,
-        "expires_at": key.expires_at and format_instant(key.expires_at),
-    }
-    return changes.NewEntry(
-        changes.API_KEY, key.id, key.organization_id, actor, now, attributes, kind
-    )
 
 
 def _digest(secret: str) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
+from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Caller, Permission, validate_organization
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
@@ -19,6 +20,7 @@ from app.domain.shared.values import validate_name
 from app.services.auth import keys
 from app.store import tables
 from app.store.change_log import changes
+from app.store.change_log.audit import create_entry
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.writing.inserts import KEEP_EXISTING, insert_rows
 
@@ -89,22 +91,15 @@ async def insert_organization(
     session: AsyncSession, key: str, name: str, now: datetime, actor: str = ADMINISTRATOR
 ) -> UUID | None:
     """Writes an organization and its log entry. Returns None if the key is taken."""
-    organization_id = uuid7()
-    row = {"id": organization_id, "key": key, "name": name, "created_at": now}
+    organization = tables.Organization(id=uuid7(), key=key, name=name, created_at=now)
+    row = {"id": organization.id, "key": key, "name": name, "created_at": now}
     if not await insert_rows(
         session, (tables.Organization, [row]), on_conflict=KEEP_EXISTING, returning=("id",)
     ):
         return None
-    entry = changes.NewEntry(
-        changes.ORGANIZATION,
-        organization_id,
-        organization_id,
-        actor,
-        now,
-        {"key": key, "name": name},
-    )
+    entry = create_entry(organization, AuditAction.CREATED, actor, now)
     await changes.append_entries(session, [entry])
-    return organization_id
+    return organization.id
 
 
 async def find_organization_id(session: AsyncSession, key: str) -> UUID | None:

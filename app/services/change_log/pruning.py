@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import delete, func, select, update
 from sqlmodel import col
 
 from app.store import tables
@@ -62,7 +62,7 @@ async def _find_prunable(
     async with database.read(ALL_ORGANIZATIONS) as session:
         conditions = (
             *_prunable_conditions(before),
-            tuple_(*_POSITION_COLUMNS) > changes.position_literal(after),
+            *changes.build_range(after),
         )
         statement = (
             select(*_POSITION_COLUMNS)

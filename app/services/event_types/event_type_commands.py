@@ -6,9 +6,10 @@ whole, and creates a version. An edit that changes nothing creates none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
+from app.domain.access.audit import AuditAction
 from app.domain.event_types.conditions import ConditionalRule
 from app.domain.event_types.definitions import (
     DEFAULT_CATEGORY,
@@ -45,6 +47,7 @@ from app.services.rules.duplication_rules import shift_positions
 from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.change_log import changes
+from app.store.change_log.audit import collect_values, create_entry
 from app.store.engine.database import Database
 from app.store.engine.dialect import lock_definitions_exclusive
 from app.store.writing.inserts import KEEP_EXISTING, insert_rows
@@ -106,8 +109,8 @@ async def create_event_type(
             returning=("id",),
         ):
             return EventTypeResult(problems=(_type_taken_problem(definition.type_name),))
-        await _write_parts(session, event_type, draft)
-        await _write_version(session, command, event_type, definition, "CREATED")
+        part_entries = await _write_parts(session, command, event_type, draft)
+        await _write_version(session, command, event_type, definition, part_entries)
     return EventTypeResult(event_type)
 
 
@@ -138,6 +141,7 @@ async def edit_event_type(
         draft = await _load_draft(session, row)
         previous_draft = replace(draft, fields=dict(draft.fields), rules=dict(draft.rules))
         before = previous_draft.to_definition()
+        values = collect_values(row, _list_names(before.fields, before.rules))
         edit_result = edit(draft)
         problems = validate_edit(previous_draft, draft, edit_result, command.limits)
         if problems := [
@@ -151,8 +155,8 @@ async def edit_event_type(
         if after != before:
             row.version += 1
             row.updated_at = command.now
-            await _write_parts(session, row, draft)
-            await _write_version(session, command, row, after, "UPDATED")
+            part_entries = await _write_parts(session, command, row, draft)
+            await _write_version(session, command, row, after, part_entries, values)
         return EventTypeResult(row, draft=draft)
 
 
@@ -213,8 +217,10 @@ async def transition_event_type(
             return EventTypeResult(problems=tuple(problems))
         if row.state is target_state and sunset_at in (None, row.sunset_at):
             return EventTypeResult(row)
+        before = collect_values(row)
         row.state, row.sunset_at, row.updated_at = target_state, sunset_at, command.now
-        await changes.append_entries(session, [_log_entry(command, row, "TRANSITIONED")])
+        entry = create_entry(row, AuditAction.TRANSITIONED, command.actor.name, command.now, before)
+        await changes.append_entries(session, [entry])
         return EventTypeResult(row)
 
 
@@ -236,7 +242,14 @@ async def delete_event_type(
             table: await lock_rules_of_type(session, table, event_type_id)
             for table in tables.RULE_TABLES
         }
-        await changes.append_entries(session, [_log_entry(command, row, "DELETED")])
+        author = (command.actor.name, command.now)
+        names = _list_names(fields, rules)
+        deleted_parts = [*fields, *rules, *chain.from_iterable(scoped_rules.values())]
+        entries = [
+            create_entry(row, AuditAction.DELETED, *author, more_values=names),
+            *(create_entry(each, AuditAction.DELETED, *author) for each in deleted_parts),
+        ]
+        await changes.append_entries(session, entries)
         await session.delete(row)
         for rule in reversed(scoped_rules[tables.DuplicationRule]):
             if isinstance(rule, tables.DuplicationRule):
@@ -298,8 +311,13 @@ async def _load_fields_and_rules(
     return fields[event_type_id], rules[event_type_id]
 
 
-async def _write_parts(session: AsyncSession, row: tables.EventType, draft: EventTypeDraft) -> None:
+async def _write_parts(
+    session: AsyncSession, command: CommandContext, row: tables.EventType, draft: EventTypeDraft
+) -> list[changes.NewEntry]:
+    """Writes the fields and conditional rules, and returns the audit entries of their changes."""
     fields, rules = await _load_fields_and_rules(session, row.id)
+    stored_parts = {part.id: part for part in (*fields, *rules)}
+    values_before = {part.id: collect_values(part) for part in stored_parts.values()}
     shared_values: dict[str, Any] = {
         "organization_id": row.organization_id,
         "event_type_id": row.id,
@@ -307,7 +325,7 @@ async def _write_parts(session: AsyncSession, row: tables.EventType, draft: Even
     field_rows = {row.id: row for row in fields}
     new_fields = []
     for position, (field_id, field) in enumerate(draft.fields.items()):
-        if (field_row := field_rows.pop(field_id, None)) is None:
+        if (field_row := field_rows.get(field_id)) is None:
             field_row = tables.EventField(
                 id=field_id, added_in_version=row.version, **shared_values
             )
@@ -316,11 +334,27 @@ async def _write_parts(session: AsyncSession, row: tables.EventType, draft: Even
     rule_rows = {row.id: row for row in rules}
     new_rules = []
     for rule_id, rule in draft.rules.items():
-        if (rule_row := rule_rows.pop(rule_id, None)) is None:
+        if (rule_row := rule_rows.get(rule_id)) is None:
             rule_row = tables.ConditionalRule(id=rule_id, **shared_values)
             new_rules.append(rule_row)
         rule_row.update_from(rule)
-    for part in (*field_rows.values(), *rule_rows.values()):
+    kept_ids = {*draft.fields, *draft.rules}
+    removed_parts = [part for part in stored_parts.values() if part.id not in kept_ids]
+    changed_parts = [
+        part
+        for part in stored_parts.values()
+        if part.id in kept_ids and collect_values(part) != values_before[part.id]
+    ]
+    author = (command.actor.name, command.now)
+    entries = [
+        *(create_entry(part, AuditAction.CREATED, *author) for part in (*new_fields, *new_rules)),
+        *(
+            create_entry(part, AuditAction.UPDATED, *author, values_before[part.id])
+            for part in changed_parts
+        ),
+        *(create_entry(part, AuditAction.DELETED, *author) for part in removed_parts),
+    ]
+    for part in removed_parts:
         await session.delete(part)
     await session.flush()
     await insert_rows(
@@ -328,6 +362,7 @@ async def _write_parts(session: AsyncSession, row: tables.EventType, draft: Even
         (tables.EventField, [each.to_columns() for each in new_fields]),
         (tables.ConditionalRule, [each.to_columns() for each in new_rules]),
     )
+    return entries
 
 
 async def _write_version(
@@ -335,8 +370,10 @@ async def _write_version(
     command: CommandContext,
     row: tables.EventType,
     definition: EventTypeDefinition,
-    kind: str,
+    part_entries: Sequence[changes.NewEntry],
+    before: Mapping[str, Any] | None = None,
 ) -> None:
+    """Writes the version and its audit entries. `before`: the values of the type before it."""
     for name, value in _column_values(definition).items():
         setattr(row, name, value)
     await session.flush()
@@ -349,25 +386,21 @@ async def _write_version(
         "created_by": command.actor.name,
     }
     await insert_rows(session, (tables.EventTypeVersion, [version]))
-    await changes.append_entries(session, [_log_entry(command, row, kind)])
+    action = AuditAction.CREATED if before is None else AuditAction.UPDATED
+    names = _list_names(definition.fields, definition.rules)
+    entry = create_entry(row, action, command.actor.name, command.now, before, names)
+    await changes.append_entries(session, [entry, *part_entries])
 
 
-def _log_entry(command: CommandContext, row: tables.EventType, kind: str) -> changes.NewEntry:
-    changed_values = {
-        "type": row.type,
-        "name": row.name,
-        "state": row.state.value,
-        "version": row.version,
+def _list_names(
+    fields: Iterable[FieldDefinition | tables.EventField],
+    rules: Iterable[ConditionalRule | tables.ConditionalRule],
+) -> dict[str, list[str]]:
+    """Returns the names of the fields and of the conditional rules, in their order."""
+    return {
+        "fields": [field.name for field in fields],
+        "conditionalRules": [rule.name for rule in rules],
     }
-    return changes.NewEntry(
-        changes.EVENT_TYPE,
-        row.id,
-        row.organization_id,
-        command.actor.name,
-        command.now,
-        changed_values,
-        kind,
-    )
 
 
 def _column_values(definition: EventTypeDefinition) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select, tuple_
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -163,15 +163,11 @@ async def _scan_page(
 ) -> _ScannedPage[Exported]:
     """Reads the next entries of the source and their objects, by one statement."""
     change, event = tables.Change, tables.Event
-    entry_position = tuple_(col(change.tx), col(change.seq))
     statement = (
         select(col(change.tx), col(change.seq), *source.columns)
         .where(
             *source.conditions,
-            and_(
-                entry_position > changes.position_literal(after),
-                entry_position <= changes.position_literal(export_range.until),
-            ),
+            *changes.build_range(after, export_range.until),
             col(change.tx) < Horizon(),
         )
         .order_by(col(change.tx), col(change.seq))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
+from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Caller
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import AdditionalFields
@@ -24,11 +25,12 @@ from app.services.rules import rule_commands
 from app.services.rules.rule_commands import (
     RuleResult,
     RuleScope,
-    append_log_entries,
     change_rule,
     validate_not_null,
 )
 from app.store import tables
+from app.store.change_log import changes
+from app.store.change_log.audit import collect_values, create_entry
 from app.store.engine.database import Database
 from app.store.engine.dialect import lock_definitions_exclusive
 
@@ -113,7 +115,9 @@ async def update_rule(
         row.enabled = attributes.get("enabled", row.enabled)
         return []
 
-    return await change_rule(database, command, tables.DuplicationRule, rule_id, "UPDATED", update)
+    return await change_rule(
+        database, command, tables.DuplicationRule, rule_id, AuditAction.UPDATED, update
+    )
 
 
 async def delete_rule(
@@ -130,7 +134,7 @@ async def delete_rule(
         return []
 
     table = tables.DuplicationRule
-    result = await change_rule(database, command, table, rule_id, "DELETED", delete)
+    result = await change_rule(database, command, table, rule_id, AuditAction.DELETED, delete)
     return DuplicationRuleResult(result.rule, result.problems, match_counts.get(rule_id, 0))
 
 
@@ -155,8 +159,13 @@ async def reset_rules(
             return ResetResult(problems=(not_found("duplication rule", rule_id, "ruleId"),))
         if not rows:
             return ResetResult()
+        values = [collect_values(row) for row in rows]
         cleared_count = await _clear_fingerprints(session, command, rows)
-        await append_log_entries(session, command, rows, "RESET")
+        entries = [
+            create_entry(row, AuditAction.RESET, command.actor.name, command.now, before)
+            for row, before in zip(rows, values, strict=True)
+        ]
+        await changes.append_entries(session, entries)
         return ResetResult(cleared_count)
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from app.domain.access.audit import AuditAction
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.expressions import Expression, compile_expression, validate_expression
 from app.domain.rules.guards import GuardRuleState
@@ -74,7 +75,9 @@ async def update_draft(
                 setattr(row, name, value)
         return problems
 
-    return await change_rule(database, command, tables.GuardRule, rule_id, "UPDATED", update)
+    return await change_rule(
+        database, command, tables.GuardRule, rule_id, AuditAction.UPDATED, update
+    )
 
 
 async def publish_rule(
@@ -110,7 +113,9 @@ async def publish_rule(
         await insert_rows(session, (tables.GuardRuleVersion, [version_row]))
         return []
 
-    return await change_rule(database, command, tables.GuardRule, rule_id, "PUBLISHED", publish)
+    return await change_rule(
+        database, command, tables.GuardRule, rule_id, AuditAction.PUBLISHED, publish
+    )
 
 
 async def retire_rule(
@@ -126,7 +131,9 @@ async def retire_rule(
         row.state = GuardRuleState.RETIRED
         return []
 
-    return await change_rule(database, command, tables.GuardRule, rule_id, "RETIRED", retire)
+    return await change_rule(
+        database, command, tables.GuardRule, rule_id, AuditAction.RETIRED, retire
+    )
 
 
 def _validate_attributes(

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.domain.access.audit import AuditAction
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.intake.intake import CommandContext
@@ -20,6 +21,7 @@ from app.services.definitions.event_types import load_parts
 from app.services.definitions.rules import Rule
 from app.store import tables
 from app.store.change_log import changes
+from app.store.change_log.audit import collect_values, create_entry
 from app.store.engine.database import Database
 from app.store.engine.dialect import lock_definitions_exclusive
 from app.store.writing.inserts import insert_rows
@@ -66,7 +68,7 @@ async def create_rule(
         if make_room is not None:
             await make_room(session)
         await insert_rows(session, (type(row), [row.to_columns()]))
-        await append_log_entries(session, command, [row], "CREATED")
+        await append_entry(session, command, row, AuditAction.CREATED)
         return RuleResult(row)
 
 
@@ -75,10 +77,10 @@ async def change_rule(
     command: CommandContext,
     table: type[Rule],
     rule_id: UUID,
-    kind: str,
+    action: AuditAction,
     change: Callable[[AsyncSession, Rule, RuleScope], Awaitable[Sequence[Problem] | None]],
 ) -> RuleResult[Rule]:
-    """Changes or deletes a rule. `kind`: that of the entry in the change log.
+    """Changes or deletes a rule. `action`: that of its audit entry.
 
     `change` returns its problems before it changes the row, or None if there is nothing to change.
     """
@@ -87,14 +89,17 @@ async def change_rule(
         if isinstance(locked, Problem):
             return RuleResult(problems=(locked,))
         row, scope = locked
+        before = collect_values(row)
         problems = await change(session, row, scope)
         if problems is None:
             return RuleResult(row)
         if problems:
             return RuleResult(problems=tuple(problems))
-        if row not in session.deleted:
+        if row in session.deleted:
+            await append_entry(session, command, row, action)
+        else:
             row.updated_at = command.now
-        await append_log_entries(session, command, [row], kind)
+            await append_entry(session, command, row, action, before)
         return RuleResult(row)
 
 
@@ -107,23 +112,16 @@ def validate_not_null(attributes: Mapping[str, Any]) -> tuple[Problem, ...]:
     )
 
 
-async def append_log_entries(
-    session: AsyncSession, command: CommandContext, rows: Sequence[tables.ScopedRule], kind: str
+async def append_entry(
+    session: AsyncSession,
+    command: CommandContext,
+    row: tables.ScopedRule,
+    action: AuditAction,
+    before: Mapping[str, Any] | None = None,
 ) -> None:
-    """Appends an entry about each rule to the change log."""
-    entries = [
-        changes.NewEntry(
-            str(row.__tablename__),
-            row.id,
-            row.organization_id,
-            command.actor.name,
-            command.now,
-            row.values_in_log(),
-            kind,
-        )
-        for row in rows
-    ]
-    await changes.append_entries(session, entries)
+    """Appends the audit entry of a change. `before`: the values of the rule before it."""
+    entry = create_entry(row, action, command.actor.name, command.now, before)
+    await changes.append_entries(session, [entry])
 
 
 async def _lock_rule_scope(

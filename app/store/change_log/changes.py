@@ -6,7 +6,8 @@ open: entries before the horizon are complete, so a reader never skips one that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +15,18 @@ from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, and_, func, literal, select, true, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -141,9 +153,7 @@ async def fetch_entries_after(
     rings_only: bool = False,
 ) -> list[Entry]:
     """The next complete entries in the session's scope, in order."""
-    statement = _entries_statement(after, limit).where(col(tables.Change.tx) < Horizon())
-    if until is not None:
-        statement = statement.where(_position_columns() <= position_literal(until))
+    statement = _entries_statement(after, limit, until).where(col(tables.Change.tx) < Horizon())
     if rings_only:
         statement = statement.where(col(tables.Change.notifies))
     return await _fetch_entries(session, statement, horizon_parameters(session))
@@ -157,9 +167,7 @@ async def list_event_entries(
     until: LogPosition | None = None,
 ) -> list[Entry]:
     """The next entries of events that match, in order, including those beyond the horizon."""
-    statement = _entries_statement(after, limit).where(*_build_conditions(filter))
-    if until is not None:
-        statement = statement.where(_position_columns() <= position_literal(until))
+    statement = _entries_statement(after, limit, until).where(*_build_conditions(filter))
     return await _fetch_entries(session, statement)
 
 
@@ -183,7 +191,7 @@ async def find_window_end(
 ) -> LogPosition | None:
     """Position of the entry `size` entries after a position. None if there are fewer."""
     position = (col(tables.Change.tx), col(tables.Change.seq))
-    statement = select(*position).where(_position_columns() > position_literal(after))
+    statement = select(*position).where(*build_range(after))
     statement = statement.order_by(*position).offset(size - 1).limit(1)
     row: Any = (await session.execute(statement)).one_or_none()
     return None if row is None else LogPosition(*row)
@@ -210,10 +218,8 @@ async def list_event_histories(
     order = [column.desc() for column in position] if entry_range.backwards else position
     conditions = [
         col(table.subject_id).in_(event_ids),
-        _position_columns() > position_literal(entry_range.after),
+        *build_range(entry_range.after, previous_position(entry_range.before)),
     ]
-    if entry_range.before is not None:
-        conditions.append(_position_columns() < position_literal(entry_range.before))
     numbered = (
         select(
             col(table.seq),
@@ -231,7 +237,9 @@ async def list_event_histories(
     return await _fetch_entries(session, statement)
 
 
-def _entries_statement(after: LogPosition, limit: int) -> Select[tables.Change, tables.Event]:
+def _entries_statement(
+    after: LogPosition, limit: int, until: LogPosition | None = None
+) -> Select[tables.Change, tables.Event]:
     is_event_of_entry = and_(
         col(tables.Change.subject) == EVENT,
         col(tables.Event.id) == col(tables.Change.subject_id),
@@ -239,7 +247,7 @@ def _entries_statement(after: LogPosition, limit: int) -> Select[tables.Change, 
     return (
         select(tables.Change, tables.Event)
         .outerjoin(tables.Event, is_event_of_entry)
-        .where(_position_columns() > position_literal(after))
+        .where(*build_range(after, until))
         .order_by(col(tables.Change.tx), col(tables.Change.seq))
         .limit(limit)
     )
@@ -367,6 +375,33 @@ def expired_cursor_error(argument: str) -> RequestError:
 
 def _position_columns() -> Any:
     return tuple_(col(tables.Change.tx), col(tables.Change.seq))
+
+
+def build_range(
+    after: LogPosition = LOG_START, until: LogPosition | None = None
+) -> list[ColumnElement[bool]]:
+    """The conditions of the positions after `after`, up to and including `until`."""
+    conditions: list[ColumnElement[bool]] = []
+    if after != LOG_START:
+        conditions += _bound_positions(after, operator.gt)
+    if until is not None:
+        conditions += _bound_positions(until, operator.le)
+    return conditions
+
+
+def _bound_positions(
+    position: LogPosition, compare: Callable[[Any, Any], ColumnElement[bool]]
+) -> list[ColumnElement[bool]]:
+    if position.tx:
+        return [compare(_position_columns(), position_literal(position))]
+    # On SQLite, where all entries have this tx, a pair with the primary key is no bound of an
+    # index: all entries of the organization would be read.
+    return [col(tables.Change.tx) == 0, compare(col(tables.Change.seq), position.seq)]
+
+
+def previous_position(position: LogPosition | None) -> LogPosition | None:
+    """The last position before this one that an entry may have: sequence numbers are unique."""
+    return None if position is None else position._replace(seq=position.seq - 1)
 
 
 def position_literal(position: LogPosition) -> Any:

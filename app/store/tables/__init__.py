@@ -6,6 +6,7 @@ from app.store.tables.log import Change, Log, ReadMark
 from app.store.tables.organizations import (
     METADATA,
     ApiKey,
+    AuditedRow,
     Organization,
     OrganizationOwned,
     owned_tables,
@@ -15,6 +16,7 @@ from app.store.tables.rules import *  # noqa: F403 (so that a rule is added in o
 __all__ = [
     "METADATA",
     "ApiKey",
+    "AuditedRow",
     "Change",
     "ConditionalRule",
     "Event",

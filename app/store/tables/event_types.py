@@ -14,15 +14,16 @@ from app.domain.event_types import conditions
 from app.domain.event_types.conditions import ConditionalEffect
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.event_types.version_changes import format_field
+from app.domain.shared.values import format_instant
 from app.store.tables.columns import JSONValue, UTCDateTime
-from app.store.tables.organizations import OrganizationOwned, enum_column
+from app.store.tables.organizations import AuditedRow, OrganizationOwned, enum_column
 
 
-class EventType(OrganizationOwned, table=True):
+class EventType(AuditedRow, table=True):
     __tablename__ = "event_type"
     __table_args__ = (UniqueConstraint("organization_id", "type"),)
 
-    id: UUID = Field(primary_key=True)
     type: str
     name: str
     description: str | None = None
@@ -38,6 +39,18 @@ class EventType(OrganizationOwned, table=True):
     words: str = ""  # for search, each between blanks
     created_at: datetime = Field(sa_type=UTCDateTime)
     updated_at: datetime = Field(sa_type=UTCDateTime)
+
+    def values_in_log(self) -> dict[str, Any]:
+        return {
+            "type": self.type,
+            "name": self.name,
+            "description": self.description,
+            "category": self.category,
+            "state": self.state.value,
+            "sunsetAt": self.sunset_at and format_instant(self.sunset_at),
+            "additionalFields": self.additional_fields.value,
+            "version": self.version,
+        }
 
 
 class EventTypeVersion(OrganizationOwned, table=True):
@@ -55,10 +68,9 @@ class EventTypeVersion(OrganizationOwned, table=True):
     created_by: str | None = None
 
 
-class ConditionalRule(OrganizationOwned, table=True):
+class ConditionalRule(AuditedRow, table=True):
     __tablename__ = "conditional_rule"
 
-    id: UUID = Field(primary_key=True)
     event_type_id: UUID = Field(foreign_key="event_type.id", index=True, ondelete="CASCADE")
     name: str
     effect: ConditionalEffect = Field(sa_type=enum_column(ConditionalEffect))
@@ -83,12 +95,14 @@ class ConditionalRule(OrganizationOwned, table=True):
         self.condition = conditions.format_condition(rule.condition)
         self.enabled = rule.enabled
 
+    def values_in_log(self) -> dict[str, Any]:
+        return {"eventTypeId": str(self.event_type_id)} | conditions.format_rule(self.to_domain())
 
-class EventField(OrganizationOwned, table=True):
+
+class EventField(AuditedRow, table=True):
     __tablename__ = "event_field"
     __table_args__ = (UniqueConstraint("event_type_id", "name"),)
 
-    id: UUID = Field(primary_key=True)
     event_type_id: UUID = Field(foreign_key="event_type.id", ondelete="CASCADE")
     position: int
     added_in_version: int = 1
@@ -135,3 +149,6 @@ class EventField(OrganizationOwned, table=True):
         self.label = field.label or field.name
         self.options = None if field.options is None else list(field.options)
         self.labels = None if field.labels is None else dict(field.labels)
+
+    def values_in_log(self) -> dict[str, Any]:
+        return {"eventTypeId": str(self.event_type_id)} | format_field(self.to_domain().to_json())

@@ -28,6 +28,14 @@ class Change(OrganizationOwned, table=True):
             sqlite_where=text("notifies"),
             postgresql_where=text("notifies"),
         ),
+        Index(
+            "ix_change_audit",
+            "organization_id",
+            "tx",
+            "seq",
+            sqlite_where=text("subject <> 'event'"),
+            postgresql_where=text("subject <> 'event'"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

@@ -14,6 +14,7 @@ from sqlalchemy import Index
 from sqlalchemy import inspect as sql_inspect
 from sqlmodel import Field, SQLModel
 
+from app.domain.shared.values import format_instant
 from app.store.tables.columns import JSONValue, UTCDateTime
 
 # Constraints need names before a later migration can change them on SQLite.
@@ -41,6 +42,10 @@ class Organization(SQLModel, table=True):
     name: str
     definitions: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: datetime = Field(sa_type=UTCDateTime)
+
+    def values_in_log(self) -> dict[str, Any]:
+        """Returns the values that an audit entry about the organization contains."""
+        return {"key": self.key, "name": self.name}
 
 
 class OrganizationOwned(SQLModel):
@@ -76,13 +81,22 @@ def owned_tables(
         yield from owned_tables(subclass)
 
 
-class ApiKey(OrganizationOwned, table=True):
+class AuditedRow(OrganizationOwned):
+    """A row whose changes have audit entries."""
+
+    id: UUID = Field(primary_key=True)
+
+    def values_in_log(self) -> dict[str, Any]:
+        """Returns the values that audit entries contain, by name in the API, without secrets."""
+        raise NotImplementedError
+
+
+class ApiKey(AuditedRow, table=True):
     """An API key. Only its SHA-256 is stored; `prefix` is the start of it, for the lookup."""
 
     __tablename__ = "api_key"
     __table_args__ = (Index("ix_api_key_organization_id_id", "organization_id", "id"),)
 
-    id: UUID = Field(primary_key=True)
     name: str
     prefix: str = Field(index=True)
     digest: str
@@ -92,3 +106,12 @@ class ApiKey(OrganizationOwned, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     last_used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+
+    def values_in_log(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "permissions": self.permissions,
+            "everyOrganization": self.every_organization,
+            "expiresAt": self.expires_at and format_instant(self.expires_at),
+            "revokedAt": self.revoked_at and format_instant(self.revoked_at),
+        }

@@ -13,8 +13,10 @@ from sqlmodel import Field, col
 from app.domain.rules import duplicates
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.rules.guards import GuardEnforcement, GuardRuleState
+from app.domain.shared.durations import format_duration
+from app.domain.shared.values import format_instant
 from app.store.tables.columns import JSONValue, LogNumber, UTCDateTime
-from app.store.tables.organizations import OrganizationOwned, enum_column
+from app.store.tables.organizations import AuditedRow, OrganizationOwned, enum_column
 
 __all__ = [
     "RULE_TABLES",
@@ -29,10 +31,9 @@ __all__ = [
 ]
 
 
-class ScopedRule(OrganizationOwned):
+class ScopedRule(AuditedRow):
     """A rule of any kind, for the events of one event type or, without one, of all."""
 
-    id: UUID = Field(primary_key=True)
     event_type_id: UUID | None = Field(
         default=None, foreign_key="event_type.id", ondelete="CASCADE"
     )
@@ -45,8 +46,10 @@ class ScopedRule(OrganizationOwned):
         return str(cls.__tablename__).replace("_", " ")
 
     def values_in_log(self) -> dict[str, Any]:
-        """Returns the values that an entry of the change log about the rule contains."""
-        return {"name": self.name}
+        return {
+            "name": self.name,
+            "eventTypeId": None if self.event_type_id is None else str(self.event_type_id),
+        }
 
     @classmethod
     def sort_columns(cls) -> tuple[Any, ...]:
@@ -77,7 +80,14 @@ class GuardRule(ScopedRule, table=True):
     published: int | None = None
 
     def values_in_log(self) -> dict[str, Any]:
-        return {"name": self.name, "state": self.state.value, "published": self.published}
+        is_published = self.state is GuardRuleState.PUBLISHED
+        return super().values_in_log() | {
+            "state": self.state.value,
+            "expression": self.expression,
+            "message": self.message,
+            "enforcement": self.enforcement.value,
+            "publishedVersion": self.published if is_published else None,
+        }
 
 
 class GuardRuleVersion(OrganizationOwned, table=True):
@@ -116,13 +126,14 @@ class DuplicationRule(ScopedRule, table=True):
         return (col(cls.position), col(cls.id))
 
     def values_in_log(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
+        return super().values_in_log() | {
             "fingerprint": self.fingerprint,
+            "window": format_duration(timedelta(microseconds=self.window_us)),
             "action": self.action.value,
             "escalate": self.escalate,
             "enabled": self.enabled,
             "position": self.position,
+            "resetAt": self.reset_at and format_instant(self.reset_at),
         }
 
     def used_fields(self) -> Iterable[str]:
