@@ -263,7 +263,7 @@ async def test_deleting_a_type_returns_its_last_state(
     assert await own_client.execute_field(NODE, id=event_type["fields"][0]["id"]) is None
     left = await fetch_all_rows(database)
     assert left | {"change": []} == empty | {"change": []}
-    assert len(left["change"]) == len(empty["change"]) + 3
+    assert len(left["change"]) == len(empty["change"]) + 11
     assert await fetch_refusal(own_client, DELETE, id=event_type["id"]) == [("NOT_FOUND", "id")]
 
 

@@ -511,18 +511,18 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
     ),
     "the log after a position": (
         lambda world: LogTail(world.database).fetch_entries_after(LogPosition(0, EVENTS)),
-        (r"ix_change_place \(tx=\? AND seq>\?\)", "ix_change_place"),
+        (r"INTEGER PRIMARY KEY \(rowid", "ix_change_place"),
     ),
     "the log of an organization after a position": (
         _fetch_later_entries,
         (
-            r"ix_change_place_of_organization \(organization_id=\? AND tx=\? AND seq>\? AND seq<\?",
+            r"ix_change_place_of_organization \(organization_id=\? AND tx=\? AND seq",
             "ix_change_place(_of_organization)?",
         ),
     ),
     "the number of entries after a position": (
         _count_later_entries,
-        (r"ix_change_place \(tx=\? AND seq>\?\)", "ix_change_place"),
+        (r"INTEGER PRIMARY KEY \(rowid", "ix_change_place"),
     ),
     "the log of an event": (
         lambda world: history.fetch_page(

@@ -84,7 +84,7 @@ class AuditQueries:
             "Requires ORGANIZATION_MANAGE. Request errors: `INVALID_CURSOR`, `BAD_USER_INPUT`.",
             """
             {
-              auditEntries(filter: { subjectTypes: ["GuardRule", "DuplicationRule"] }, first: 50) {
+              auditEntries(filter: { subjectTypes: ["GuardRule", "ConditionalRule"] }, first: 50) {
                 nodes { at actor action subjectType subjectName changes }
                 pageInfo { hasNextPage endCursor }
               }
