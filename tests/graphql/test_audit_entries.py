@@ -385,7 +385,7 @@ async def test_an_invalid_condition_is_rejected_with_its_path(
     error = await client.expect_error(ENTRIES, filter=filter)
 
     assert error["message"] == message
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": path}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": path}
 
 
 async def test_pages_continue_where_the_last_one_ended(client: Client) -> None:
@@ -435,7 +435,7 @@ async def test_a_page_examines_a_limited_number_of_entries(
 async def test_a_damaged_cursor_is_rejected(client: Client, cursor: str) -> None:
     error = await client.expect_error(ENTRIES, after=cursor)
 
-    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["after"]}
 
 
 async def test_a_cursor_of_another_list_is_rejected(client: Client) -> None:
@@ -443,7 +443,7 @@ async def test_a_cursor_of_another_list_is_rejected(client: Client) -> None:
 
     error = await client.expect_error(ENTRIES, after=head)
 
-    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "path": ["after"]}
 
 
 async def test_an_entry_is_a_node(client: Client) -> None:
