@@ -4,6 +4,7 @@
 export const possibleTypes: Record<string, string[]> = {
   "Node": [
     "ApiKey",
+    "AuditEntry",
     "ConditionalRule",
     "DuplicationRule",
     "Event",
@@ -60,6 +61,9 @@ export const connections: Record<string, Record<string, string[]>> = {
     ]
   },
   "Query": {
+    "auditEntries": [
+      "filter"
+    ],
     "duplicationRules": [
       "eventTypeId"
     ],
@@ -90,6 +94,8 @@ export const connections: Record<string, Record<string, string[]>> = {
 export const typesWithoutId: string[] = [
   "AcknowledgeEventsPayload",
   "ApiKeyPayload",
+  "AuditEntryConnection",
+  "AuditEntryEdge",
   "BulkEventPayload",
   "CloudEventPage",
   "ConditionalRulePayload",
