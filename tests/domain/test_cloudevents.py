@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +14,7 @@ from hypothesis import given
 from app.domain.events.cloudevents import format_cloud_event, schema_url, translate_problem_path
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventDraft
+from app.domain.intake.cloudevent_data import decode_json_data
 from app.domain.intake.cloudevent_parsing import parse_cloud_event
 from app.domain.intake.intake import Accepted, validate_report, validate_update
 from app.domain.shared.limits import Limits
@@ -565,6 +568,30 @@ def test_a_value_over_its_limit_is_rejected_with_the_limit(
     [problem] = read
     assert problem.path == place
     assert expected_message in problem.message
+
+
+def encode_json(value: Any) -> dict[str, Any]:
+    data = base64.b64encode(json.dumps(value).encode()).decode()
+    return {"datacontenttype": "application/json", "data_base64": data}
+
+
+@pytest.mark.parametrize("value", [{"a": "x" * 200_000}, ["x" * 131_000]])
+def test_the_limit_of_base64_data_does_not_apply_to_json(value: Any) -> None:
+    read = parse_cloud_event(LEAST | encode_json(value), Limits())
+
+    assert not isinstance(read, list)
+    decoded = decode_json_data(read, Limits())
+    assert (decoded.fields or (decoded.payload or {})["data"]) == value
+
+
+@pytest.mark.parametrize("value", [["x" * 131_072], ["\0" + "x" * 131_000]])
+def test_large_json_that_is_not_stored_as_json_is_rejected_with_the_limit(value: Any) -> None:
+    read = parse_cloud_event(LEAST | encode_json(value), Limits())
+
+    assert isinstance(read, list)
+    [problem] = read
+    assert problem.path == ("data_base64",)
+    assert "131,072" in problem.message
 
 
 def test_a_hundred_extensions_and_the_default_partition_key_are_accepted() -> None:

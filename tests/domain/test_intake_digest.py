@@ -205,8 +205,25 @@ def test_only_fields_that_are_sets_have_any_order() -> None:
     )
     rerouted = make_draft(fields={"colors": ["red", "green"], "route": ["b", "a"]})
 
-    assert one.digest({"colors"}) == other.digest({"colors"}) != rerouted.digest({"colors"})
+    sets = [("colors",)]
+    assert one.digest(sets) == other.digest(sets) != rerouted.digest(sets)
     assert one.digest() != other.digest()
+
+
+def test_a_nested_set_has_any_order_and_a_key_with_a_dot_is_another_value() -> None:
+    one, other = (
+        make_draft(fields={"a": {"b": colors}, "n": 1}) for colors in (["r", "g"], ["g", "r"])
+    )
+    dotted, other_dotted = (
+        make_draft(fields={"a.b": colors}) for colors in (["r", "g"], ["g", "r"])
+    )
+
+    assert one.digest([("a", "b")]) == other.digest([("a", "b")])
+    assert one.digest([("a.b",), ("a",), ("n", "b")]) != other.digest(
+        [("a.b",), ("a",), ("n", "b")]
+    )
+    assert dotted.digest([("a.b",)]) == other_dotted.digest([("a.b",)])
+    assert dotted.digest([("a", "b")]) != other_dotted.digest([("a", "b")])
 
 
 def test_the_first_version_digest_is_that_of_stored_receipts() -> None:

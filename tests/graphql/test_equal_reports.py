@@ -145,6 +145,44 @@ async def test_an_equal_cloudevent_is_a_replay(client: Client) -> None:
     assert (payload["accepted"], payload["duplicates"]) == (1, 1)
 
 
+SOURCE_KEYS: dict[str, tuple[str, Any]] = {
+    "a nested path": ("labels.colors", lambda colors: {"labels": {"colors": colors, "n": 1}}),
+    "a key with a dot": ("labels.colors", lambda colors: {"labels.colors": colors}),
+    "another name": ("colours", lambda colors: {"colours": colors}),
+    "the name of the field": ("labels.colors", lambda colors: {"colors": colors}),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCE_KEYS)
+async def test_a_set_that_a_source_key_reads_is_a_replay_in_any_order(
+    client: Client, kind: str
+) -> None:
+    source_key, build_data = SOURCE_KEYS[kind]
+    options = ["red", "green", "blue"]
+    await define_event_type(
+        client,
+        field_input("colors", "MULTI_SELECT", options=options, sourceKey=source_key),
+        additionalFields="DROP",
+    )
+    cloud_event = {"specversion": "1.0", "id": "1", "source": "/a", "type": "gauge"}
+    first, again, other = (
+        cloud_event | {"data": build_data(colors) | {"route": route}}
+        for colors, route in (
+            (["red", "blue"], ["a", "b"]),
+            (["blue", "red"], ["a", "b"]),
+            (["blue", "red"], ["b", "a"]),
+        )
+    )
+    await client.execute_field(INGEST, events=[first])
+
+    replayed = await client.execute_field(INGEST, events=[again])
+    rerouted = await client.execute_field(INGEST, events=[other])
+
+    assert (replayed["accepted"], replayed["duplicates"], replayed["rejected"]) == (0, 1, 0)
+    assert [error_codes(each) for each in rerouted["results"]] == [["CONFLICT"]]
+    assert await count_events(client) == 1
+
+
 NESTED = {
     "a nested object": {"labels": {"host": "db-1"}},
     "a key with a dot": {"labels.host": "db-1"},

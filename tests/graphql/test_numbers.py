@@ -134,6 +134,109 @@ async def test_a_registered_number_that_loses_digits_causes_a_warning(
     assert checked["warnings"] == logged["warnings"]
 
 
+@pytest.mark.parametrize("number", [*DECIMALS, "1.50000000000000000001", "1.5"])
+async def test_a_number_with_a_fraction_is_no_integer(client: Client, number: str) -> None:
+    await define_event_type(client, field_input("n", "INTEGER"))
+    valid = json.loads(await post_text(client, LOG % ("gauge", "{n: 1}")))["data"]["logEvent"]
+    report = LOG.replace('"1"', '"2"') % ("gauge", f"{{n: {number}}}")
+
+    logged = json.loads(await post_text(client, report))["data"]["logEvent"]
+    update = UPDATE % (valid["event"]["id"], f"{{n: {number}}}")
+    updated = json.loads(await post_text(client, update))["data"]["updateEvent"]
+    variables = f'{{"input": {{"type": "gauge", "fields": {{"n": {number}}}}}}}'
+    checked = json.loads(await post_text(client, CHECK, variables))["data"]["checkEvent"]
+
+    for payload in (logged, updated, checked):
+        assert codes_and_paths(payload["userErrors"]) == [("FIELD_INVALID", "input.fields.n")]
+    message = logged["userErrors"][0]["message"]
+    shown = number if float(number).is_integer() else json.dumps(float(number))
+    assert message == f"Invalid value {shown}: expected an integer."
+    assert logged["event"] is None
+    stored = await client.execute_field("{ events { nodes { fields } } }")
+    assert stored == {"nodes": [{"fields": {"n": 1}}]}
+
+
+@pytest.mark.parametrize("kind", ["INTEGER", "NUMBER"])
+@pytest.mark.parametrize(
+    ("number", "integer"),
+    [
+        ("9007199254740993.0", 9007199254740993),
+        ("-900719925474099.30E1", -9007199254740993),
+        ("123456789012345678901234567890.00", 123456789012345678901234567890),
+        ("1.5e1", 15),
+        ("2.0", 2),
+    ],
+)
+async def test_an_integer_in_another_notation_is_stored_exactly(
+    client: Client, kind: str, number: str, integer: int
+) -> None:
+    await define_event_type(client, field_input("n", kind))
+
+    text = await post_text(client, LOG % ("gauge", f"{{n: {number}}}"))
+    found = [
+        json.loads(await post_text(client, FIND % ("EQ", each)))["data"]["events"]["totalCount"]
+        for each in (integer, integer + 1)
+    ]
+
+    logged = json.loads(text)["data"]["logEvent"]
+    assert (logged["event"]["fields"], logged["warnings"]) == ({"n": integer}, [])
+    assert found == [1, 0]
+
+
+async def test_a_hidden_number_with_a_fraction_is_dropped(client: Client) -> None:
+    query = """mutation { createEventType(input: {
+      name: "Gauge", type: "gauge", state: PUBLISHED
+      fields: [{name: "n", kind: INTEGER}, {name: "m", kind: TEXT}]
+      conditionalRules: [{name: "r", effect: SHOW, targets: ["n"], condition: {
+        field: {field: "m", operator: EXISTS}}}]}) { userErrors { code message } } }"""
+    await post_text(client, query)
+
+    answer = await post_text(client, LOG % ("gauge", "{n: 12345678901234567890.5}"))
+
+    logged = json.loads(answer)["data"]["logEvent"]
+    assert (logged["event"]["fields"], logged["userErrors"]) == ({}, [])
+    assert codes_and_paths(logged["warnings"]) == [("FIELD_HIDDEN", "input.fields.n")]
+
+
+@pytest.mark.parametrize("number", ["12345678901234567890.5", "1e-400", "4503599627370497.25"])
+async def test_a_default_or_a_condition_of_an_integer_has_no_fraction(
+    client: Client, number: str
+) -> None:
+    query = """mutation { createEventType(input: {name: "Gauge", type: "gauge", fields: [
+      {name: "m", kind: TEXT}, {name: "n", kind: INTEGER%s}]%s})
+      { eventType { id } userErrors { code message path } } }"""
+    rule = """, conditionalRules: [{name: "r", effect: SHOW, targets: ["m"], condition: {
+      field: {field: "n", operator: IN, value: [1, %s]}}}]"""
+
+    payloads = [
+        json.loads(await post_text(client, query % each))["data"]["createEventType"]
+        for each in ((f", default: {number}", ""), ("", rule % number))
+    ]
+
+    path = "input.conditionalRules.0.condition.field.value.1"
+    assert [codes_and_paths(each["userErrors"]) for each in payloads] == [
+        [("INVALID_INPUT", "input.fields.1.default")],
+        [("INVALID_INPUT", path)],
+    ]
+    assert payloads[0]["userErrors"][0]["message"] == (
+        f"Invalid value {number}: expected an integer."
+    )
+    assert [each["eventType"] for each in payloads] == [None, None]
+
+
+async def test_a_default_that_is_an_integer_in_another_notation_is_exact(client: Client) -> None:
+    query = """mutation { createEventType(input: {
+      name: "Gauge", type: "gauge", state: PUBLISHED
+      fields: [{name: "n", kind: INTEGER, default: 9007199254740993.0}]})
+      { eventType { fields { default } } userErrors { code message } } }"""
+
+    defined = json.loads(await post_text(client, query))["data"]["createEventType"]
+    logged = json.loads(await post_text(client, LOG % ("gauge", "{}")))["data"]["logEvent"]
+
+    assert defined["eventType"]["fields"] == [{"default": 9007199254740993}]
+    assert logged["event"]["fields"] == {"n": 9007199254740993}
+
+
 @pytest.mark.parametrize("number", [*SURVIVING, *INTEGERS])
 async def test_a_registered_number_that_keeps_its_digits_causes_no_warning(
     client: Client, number: str

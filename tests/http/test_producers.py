@@ -309,6 +309,64 @@ async def test_a_value_is_found_by_path_then_by_name(
     assert stored["fields"] == data | ({} if value is None else {"field": value})
 
 
+@pytest.mark.parametrize("additional_fields", ["REFUSE", "KEEP", "DROP"])
+@pytest.mark.parametrize(
+    ("data", "fields", "is_replaced"),
+    [
+        ({"id": "evt", "data": {"id": "x"}}, {"id": "x"}, True),
+        ({"id": {"no": 1}, "data": {"id": "x"}}, {"id": "x"}, True),
+        ({"id": "x", "data": {"id": "x"}}, {"id": "x"}, False),
+        ({"id": None, "data": {"id": "x"}}, {"id": "x"}, False),
+        ({"data": {"id": "x"}}, {"id": "x"}, False),
+        ({"id": "evt"}, {"id": "evt"}, False),
+    ],
+)
+async def test_a_property_that_a_field_of_the_same_name_replaces_causes_a_warning(
+    client: Client,
+    additional_fields: str,
+    data: dict[str, Any],
+    fields: dict[str, Any],
+    is_replaced: bool,
+) -> None:
+    await define_event_type(
+        client, field("id", source_key="data.id"), additionalFields=additional_fields
+    )
+    event = {"specversion": "1.0", "id": "1", "source": "/a", "type": "gauge", "data": data}
+
+    answer = await send_structured(client, event)
+
+    assert answer.status_code == 202
+    [result] = answer.json()["results"]
+    warnings = codes_and_paths(result["warnings"])
+    assert warnings == ([("FIELD_UNKNOWN", "data.id")] if is_replaced else [])
+    if is_replaced:
+        assert result["warnings"][0]["message"] == (
+            "The property 'id' of the data was dropped: the sourceKey of field 'id' is 'data.id'. "
+            "To store both values, give the field a different name."
+        )
+    kept = data if additional_fields == "KEEP" else {}
+    stored = await fetch_by_source(client, "1", "/a")
+    assert stored["fields"] == kept | fields
+
+
+async def test_a_property_whose_members_are_all_read_is_not_replaced(client: Client) -> None:
+    await define_event_type(
+        client, field("user", source_key="user.name"), field("mail", source_key="user.mail")
+    )
+    event = {"specversion": "1.0", "id": "1", "source": "/a", "type": "gauge"}
+    users = [{"name": "Ada", "mail": "a@b"}, {"name": "Ada", "mail": "a@b", "team": "gas"}]
+
+    answers = [
+        await send_structured(client, event | {"id": str(index), "data": {"user": user}})
+        for index, user in enumerate(users)
+    ]
+
+    warnings = [codes_and_paths(each.json()["results"][0]["warnings"]) for each in answers]
+    assert warnings == [[], [("FIELD_UNKNOWN", "data.user")]]
+    stored = [(await fetch_by_source(client, id, "/a"))["fields"] for id in ("0", "1")]
+    assert stored == [{"user": "Ada", "mail": "a@b"}] * 2
+
+
 async def test_reports_that_are_not_cloud_events_use_the_name_of_the_field(client: Client) -> None:
     await define_event_type(client, field("bytes", "INTEGER", "api.contentLength"))
     log = "mutation ($input: LogEventInput!) { logEvent(input: $input) { event { fields } %s } }"
@@ -376,16 +434,34 @@ async def test_a_setting_allows_larger_data(serve: Serve, database_url: str) -> 
     assert all(event["fields"]["commits"] == commits for event in stored)
 
 
-async def test_a_type_that_drops_additional_fields_accepts_large_data(client: Client) -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_type_that_drops_additional_fields_accepts_large_data(
+    client: Client, mode: str
+) -> None:
     await define_producer_type(client, "github_push")
     sample = load_sample("github_push")
     large = sample["data"] | {"commits": sample["data"]["commits"] * 250}
 
-    answer = await send_structured(client, sample | {"data": large})
+    answer = await MODES[mode](client, sample | {"data": large})
 
     assert answer.status_code == 202
     stored = await fetch_by_source(client, sample["id"], sample["source"])
     assert stored["fields"] == PRODUCERS["github_push"][2]
+
+
+async def test_the_limit_of_fields_applies_to_the_kept_values_of_base64_data(
+    client: Client,
+) -> None:
+    await define_producer_type(client, "debezium_change")
+    sample = load_sample("debezium_change")
+    large = sample["data"] | {"transaction": ["x" * 1_000] * 200}
+
+    answer = await send_as_base64(client, sample | {"data": large})
+
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["code"], error["path"]) == (400, "INVALID_INPUT", ["data"])
+    assert "65,536" in error["message"]
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
 def test_the_page_about_larger_events_names_settings_that_suffice_for_guard_rules() -> None:

@@ -23,6 +23,7 @@ from app.domain.event_types.fields import (
 )
 from app.domain.event_types.instants import build_instant_schema, parse_field_instant
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.shared.exact_decimals import ExactDecimal
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_subject, quote_value, unknown_option_message
 from app.domain.shared.problems import Problem, invalid_input
@@ -180,7 +181,7 @@ def _validate_value(
     if not _has_json_type(field.kind, value) or not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
         bounds = f"from -{MAX_SAFE_INTEGER:,} to {MAX_SAFE_INTEGER:,}"
         return [invalid_input(f"{subject} must be a number {bounds}.", *path)]
-    if field.kind is FieldKind.INTEGER and value != int(value):
+    if field.kind is FieldKind.INTEGER and (isinstance(value, ExactDecimal) or value != int(value)):
         return [invalid_input(f"{subject} must be an integer.", *path)]
     return []
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-from app.domain.shared.exact_decimals import ExactDecimal
+from app.domain.shared.exact_decimals import ExactDecimal, convert_integers
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input
@@ -102,6 +102,7 @@ class FieldDefinition:
         for name in ("minimum", "maximum"):
             if isinstance(value := getattr(self, name), ExactDecimal):
                 object.__setattr__(self, name, float(value))
+        object.__setattr__(self, "default", convert_integers(self.default))
         if self.labels is not None:
             kept = {name: self.labels[name] for name in self.options or () if name in self.labels}
             object.__setattr__(self, "labels", None if self.options is None else kept)

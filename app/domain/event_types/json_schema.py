@@ -162,6 +162,8 @@ def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Proble
         for error in validator.iter_errors(round_decimals(field.default))
     ]
     if not problems and isinstance(field.default, ExactDecimal):
+        if field.kind is FieldKind.INTEGER:
+            return [invalid_input(fraction_message(field.default), "default")]
         message = (
             f"The number {field.default.digits[:100]} has more digits than a double-precision "
             f"number can hold (about 16). Use {quote_value(float(field.default))}, or a field of "
@@ -169,6 +171,11 @@ def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Proble
         )
         problems = [invalid_input(message, "default")]
     return problems
+
+
+def fraction_message(number: ExactDecimal) -> str:
+    """Returns the message for the value of an INTEGER field, which only its double satisfies."""
+    return f"Invalid value {number.digits[:100]}: expected {_TYPE_NAMES['integer']}."
 
 
 _INVALID_PATTERN = invalid_input(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from app.domain.shared.values import canonical_json, normalize_instant
+
+# The names of nested properties, from the outermost to that of a value.
+Keys = tuple[str, ...]
 
 
 def value_at(value: Any, path: str) -> Any:
@@ -42,6 +45,24 @@ def normalize_fields(fields: Mapping[str, Any], set_fields: Collection[str]) -> 
         for name, value in fields.items()
         if value is not None
     }
+
+
+def normalize_sets(fields: Mapping[str, Any], set_paths: Iterable[Keys]) -> dict[str, Any]:
+    """Returns the fields with each list at the keys of a path as a set, in its normalized form."""
+    normalized = dict(fields)
+    for path in set_paths:
+        _normalize_set_at(normalized, path)
+    return normalized
+
+
+def _normalize_set_at(value: dict[str, Any], path: Keys) -> None:
+    key, rest = path[0], path[1:]
+    nested = value.get(key)
+    if isinstance(nested, list) and not rest:
+        value[key] = normalize_set(nested)
+    elif isinstance(nested, dict) and rest:
+        value[key] = dict(nested)
+        _normalize_set_at(value[key], rest)
 
 
 def normalize_value(value: Any) -> Any:

@@ -15,7 +15,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from app.domain.events.field_values import normalize_fields
+from app.domain.events.field_values import Keys, normalize_fields, normalize_sets
 from app.domain.events.predicates import FieldIndex, index_fields
 from app.domain.events.severity import Outcome, Severity
 from app.domain.shared.limits import Limits
@@ -98,15 +98,15 @@ class EventDraft:
     severity_text: str | None = None
     is_cloud_event: bool = False
 
-    def digest(self, set_fields: Collection[str] = ()) -> str | None:
+    def digest(self, set_paths: Collection[Keys] = ()) -> str | None:
         """Returns the SHA-256 of the draft, equal for equal reports, to identify replays.
 
-        The source and the source ID are left out: both are the key of a receipt. `set_fields` are
-        the names of the fields whose values are sets. None if fields are nested so deeply, or
+        The source and the source ID are left out: both are the key of a receipt. `set_paths` are
+        the keys of the lists in `fields` that are sets. None if fields are nested so deeply, or
         numbers so long, that the draft is never accepted.
         """
         try:
-            return _hash_values(self._normalized_attributes(set_fields), exact=True)
+            return _hash_values(self._normalized_attributes(set_paths), exact=True)
         except (RecursionError, ValueError):
             return None
 
@@ -124,7 +124,7 @@ class EventDraft:
             if value is not None and name not in _NOT_DIGESTED
         }
 
-    def _normalized_attributes(self, set_fields: Collection[str]) -> dict[str, Any]:
+    def _normalized_attributes(self, set_paths: Collection[Keys]) -> dict[str, Any]:
         values = self._digested_attributes()
         if self.severity is not None and not self.severity.strip():
             del values["severity"]
@@ -133,7 +133,7 @@ class EventDraft:
         if self.tags is not None:
             values["tags"] = tuple(sorted(set(self.tags)))
         if isinstance(self.fields, dict):
-            values["fields"] = normalize_fields(self.fields, set_fields)
+            values["fields"] = normalize_fields(normalize_sets(self.fields, set_paths), ())
         return {
             name: value
             for name, value in values.items()

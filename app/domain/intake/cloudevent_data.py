@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from app.domain.event_types.fields import AdditionalFields, FieldDefinition
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.events.cloudevents import JSON_MEDIA_TYPE
+from app.domain.events.field_values import Keys
 from app.domain.events.state import EventDraft
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem
+from app.domain.shared.messages import quote_value
+from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.strict_json import STRICT_DECODER
 from app.domain.shared.values import validate_json
 
@@ -23,19 +25,27 @@ from app.domain.shared.values import validate_json
 _JSON_TYPE = re.compile(
     r"""[^;]*[/+]json\s*(;(?!\s*charset=).*|;\s*charset="?(utf-?8|us-ascii)"?\s*(;.*)?)?""", re.I
 )
-Keys = tuple[str, ...]
+
+
+def decode_json(data: bytes, content_type: object) -> Any:
+    """Decodes bytes. Raises ValueError if they are not declared as JSON, or not valid JSON."""
+    if not isinstance(content_type, str) or not _JSON_TYPE.fullmatch(content_type):
+        raise ValueError(content_type)
+    try:
+        return STRICT_DECODER.decode(data.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def decode_json_data(draft: EventDraft, limits: Limits) -> EventDraft:
     """Replaces base64 data that is declared as JSON with its value. Other bytes stay bytes."""
     payload = dict(draft.payload or {})
-    content_type = payload.get("datacontenttype", "")
-    if "data_base64" not in payload or not _JSON_TYPE.fullmatch(content_type):
+    if "data_base64" not in payload:
         return draft
+    content_type = payload.get("datacontenttype")
     try:
-        text = base64.b64decode(payload.pop("data_base64")).decode("utf-8-sig")
-        value = STRICT_DECODER.decode(text)
-    except (ValueError, RecursionError):
+        value = decode_json(base64.b64decode(payload.pop("data_base64")), content_type)
+    except ValueError:
         return draft
     if content_type == JSON_MEDIA_TYPE:
         del payload["datacontenttype"]
@@ -77,6 +87,46 @@ def read_source_keys(
         if name in found or name not in data
     }
     return rest | values, paths
+
+
+def find_replaced_properties(
+    data: Mapping[str, Any], fields: Iterable[FieldDefinition]
+) -> list[Problem]:
+    """Returns a warning for each property whose name a field has that is read from another path."""
+    warnings = []
+    unread = dict(data)
+    values: dict[str, tuple[str, Any]] = {}
+    for field in fields:
+        keys = None if field.source_key is None else _find_keys(data, field.source_key)
+        if keys is not None and field.source_key is not None:
+            values[field.name] = (field.source_key, _get(data, keys))
+            unread = _remove(unread, keys)
+    for name, (source_key, value) in values.items():
+        if value is not None and unread.get(name) not in (None, value):
+            message = (
+                f"The property {quote_value(name)} of the data was dropped: the sourceKey of field "
+                f"{quote_value(name)} is {quote_value(source_key)}. To store both values, give the "
+                "field a different name."
+            )
+            warnings.append(Problem(UserErrorCode.FIELD_UNKNOWN, message, ("fields", name)))
+    return warnings
+
+
+def find_set_paths(draft: EventDraft, fields: Iterable[FieldDefinition]) -> tuple[Keys, ...]:
+    """Returns the keys of the lists in a report that are values of MULTI_SELECT fields."""
+    data = draft.fields
+    if not isinstance(data, dict):
+        return ()
+    paths = set()
+    for field in fields:
+        if field.kind is FieldKind.MULTI_SELECT:
+            source_key = field.source_key if draft.is_cloud_event else None
+            keys = None if source_key is None else _find_keys(data, source_key)
+            if keys is None or _get(data, keys) is None:
+                keys = (field.name,) if field.name in data else None
+            if keys is not None and isinstance(_get(data, keys), list):
+                paths.add(keys)
+    return tuple(sorted(paths))
 
 
 def locate_in_data(problem: Problem, paths: Mapping[str, Keys]) -> Problem:

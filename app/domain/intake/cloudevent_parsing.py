@@ -21,6 +21,7 @@ from app.domain.events.cloudevents import (
 from app.domain.events.severity import Severity, lookup_severity
 from app.domain.events.state import EventDraft
 from app.domain.events.uris import is_uri, is_uri_reference
+from app.domain.intake.cloudevent_data import decode_json
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input
@@ -269,14 +270,24 @@ class _CloudEventParser:
         name = "data_base64" if "data_base64" in self.value else "data"
         if not isinstance(text, str):
             return self.add_problem(f"{name} must be a string.", name)
-        if problems := validate_json(text, self.limits, name, max_bytes=self.limits.data_bytes):
-            self.problems += problems
-            return None
         try:
-            base64.b64decode(text, validate=True)
+            data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            self.add_problem(f"{name} must be a base64-encoded string.", name)
+            return self.add_problem(f"{name} must be a base64-encoded string.", name)
+        problems = validate_json(text, self.limits, name, max_bytes=self.limits.data_bytes)
+        if problems and not self._is_stored_as_json(data):
+            self.problems += problems
         return None
+
+    def _is_stored_as_json(self, data: bytes) -> bool:
+        """Whether bytes are stored as the JSON value that they encode, which has its own limits."""
+        try:
+            value = decode_json(data, self.attributes.get("datacontenttype"))
+        except ValueError:
+            return False
+        # An object becomes the fields, and is validated as such.
+        max_bytes = self.limits.data_bytes
+        return isinstance(value, dict) or not validate_json(value, self.limits, max_bytes=max_bytes)
 
     def _collect_extensions(self) -> dict[str, Any]:
         """Returns the attributes that neither CloudEvents nor Tocsin defines."""

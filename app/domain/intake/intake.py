@@ -15,8 +15,13 @@ from uuid import UUID
 
 from app.domain.access.caller import Caller
 from app.domain.event_types.conditions import ConditionalRule
-from app.domain.event_types.fields import AdditionalFields, FieldDefinition, set_field_names
-from app.domain.event_types.json_schema import validate_values
+from app.domain.event_types.fields import (
+    AdditionalFields,
+    FieldDefinition,
+    FieldKind,
+    set_field_names,
+)
+from app.domain.event_types.json_schema import fraction_message, validate_values
 from app.domain.event_types.lifecycle import (
     EventTypeState,
     deprecation_warnings,
@@ -35,11 +40,14 @@ from app.domain.events.state import (
 )
 from app.domain.intake.cloudevent_data import (
     decode_json_data,
+    find_replaced_properties,
     locate_in_data,
     read_source_keys,
 )
 from app.domain.rules.guards import Guard, GuardEnforcement, find_violations
 from app.domain.shared.exact_decimals import (
+    ExactDecimal,
+    convert_integers,
     find_exact_decimals,
     has_exact_decimals,
     round_decimals,
@@ -128,9 +136,11 @@ def validate_report(
 ) -> ValidationResult:
     """Validates a report. `event_type` is None if its type is not registered."""
     source_paths: dict[str, tuple[str, ...]] = {}
+    replaced: list[Problem] = []
     if draft.is_cloud_event:
         draft = decode_json_data(draft, command.limits)
         if event_type is not None and event_type.has_source_keys and isinstance(draft.fields, dict):
+            replaced = find_replaced_properties(draft.fields, event_type.fields)
             fields, source_paths = read_source_keys(
                 draft.fields, event_type.fields, event_type.additional_fields
             )
@@ -171,7 +181,7 @@ def validate_report(
         warnings = [locate_in_data(warning, source_paths) for warning in warnings]
     if problems:
         return Rejected(tuple(problems))
-    return Accepted(event, (*warnings, *_index_warnings(event)))
+    return Accepted(event, (*warnings, *replaced, *_index_warnings(event)))
 
 
 def validate_update(
@@ -298,10 +308,13 @@ def _validate_fields(
     warnings: list[Problem] = []
     if event_type.additional_fields is AdditionalFields.DROP:
         values, warnings = _drop_additional_fields(values, event_type)
-    if has_exact_decimals(values):
-        warnings += _rounding_warnings(values)
-        values = round_decimals(values)
     resolved = resolve_fields(event_type.fields, event_type.rules, values, defaults)
+    fractions: list[Problem] = []
+    if has_exact_decimals(resolved.values):
+        exact_values = convert_integers(resolved.values)
+        fractions = _find_fractions(exact_values, event_type)
+        warnings += _rounding_warnings(exact_values, {problem.path for problem in fractions})
+        resolved = replace(resolved, values=round_decimals(exact_values))
     problems = validate_json_object(resolved.values, command.limits, "fields")
     storable = resolved.values
     if problems:  # storable values are also validated by the type, to report all problems
@@ -320,12 +333,27 @@ def _validate_fields(
         if problem.path[0] not in unstorable_names and _is_reported(problem, resolved)
     ]
     warnings += [warning.prepend_path("fields") for warning in resolved.warnings]
-    return _FieldsResult(resolved.values, problems, warnings)
+    return _FieldsResult(resolved.values, fractions + problems, warnings)
 
 
-def _rounding_warnings(values: Mapping[str, Any]) -> list[Problem]:
-    """Returns warnings about the numbers that lose digits."""
-    rounded = list(islice(find_exact_decimals(values, "fields"), _MAX_ROUNDING_WARNINGS))
+def _find_fractions(values: Mapping[str, Any], event_type: EventTypeSnapshot) -> list[Problem]:
+    """Returns a problem for each INTEGER field whose value is an integer only as a double."""
+    return [
+        Problem(UserErrorCode.FIELD_INVALID, fraction_message(value), ("fields", field.name))
+        for field in event_type.fields
+        if field.kind is FieldKind.INTEGER
+        and isinstance(value := values.get(field.name), ExactDecimal)
+        and float(value).is_integer()
+    ]
+
+
+def _rounding_warnings(
+    values: Mapping[str, Any], invalid_paths: Collection[tuple[str, ...]]
+) -> list[Problem]:
+    """Returns warnings about the numbers that lose digits, without those that are invalid."""
+    decimals = find_exact_decimals(values, "fields")
+    lossy = ((path, number) for path, number in decimals if path not in invalid_paths)
+    rounded = list(islice(lossy, _MAX_ROUNDING_WARNINGS))
     return [
         Problem(
             UserErrorCode.FIELD_INVALID,

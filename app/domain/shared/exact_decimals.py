@@ -104,13 +104,36 @@ def find_exact_decimals(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...
             waiting += [((*path, str(index)), each) for index, each in reversed([*enumerate(item)])]
 
 
+def to_integer(number: ExactDecimal) -> int | None:
+    """Returns the integer that the digits are, such as `9007199254740993.0`. None for others."""
+    canonical = canonicalize_decimal(number)
+    return canonical if isinstance(canonical, int) else None
+
+
+def convert_integers(value: Any) -> Any:
+    """Replaces each ExactDecimal in a JSON value that is an integer with this integer.
+
+    A value that is nested too deeply to be stored is returned as it is.
+    """
+
+    def convert(number: ExactDecimal) -> float:
+        integer = to_integer(number)
+        return number if integer is None else integer
+
+    return _convert_decimals(value, convert)
+
+
 def round_decimals(value: Any) -> Any:
     """Replaces each ExactDecimal in a JSON value with its double.
 
     A value that is nested too deeply to be stored is returned as it is.
     """
+    return _convert_decimals(value, float)
+
+
+def _convert_decimals(value: Any, convert: Callable[[ExactDecimal], Any]) -> Any:
     try:
-        return _replace_decimals(value, float) if has_exact_decimals(value) else value
+        return _replace_decimals(value, convert) if has_exact_decimals(value) else value
     except RecursionError:
         return value
 

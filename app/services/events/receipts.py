@@ -12,7 +12,9 @@ from sqlalchemy import String, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.domain.events.field_values import Keys
 from app.domain.events.state import EventDraft, SourceIdentity
+from app.domain.intake.cloudevent_data import find_set_paths
 from app.domain.intake.intake import (
     Accepted,
     CommandContext,
@@ -37,20 +39,20 @@ DIGEST_VERSION = 2
 class Receipt:
     """The digest of an accepted report, by which its replays are identified.
 
-    `version`: that of the function that computed the digest. `set_fields`: names of the fields
-    whose values were sets at that time; only of lists in the report.
+    `version`: that of the function that computed the digest. `set_paths`: keys of the lists in the
+    report that were values of MULTI_SELECT fields at that time.
     """
 
     digest: str | None
     event_id: UUID
     version: int = DIGEST_VERSION
-    set_fields: tuple[str, ...] = ()
+    set_paths: tuple[Keys, ...] = ()
 
     def is_of(self, draft: EventDraft) -> bool:
         """Whether the draft equals the accepted report."""
         if self.version == 1:
             return self.digest == draft.first_version_digest()
-        return self.digest == draft.digest(self.set_fields)
+        return self.digest == draft.digest(self.set_paths)
 
 
 def source_identity(draft: EventDraft, command: CommandContext) -> SourceIdentity | None:
@@ -78,7 +80,7 @@ async def load_receipts(
     rows = await session.execute(statement.where(tuple_(*key).in_(select(key_rows))))
     return {
         SourceIdentity(row.source, row.source_id): Receipt(
-            row.digest, row.event_id, row.version, tuple(row.set_fields or ())
+            row.digest, row.event_id, row.version, tuple(map(_read_keys, row.set_fields or ()))
         )
         for row in rows
     }
@@ -93,11 +95,10 @@ def build_receipt(
     """Builds the receipt of a draft, as if it is stored. None if it is rejected or has no key."""
     if key is None or not isinstance(validation, Accepted):
         return None
-    set_fields: tuple[str, ...] = ()
-    if event_type is not None and event_type.set_fields and isinstance(draft.fields, dict):
-        lists = {name for name, value in draft.fields.items() if isinstance(value, list)}
-        set_fields = tuple(sorted(lists & event_type.set_fields))
-    return Receipt(draft.digest(set_fields), validation.event.id, set_fields=set_fields)
+    set_paths: tuple[Keys, ...] = ()
+    if event_type is not None and event_type.set_fields:
+        set_paths = find_set_paths(draft, event_type.fields)
+    return Receipt(draft.digest(set_paths), validation.event.id, set_paths=set_paths)
 
 
 async def claim_receipts(
@@ -147,7 +148,13 @@ def _build_rows(
             "digest": receipt.digest,
             "event_id": receipt.event_id,
             "version": receipt.version,
-            "set_fields": list(receipt.set_fields) or None,
+            "set_fields": [keys[0] if len(keys) == 1 else list(keys) for keys in receipt.set_paths]
+            or None,
         }
         for (source, source_id), receipt in sorted(receipts.items(), key=itemgetter(0))
     ]
+
+
+def _read_keys(stored: str | list[str]) -> Keys:
+    """Returns the keys of a list: a name is stored as it is, nested names as a list."""
+    return (stored,) if isinstance(stored, str) else tuple(stored)

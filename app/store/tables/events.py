@@ -206,7 +206,8 @@ class Receipt(OrganizationOwned, table=True):
     """Records that a report with this source ID was accepted. It outlives its event.
 
     The event of a counted duplicate is its original. `version`: that of the function that computed
-    the digest. `set_fields`: names of the fields that it compared as sets.
+    the digest. `set_fields`: the lists in the report that it compared as sets, each as a name or as
+    a list of nested names.
     """
 
     organization_id: UUID = Field(primary_key=True, foreign_key="organization.id")
@@ -216,7 +217,7 @@ class Receipt(OrganizationOwned, table=True):
     digest: str
     event_id: UUID
     version: int = Field(default=2, sa_column_kwargs={"server_default": "1"})
-    set_fields: list[str] | None = Field(default=None, sa_type=JSONValue)
+    set_fields: list[str | list[str]] | None = Field(default=None, sa_type=JSONValue)
 
 
 _SHARED_COLUMNS = tuple(
