@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update as sql_update
+from structlog.testing import capture_logs
 
+from app.domain.shared.limits import Limits
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
+from tests.conftest import Serve
 
 RULE = """{
   id name state expression message enforcement hasUnpublishedChanges
@@ -531,3 +534,29 @@ async def test_a_rule_with_functions_of_the_extensions_is_enforced(client: Clien
     for each in refused:
         assert [error["reason"] for error in each["userErrors"]] == ["VIOLATED"]
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 2}
+
+
+async def test_published_rules_beyond_limits_that_were_changed_are_logged(
+    serve: Serve, database_url: str
+) -> None:
+    async with serve(database_url) as client:
+        kind = await create_event_type(client)
+        costly = "event.content == null || event.content.matches('^[a-z]+$')"
+        await create_published_rule(client, costly, name="costly", enforcement="WARN")
+        await create_published_rule(client, "event.summary != ''", eventTypeId=kind["id"])
+
+    async with serve(database_url, limits=Limits(expression_steps=10_000, guard_steps=1)) as client:
+        with capture_logs() as logs:
+            payloads = [await log_event(client, volume_mcf=volume) for volume in (1, 2)]
+
+    warnings = [each for each in logs if each["event"].startswith("guard_rule")]
+    assert [(each["event"], each["event_type"], each.get("guard_rule")) for each in warnings] == [
+        ("guard_rule_not_evaluable", None, "costly"),
+        ("guard_rules_exceed_limit", TYPE, None),
+    ]
+    assert "10,000 evaluation steps" in warnings[0]["reason"]
+    assert (warnings[1]["limit"], warnings[1]["steps"] > 1) == (1, True)
+    for payload in payloads:
+        assert payload["userErrors"] == []
+        [warning] = payload["warnings"]
+        assert (warning["rule"]["name"], warning["reason"]) == ("costly", "NOT_EVALUABLE")

@@ -223,12 +223,14 @@ async def test_a_field_that_an_event_type_never_had_is_refused(client: Client) -
     )
     old_id = next(each["id"] for each in event_type["fields"] if each["name"] == "old")
     await change_event_type(client, REMOVE_FIELD, id=old_id)
-    of_type = {"eventTypeId": event_type["id"]}
+    of_type, by_name = {"eventTypeId": event_type["id"]}, {"types": [event_type["type"]]}
     unknown = field_filter("volume.unit", "EXISTS", None)
     refused: list[tuple[dict[str, Any], str]] = [
         (of_type | unknown, "filter.fields.0.field"),
         (of_type | {"or": [{"not": unknown}]}, "filter.or.0.not.fields.0.field"),
         ({"and": [of_type, unknown]}, "filter.and.1.fields.0.field"),
+        (by_name | unknown, "filter.fields.0.field"),
+        ({"and": [by_name, {"or": [unknown]}]}, "filter.and.1.or.0.fields.0.field"),
     ]
     for filter, argument in refused:
         for document in (EVENTS, NOTIFICATIONS, COUNTS, CHANGES):
@@ -240,16 +242,54 @@ async def test_a_field_that_an_event_type_never_had_is_refused(client: Client) -
         of_type | field_filter("old", "EXISTS", None),
         {"or": [of_type, unknown]},
         {"not": of_type} | unknown,
-        {"types": [event_type["type"]]} | unknown,
+        by_name | field_filter("old", "EXISTS", None),
+        {"types": [event_type["type"], "free"]} | unknown,
+        {"types": [f"{event_type['type']}*"]} | unknown,
+        {"not": by_name} | unknown,
         {"eventTypeId": UNKNOWN_ID} | unknown,
     ]
     for filter in accepted:
         assert await find_summaries(client, **filter) == []
 
 
-async def test_a_field_that_an_event_type_never_had_is_refused_everywhere(client: Client) -> None:
+async def test_a_field_that_one_of_several_types_has_is_accepted(client: Client) -> None:
+    types = []
+    for name, fields in (("one", ["a", "b"]), ("two", ["a", "c"])):
+        await define_event_type(client, *map(field_input, fields), type=name, name=name)
+        types.append(name)
+
+    for name in ("a", "b", "c"):
+        assert await find_summaries(client, types=types, **field_filter(name, "EXISTS", None)) == []
+    error = await client.expect_error(
+        EVENTS, filter={"types": types} | field_filter("d", "EXISTS", None)
+    )
+
+    assert argument_of(error) == "filter.fields.0.field"
+    assert error["message"].startswith(
+        "Unknown field 'd'. No version of event types 'one', 'two' has such a field, so no event "
+        "has it. Correct the name, or remove types."
+    )
+
+
+async def test_a_filter_by_type_finds_events_from_before_the_type_was_registered(
+    client: Client,
+) -> None:
+    await client.log_event(summary="early", type="gauge", fields={"pressure": 5})
+    event_type = await define_event_type(client, field_input("volume", "NUMBER"), type="gauge")
+    pressure = field_filter("pressure", "EQ", 5)
+
+    assert await find_summaries(client, types=["gauge"], **pressure) == ["early"]
+    error = await client.expect_error(EVENTS, filter={"eventTypeId": event_type["id"]} | pressure)
+    assert argument_of(error) == "filter.fields.0.field"
+
+
+@pytest.mark.parametrize("condition", ["eventTypeId", "types"])
+async def test_a_field_that_an_event_type_never_had_is_refused_everywhere(
+    client: Client, condition: str
+) -> None:
     event_type = await define_event_type(client, field_input("volume", "NUMBER"))
-    filter = {"eventTypeId": event_type["id"]} | field_filter("labels.host", "EQ", "a")
+    of_type = {"eventTypeId": event_type["id"], "types": [event_type["type"]]}[condition]
+    filter = {condition: of_type} | field_filter("labels.host", "EQ", "a")
 
     for document in (ACKNOWLEDGE, UNACKNOWLEDGE, DELETE_ALL, SUMMARY):
         error = await client.expect_error(document, filter=filter)
@@ -258,15 +298,15 @@ async def test_a_field_that_an_event_type_never_had_is_refused_everywhere(client
         async with client.subscription(document, filter=filter) as subscription:
             error = await subscription.receive_error()
         assert argument_of(error) == "filter.fields.0.field"
-    of_type = await client.expect_error(
+    in_type = await client.expect_error(
         OF_TYPE, id=event_type["id"], filter=field_filter("labels.host", "EQ", "a")
     )
-    assert argument_of(of_type) == "filter.fields.0.field"
+    assert argument_of(in_type) == "filter.fields.0.field"
     for argument in ("byFields", "sum"):
         error = await client.expect_error(
             f"""query ($filter: EventFilter) {{
               eventCounts(filter: $filter, {argument}: ["volume", "x"]) {{ count }} }}""",
-            filter={"eventTypeId": event_type["id"]},
+            filter={condition: of_type},
         )
         assert argument_of(error) == f"{argument}.1"
 

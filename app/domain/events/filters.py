@@ -125,11 +125,15 @@ class EventChangeFilter:
 ALL_CHANGES = EventChangeFilter()
 
 
+# An event type by its ID, or names of types of which an event must have one.
+RequiredType = UUID | tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class TypedField:
-    """A field that is compared only in events of one event type, and the path of its argument."""
+    """A field that is compared only in events of certain types, and the path of its argument."""
 
-    event_type_id: UUID
+    event_type: RequiredType
     field: str
     path: tuple[str, ...]
 
@@ -202,7 +206,7 @@ def find_typed_fields(all_filters: Sequence[EventFilter]) -> list[TypedField]:
 
     An event must match all of the filters. Paths begin with `filter`.
     """
-    event_types = frozenset[UUID]().union(*map(find_required_event_types, all_filters))
+    event_types = frozenset[RequiredType]().union(*map(find_required_types, all_filters))
     return [
         typed_field
         for filter in all_filters
@@ -210,20 +214,24 @@ def find_typed_fields(all_filters: Sequence[EventFilter]) -> list[TypedField]:
     ]
 
 
-def find_required_event_types(filter: EventFilter) -> frozenset[UUID]:
-    """Finds the event types of which an event must be to match."""
-    own = frozenset[UUID]() if filter.event_type_id is None else {filter.event_type_id}
-    return frozenset(own).union(*map(find_required_event_types, filter.and_ or ()))
+def find_required_types(filter: EventFilter) -> frozenset[RequiredType]:
+    """Finds the event types and the lists of exact type names of which an event must have one."""
+    own: set[RequiredType] = set()
+    if filter.event_type_id is not None:
+        own.add(filter.event_type_id)
+    if filter.types and not any(map(is_type_prefix, filter.types)):
+        own.add(filter.types)
+    return frozenset(own).union(*map(find_required_types, filter.and_ or ()))
 
 
 def _iterate_typed_fields(
-    filter: EventFilter, event_types: frozenset[UUID], path: tuple[str, ...]
+    filter: EventFilter, event_types: frozenset[RequiredType], path: tuple[str, ...]
 ) -> Iterator[TypedField]:
-    event_types |= find_required_event_types(filter)
+    event_types |= find_required_types(filter)
     for index, predicate in enumerate(filter.fields or ()):
         field_path = (*path, "fields", str(index), "field")
-        for event_type_id in event_types:
-            yield TypedField(event_type_id, predicate.field, field_path)
+        for event_type in event_types:
+            yield TypedField(event_type, predicate.field, field_path)
     for name, parts in (("and", filter.and_), ("or", filter.or_)):
         for index, part in enumerate(parts or ()):
             yield from _iterate_typed_fields(part, event_types, (*path, name, str(index)))

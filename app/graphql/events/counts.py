@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import strawberry
 from strawberry.scalars import JSON
 
-from app.domain.events.filters import TimeRange, TypedField, find_required_event_types
+from app.domain.events.filters import TimeRange, TypedField, find_required_types
 from app.domain.events.predicates import validate_field_path
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity as EntityName
@@ -227,8 +227,8 @@ class EventCountQueries:
         )
         event_counts.check_count_request(request, limits)
         typed_fields = [
-            TypedField(event_type_id, name, (argument, str(index)))
-            for event_type_id in find_required_event_types(event_filter)
+            TypedField(event_type, name, (argument, str(index)))
+            for event_type in find_required_types(event_filter)
             for argument, names in (("byFields", by_fields), ("sum", sum))
             for index, name in enumerate(names or ())
         ]

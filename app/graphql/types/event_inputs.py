@@ -217,7 +217,8 @@ class EventFilter:
         default=None,
         description="Predicates on custom fields, all of which must hold. An empty list matches "
         "no event. With `eventTypeId`, a field that no version of the event type has is rejected "
-        "with `BAD_USER_INPUT`, unless the event type keeps additional fields.",
+        "with `BAD_USER_INPUT`, unless the event type keeps additional fields. The same applies "
+        "with `types` without prefixes, if no event of these types is free-form.",
     )
     and_: list[EventFilter] | None = strawberry.field(
         name="and",

@@ -17,10 +17,10 @@ from app.domain.access.caller import Caller
 from app.domain.event_types.definitions import VersionDefinition
 from app.domain.event_types.fields import AdditionalFields
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.events.filters import EventFilter, TypedField, find_typed_fields
+from app.domain.events.filters import EventFilter, RequiredType, TypedField, find_typed_fields
 from app.domain.events.words import extract_prefixes
 from app.domain.intake.intake import EventTypeSnapshot
-from app.domain.shared.messages import quote_value
+from app.domain.shared.messages import quote_names, quote_value
 from app.domain.shared.problems import bad_user_input
 from app.services.shared.readers import ListQuery, ListReader, LookupReader, lookup_by_id
 from app.store import tables
@@ -76,49 +76,80 @@ async def load_parts(
 async def check_filter_fields(
     database: Database, caller: Caller, filters: Sequence[EventFilter]
 ) -> None:
-    """Raises RequestError BAD_USER_INPUT if an event type never had a field that it must have."""
+    """Raises RequestError BAD_USER_INPUT if no event of a required type can have a field."""
     await check_typed_fields(database, caller, find_typed_fields(filters))
 
 
 async def check_typed_fields(
     database: Database, caller: Caller, typed_fields: Sequence[TypedField]
 ) -> None:
-    """Raises RequestError BAD_USER_INPUT if an event type never had one of its fields."""
+    """Raises RequestError BAD_USER_INPUT if no event of the required types can have a field."""
     if not typed_fields:
         return
-    table, ids = tables.EventType, {each.event_type_id for each in typed_fields}
+    table, required = tables.EventType, {each.event_type for each in typed_fields}
+    ids = [each for each in required if isinstance(each, UUID)]
+    names = {name for each in required if not isinstance(each, UUID) for name in each}
     async with database.read(caller.organization_id) as session:
-        rows = await session.scalars(select(table).where(col(table.id).in_(ids)))
-        event_types = {row.id: row for row in rows}
-        fields = await load_parts(session, tables.EventField, list(ids))
+        of_types = or_(col(table.id).in_(ids), col(table.type).in_(names))
+        rows = list(await session.scalars(select(table).where(of_types)))
+        fields = await load_parts(session, tables.EventField, [row.id for row in rows])
+        by_key: dict[UUID | str, tables.EventType] = {row.type: row for row in rows}
+        by_key |= {row.id: row for row in rows}
         for typed_field in typed_fields:
-            event_type = event_types.get(typed_field.event_type_id)
-            names = {field.name for field in fields[typed_field.event_type_id]}
-            if (
-                event_type is not None
-                and event_type.additional_fields is not AdditionalFields.KEEP
-                and typed_field.field not in names
-                and not await _had_field(session, typed_field)
-            ):
-                message = (
-                    f"Unknown field {quote_value(typed_field.field)}. No version of event type "
-                    f"{quote_value(event_type.type)} has such a field, so no event has it. "
-                    "Correct the name, or remove eventTypeId."
-                )
-                raise bad_user_input(message, *typed_field.path)
+            required_type = typed_field.event_type
+            keys = (required_type,) if isinstance(required_type, UUID) else required_type
+            event_types = [by_key[key] for key in keys if key in by_key]
+            if len(event_types) < len(keys):
+                continue  # free-form events can have any field
+            for event_type in event_types:
+                if await _had_field(session, event_type, fields[event_type.id], typed_field.field):
+                    break
+            else:
+                if not await _has_free_form_events(session, required_type):
+                    raise bad_user_input(
+                        _unknown_field_message(typed_field, event_types), *typed_field.path
+                    )
 
 
-async def _had_field(session: AsyncSession, typed_field: TypedField) -> bool:
+def _unknown_field_message(typed_field: TypedField, event_types: Sequence[tables.EventType]) -> str:
+    argument = "eventTypeId" if isinstance(typed_field.event_type, UUID) else "types"
+    noun = "event type" if len(event_types) == 1 else "event types"
+    names = quote_names([event_type.type for event_type in event_types])
+    return (
+        f"Unknown field {quote_value(typed_field.field)}. No version of {noun} {names} has such a "
+        f"field, so no event has it. Correct the name, or remove {argument}."
+    )
+
+
+async def _had_field(
+    session: AsyncSession, row: tables.EventType, fields: Sequence[tables.EventField], name: str
+) -> bool:
     """Whether a version of the event type has the field, or keeps additional fields."""
+    keeps_fields = row.additional_fields is AdditionalFields.KEEP
+    if keeps_fields or any(field.name == name for field in fields):
+        return True
     table = tables.EventTypeVersion
-    of_type = col(table.event_type_id) == typed_field.event_type_id
+    of_type = col(table.event_type_id) == row.id
     for form in await session.scalars(select(col(table.form)).where(of_type)):
         version = VersionDefinition.from_json(form)
         if version.additional_fields is AdditionalFields.KEEP or any(
-            field.name == typed_field.field for field in version.fields
+            field.name == name for field in version.fields
         ):
             return True
     return False
+
+
+async def _has_free_form_events(session: AsyncSession, required_type: RequiredType) -> bool:
+    """Whether events of these type names were logged before the types were registered."""
+    if isinstance(required_type, UUID):
+        return False
+    table = tables.Event
+    free_form = (
+        select(col(table.id))
+        .where(col(table.type).in_(required_type), col(table.event_type_id).is_(None))
+        .limit(1)
+    )
+    return (await session.scalars(free_form)).first() is not None
 
 
 def _conditions(filter: EventTypeFilter) -> list[ColumnElement[bool]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -24,7 +25,9 @@ from app.domain.intake.intake import (
     validate_report,
 )
 from app.domain.rules.duplicates import DuplicationRule, RuleFingerprint, compute_fingerprints
+from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import Guard
+from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import parse_id, validate_name
 from app.services.definitions.event_types import load_snapshots
@@ -33,6 +36,8 @@ from app.services.events.duplicates import load_enabled_rules
 from app.store.reading import definitions_version
 
 MAX_CACHED_TYPES = 1_024
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -72,21 +77,70 @@ class CachedDefinitions:
         unknown = Problem(UserErrorCode.NOT_FOUND, message, ("eventTypeId",))
         return Rejected((unknown, *(result.problems if isinstance(result, Rejected) else ())))
 
-    async def load_types(self, session: AsyncSession, ids: set[UUID], types: set[str]) -> None:
+    async def load_types(
+        self, session: AsyncSession, ids: set[UUID], types: set[str], limits: Limits
+    ) -> None:
+        """Adds event types by ID and by type name, and warns about rules beyond the limits."""
         event_types = await load_snapshots(session, ids, types)
         type_ids = [event_type.id for event_type in event_types]
         rules = await load_enabled_rules(session, type_ids)
         published = await load_published_rules(session, type_ids)
-        self.guards = build_guards(published, None, None)
+        guards_of_all_types = build_guards(published, None, None)
+        if self.guards != guards_of_all_types:
+            self.guards = guards_of_all_types
+            _warn_about_limits(session.info["scope"], None, self.guards, (), limits)
         self.by_id |= dict.fromkeys(ids)
         self.by_type |= dict.fromkeys(types)
         for event_type in event_types:
             guards = build_guards(published, event_type.id, event_type.fields)
+            _warn_about_limits(session.info["scope"], event_type.type, guards, self.guards, limits)
             guarded = replace(event_type, guards=guards, fields=_intern_fields(event_type.fields))
             self.by_id[event_type.id] = self.by_type[event_type.type] = guarded
         for each in (None, *type_ids):
             type_rules = [rule for rule in rules if rule.event_type_id in (None, each)]
             self.duplication_rules[each] = type_rules
+
+
+def _warn_about_limits(
+    organization_id: UUID,
+    event_type: str | None,
+    guards: Iterable[Guard],
+    guards_of_all_types: Iterable[Guard],
+    limits: Limits,
+) -> None:
+    """Logs which published rules of a type exceed limits that were changed since.
+
+    A rule beyond the limit of an expression lets no event pass; all rules beyond their total are
+    evaluated. `event_type` is None for the rules of all types.
+    """
+    context = {"organization_id": str(organization_id), "event_type": event_type}
+    compiled = [
+        (guard, compile_expression(guard.expression, guard.type_fields, limits)) for guard in guards
+    ]
+    for guard, expression in compiled:
+        if not isinstance(expression, Expression):
+            log.warning(
+                "guard_rule_not_evaluable",
+                **context,
+                guard_rule_id=str(guard.id),
+                guard_rule=guard.name,
+                reason=expression[0].message,
+                advice="Change or retire the rule, or set TOCSIN_LIMITS__EXPRESSION_STEPS.",
+            )
+    others = [
+        compile_expression(guard.expression, guard.type_fields, limits)
+        for guard in guards_of_all_types
+    ]
+    expressions = [*(expression for _, expression in compiled), *others]
+    steps = sum(each.steps for each in expressions if isinstance(each, Expression))
+    if compiled and steps > limits.guard_steps:
+        log.warning(
+            "guard_rules_exceed_limit",
+            **context,
+            steps=steps,
+            limit=limits.guard_steps,
+            advice="Retire a rule, or set TOCSIN_LIMITS__GUARD_STEPS.",
+        )
 
 
 @lru_cache(maxsize=MAX_CACHED_TYPES)
@@ -114,7 +168,7 @@ async def load_definitions(
     ids -= definitions.by_id.keys()
     types -= definitions.by_type.keys()
     if ids or types or None not in definitions.duplication_rules:
-        await definitions.load_types(session, ids, types)
+        await definitions.load_types(session, ids, types, command.limits)
     return definitions
 
 

@@ -110,7 +110,7 @@ export type EventFilter = {
   missing?: Array<EventAttribute> | null | undefined;
   /** Search text, at most 255 characters by default. Each word of the search text must occur in `summary` or `content`, in any order. Case is ignored, but accents are not: `resume` does not find `résumé`. Words are matched as a whole; `config*` matches words that begin with `config`. Only the first 28 bytes of a prefix are compared. An emoji or other symbol counts as a word. In scripts written without spaces, such as Japanese or Thai, any part of the text is found. A blank search text sets no condition; any other search text without a word is rejected with `BAD_USER_INPUT`. */
   search?: string | null | undefined;
-  /** Predicates on custom fields, all of which must hold. An empty list matches no event. With `eventTypeId`, a field that no version of the event type has is rejected with `BAD_USER_INPUT`, unless the event type keeps additional fields. */
+  /** Predicates on custom fields, all of which must hold. An empty list matches no event. With `eventTypeId`, a field that no version of the event type has is rejected with `BAD_USER_INPUT`, unless the event type keeps additional fields. The same applies with `types` without prefixes, if no event of these types is free-form. */
   fields?: Array<FieldPredicate> | null | undefined;
   /** Filters that must all match. An empty list matches every event. */
   and?: Array<EventFilter> | null | undefined;
