@@ -131,8 +131,3 @@ def describe_database_error(settings: Settings, error: Exception) -> str | None:
     if isinstance(error, DATABASE_ERRORS):
         return describe_failure(error, parse_database_url(settings.database_url))
     return None
-
-
-def format_count(number: int, singular: str, plural: str | None = None) -> str:
-    """Formats a number with its noun, such as "1 event" and "1,000 events"."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import typer
 
-from app.command_runner import exit_with, format_count, read_settings, run_async, run_on_database
+from app.command_runner import exit_with, read_settings, run_async, run_on_database
 from app.database_setup import prepare_database
+from app.domain.shared.messages import format_count, quote_value
 from app.domain.shared.values import format_instant, parse_instant
 from app.services.change_log import pruning
 from app.store.engine.dialect import parse_database_url
@@ -41,8 +42,8 @@ def prune(before: str, *, dry_run: bool) -> None:
     older_than = parse_instant(before) or parse_instant(f"{before}T00:00:00Z")
     if older_than is None:
         exit_with(
-            f"--before: Invalid time {before[:100]!a}. Use a date or a time in UTC: 2026-04-10 or "
-            "2026-04-10T00:00:00Z.",
+            f"--before: Invalid time {quote_value(before)}. Use a date or a time in UTC: "
+            "2026-04-10 or 2026-04-10T00:00:00Z.",
             2,
         )
     configure_logs()

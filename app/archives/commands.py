@@ -49,13 +49,13 @@ from app.archives.rows import (
 from app.command_runner import (
     INSTANT_FORMAT,
     exit_with,
-    format_count,
     read_settings,
     run_on_database,
 )
 from app.domain.access.caller import Caller, Permission
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.severity import Severity, lookup_severity
+from app.domain.shared.messages import format_count, quote_value
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.domain.shared.values import format_instant, parse_instant, validate_name
 from app.services.auth.organizations import find_organization_id
@@ -120,7 +120,7 @@ def parse_format(text: str | None, *, history: bool = False) -> FileFormat:
         return FileFormat(text.lower())
     except ValueError:
         names = ", ".join(each.value for each in FileFormat)
-        exit_with(f"--format: Unknown format {text[:100]!a}. Use one of {names}.", 2)
+        exit_with(f"--format: Unknown format {quote_value(text)}. Use one of {names}.", 2)
 
 
 def parse_mapping(options: list[str] | None) -> dict[str, str]:
@@ -130,9 +130,9 @@ def parse_mapping(options: list[str] | None) -> dict[str, str]:
         # The name of a column may contain the character, the name of a field hardly does.
         column, separator, target = option.rpartition("=")
         if not separator or not column:
-            exit_with(f"--map: Invalid value {option[:100]!a}. Use COLUMN=FIELD.", 2)
+            exit_with(f"--map: Invalid value {quote_value(option)}. Use COLUMN=FIELD.", 2)
         if column in mapping:
-            exit_with(f"--map: Column {column[:100]!a} is mapped more than once.", 2)
+            exit_with(f"--map: Column {quote_value(column)} is mapped more than once.", 2)
         mapping[column] = target
     return mapping
 
@@ -197,7 +197,8 @@ def _run_in_organization(settings: Settings, organization: str, job: Organizatio
             organization_id = await find_organization_id(session, organization)
         if organization_id is None:
             _print_to_stderr(
-                f"--organization: There is no organization with the key {organization[:100]!a}."
+                "--organization: There is no organization with the key "
+                f"{quote_value(organization)}."
             )
             return 2
         return await job(database, organization_id)
@@ -338,7 +339,7 @@ def _filter_options(filter: EventFilter) -> dict[str, Any]:
 def _parse_instant_option(option: str, text: str | None) -> datetime | None:
     instant = None if text is None else parse_instant(text)
     if text is not None and instant is None:
-        exit_with(f"{option}: Invalid time {(text or '')[:100]!a}. {INSTANT_FORMAT}", 2)
+        exit_with(f"{option}: Invalid time {quote_value(text)}. {INSTANT_FORMAT}", 2)
     return instant
 
 
@@ -346,7 +347,7 @@ def _parse_severity_option(text: str) -> Severity:
     severity = lookup_severity(text)
     if severity is None:
         names = ", ".join(each.value for each in Severity)
-        exit_with(f"--severity: Invalid severity {text[:100]!a}. Use one of {names}.", 2)
+        exit_with(f"--severity: Invalid severity {quote_value(text)}. Use one of {names}.", 2)
     return severity
 
 
@@ -375,18 +376,20 @@ def _show_progress(file: BinaryIO) -> Iterator[tuple[Callable[[str], None], Call
     Printed lines appear above it.
     """
     total = os.fstat(file.fileno()).st_size if file.seekable() else None
-    columns = (TextColumn("{task.fields[events]:,} events"), BarColumn(), TaskProgressColumn())
+    columns = (TextColumn("{task.fields[events]}"), BarColumn(), TaskProgressColumn())
     is_disabled = not sys.stderr.isatty()
     with Progress(
         *columns, console=Console(stderr=True), disable=is_disabled, transient=True
     ) as bar:
-        task = bar.add_task("", total=total, events=0)
+        task = bar.add_task("", total=total, events=format_count(0, "event"))
         imported = 0
 
         def advance(events: int) -> None:
             nonlocal imported
             imported += events
-            bar.update(task, completed=file.tell() if total else 0, events=imported)
+            bar.update(
+                task, completed=file.tell() if total else 0, events=format_count(imported, "event")
+            )
 
         def print_line(line: str) -> None:
             bar.console.print(Text(line), soft_wrap=True)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from app.archives.reading import BinaryReader, ParsedEvent, decode_utf_16
+from app.archives.reading import CHUNK_BYTES, BinaryReader, ParsedEvent, decode_utf_16
 from app.archives.rows import MappingError, Row, RowParser
 from app.domain.shared.json_encoding import encode_json
 
@@ -16,6 +16,12 @@ from app.domain.shared.json_encoding import encode_json
 # one, so that every text survives.
 _GUARDED = re.compile(r"'*[=+\-@\t\r]")
 _DELIMITERS = ",;\t"
+# Excel reads and writes the delimiter in a line before the header.
+_DELIMITER_LINE = re.compile(r"sep=([^\w\s\"]|\t)\r?\n")
+_CARRIAGE_RETURNS_ERROR = (
+    "The lines of the file end in a carriage return alone. Use line feeds, for example: "
+    "tr '\\r' '\\n' < FILE | tocsin import --format csv -"
+)
 
 
 class _LineError(Exception):
@@ -39,27 +45,34 @@ def read_csv(
 ) -> Iterator[ParsedEvent]:
     """Reads rows with a header. Rows longer than `max_bytes` are errors."""
     csv.field_size_limit(max_bytes)
-    lines = _Lines(decode_utf_16(file), max_bytes)
+    source = decode_utf_16(file)
+    head = source.peek(CHUNK_BYTES)
+    if b"\r" in head and b"\n" not in head:
+        yield ParsedEvent("line 1", 0, error=_CARRIAGE_RETURNS_ERROR)
+        return
+    lines = _Lines(source, max_bytes)
     try:
         first = next(lines, "").removeprefix("\ufeff")
-        delimiter = max(_DELIMITERS, key=first.count)
+        if match := _DELIMITER_LINE.fullmatch(first):
+            delimiter, first = match[1], next(lines, "")
+        else:
+            delimiter = max(_DELIMITERS, key=first.count)
         records = csv.reader(_Chained(first, lines), delimiter=delimiter, strict=True)
         header = [_remove_guard(cell, raw) for cell in next(records, [])]
         parser.check_columns(header)
-    except (csv.Error, _LineError, MappingError, UnicodeError) as error:
-        yield ParsedEvent("line 1", 0, error=str(error))
+    except (csv.Error, _LineError, MappingError) as error:
+        yield ParsedEvent(f"line {lines.number}", 0, error=str(error))
         return
     while True:
         lines.record_bytes, line = 0, lines.number + 1
         try:
             cells = next(records)
         except StopIteration:
-            return
-        except UnicodeError as error:
-            yield ParsedEvent("file", 0, error=f"Cannot read the rest of the file: {error}.")
+            yield from source.report_end()
             return
         except (csv.Error, _LineError) as error:
-            message = f"Invalid CSV: {error}."
+            # Python adds advice for programmers after a dash.
+            message = f"Invalid CSV: {str(error).partition(' - ')[0]}."
             yield ParsedEvent(f"line {line}", lines.record_bytes, error=message)
             continue
         if any(cells):
@@ -72,7 +85,7 @@ def _read_record(
     if any(cells[len(header) :]):
         message = f"The row has {len(cells):,} cells, but the header has {len(header):,}."
         return ParsedEvent(location, size, error=message)
-    values = [_remove_guard(cell, raw) for cell in cells]
+    values = [_remove_guard(cell, raw) if cell else None for cell in cells]
     return ParsedEvent(location, size, dict(zip(header, values, strict=False)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -196,7 +197,7 @@ def _load_state(
     if saved_options != options:
         raise OutputError(
             f"The export to {path} was started with different options: "
-            f"{json.dumps(saved_options)}. Use the same options, or choose a different file.",
+            f"{_format_options(saved_options)}. Use the same options, or choose a different file.",
             usage=True,
         )
     if size < saved_size:
@@ -205,6 +206,15 @@ def _load_state(
             f"changed the file. To start again, remove {path.name} and {state_path.name}."
         )
     return dict(state)
+
+
+def _format_options(options: dict[str, Any]) -> str:
+    """Returns saved options as they are written in a command."""
+    arguments = []
+    for name, values in options.items():
+        for value in values if isinstance(values, list) else [values]:
+            arguments += [f"--{name}", *([] if value is True else [str(value)])]
+    return shlex.join(arguments)
 
 
 def _sibling_path(path: Path, suffix: str) -> Path:

@@ -42,10 +42,9 @@ class BinaryReader(Protocol):
 
 def read_events(file: BinaryReader, max_bytes: int) -> Iterator[ParsedEvent]:
     """Reads the events of a file or standard input. Events longer than `max_bytes` are errors."""
-    try:
-        yield from _read_values(decode_utf_16(file), max_bytes)
-    except UnicodeError as error:
-        yield ParsedEvent("file", 0, error=f"Cannot read the rest of the file: {error}.")
+    source = decode_utf_16(file)
+    yield from _read_values(source, max_bytes)
+    yield from source.report_end()
 
 
 def _read_values(file: BinaryReader, max_bytes: int) -> Iterator[ParsedEvent]:
@@ -67,34 +66,42 @@ def _read_values(file: BinaryReader, max_bytes: int) -> Iterator[ParsedEvent]:
         yield from _read_lines(source, lines_before, max_bytes)
 
 
-def decode_utf_16(file: BinaryReader) -> BinaryReader:
+_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+def decode_utf_16(file: BinaryReader) -> BufferedSource:
     """Returns the file, in UTF-8 if it begins with a byte order mark of UTF-16."""
     head = file.read(len(codecs.BOM_UTF16_LE))
-    source = BufferedSource(head, file)
-    if head not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return source
-    return io.BufferedReader(_Utf16File(source), CHUNK_BYTES)
+    if (encoding := _UTF_16.get(head)) is None:
+        return BufferedSource(head, file)
+    utf_16 = _Utf16File(file, encoding)
+    return BufferedSource(b"", io.BufferedReader(utf_16, CHUNK_BYTES), utf_16)
 
 
 class _Utf16File(io.RawIOBase):
-    """A file in UTF-16, read as UTF-8. Raises UnicodeError."""
+    """A file in UTF-16, read as UTF-8. It ends where it is invalid, with the reason in `error`."""
 
-    def __init__(self, file: BinaryReader) -> None:
+    def __init__(self, file: BinaryReader, encoding: str) -> None:
         self._file = file
-        self._decoder = codecs.getincrementaldecoder("utf-16")()
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
         self._decoded = b""
+        self.error: str | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        chunk = b" "
-        while not self._decoded and chunk:
+        is_at_end = self.error is not None
+        while not (self._decoded or is_at_end):
             chunk = self._file.read(CHUNK_BYTES)
+            is_at_end = not chunk
             try:
-                self._decoded = self._decoder.decode(chunk, final=not chunk).encode()
+                text = self._decoder.decode(chunk, final=is_at_end)
             except UnicodeDecodeError as error:
-                raise UnicodeError(f"it is not valid UTF-16 ({error.reason})") from None
+                is_at_end, self.error = True, f"it is not valid UTF-16 ({error.reason})"
+                text = error.object[: error.start].decode(self._encoding)
+            self._decoded = text.encode()
         count = min(len(buffer), len(self._decoded))
         buffer[:count] = self._decoded[:count]
         self._decoded = self._decoded[count:]
@@ -104,9 +111,12 @@ class _Utf16File(io.RawIOBase):
 class BufferedSource:
     """A file with bytes that were already read from it in front."""
 
-    def __init__(self, buffered: bytes, file: BinaryReader) -> None:
+    def __init__(
+        self, buffered: bytes, file: BinaryReader, utf_16: _Utf16File | None = None
+    ) -> None:
         self._buffer = io.BytesIO(buffered)
         self._file = file
+        self._utf_16 = utf_16
 
     def read(self, size: int, /) -> bytes:
         data = self._buffer.read(size)
@@ -117,9 +127,20 @@ class BufferedSource:
         complete = line.endswith(b"\n") or len(line) == limit
         return line if complete else line + self._file.readline(limit - len(line))
 
+    def peek(self, size: int) -> bytes:
+        """Returns the next bytes, which are read again later. Fewer only at the end."""
+        data = self.read(size)
+        self._buffer = io.BytesIO(data + self._buffer.read())
+        return data
+
+    def report_end(self) -> Iterator[ParsedEvent]:
+        """Yields an error if the file ends before the last of its bytes."""
+        if self._utf_16 is not None and self._utf_16.error is not None:
+            message = f"Cannot read the rest of the file: {self._utf_16.error}."
+            yield ParsedEvent("file", 0, error=message)
+
 
 def _read_lines(source: BufferedSource, line_number: int, max_bytes: int) -> Iterator[ParsedEvent]:
-    first = True
     while line := source.readline(max_bytes + 1):
         line_number += 1
         location = f"line {line_number}"
@@ -129,25 +150,38 @@ def _read_lines(source: BufferedSource, line_number: int, max_bytes: int) -> Ite
                 line = source.readline(CHUNK_BYTES)
         elif line.strip(_WHITESPACE_BYTES):
             event = _parse_event(location, line)
-            if first and event.error is not None:
-                rest = source.read(max_bytes + 1 - len(line))
-                if _begins_with_object(line + rest):
-                    values = BufferedSource(line + rest, source)
-                    yield from _ValueReader(values, line_number - 1, max_bytes).read_sequence()
-                    return
-                source = BufferedSource(rest, source)
+            if event.error is not None and _continues(line, source, max_bytes):
+                values = BufferedSource(line, source)
+                yield from _ValueReader(values, line_number - 1, max_bytes).read_sequence()
+                return
             yield event
-        first = first and not line.strip(_WHITESPACE_BYTES)
 
 
-def _begins_with_object(data: bytes) -> bool:
-    """Whether an object comes first, and then another one or the end."""
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(data)
-        _, end = LENIENT_DECODER.raw_decode(text)
-    except (ValueError, RecursionError):
-        return False
-    return text.startswith("{") and text[end:].lstrip()[:1] in ("", "{")
+def _continues(line: bytes, source: BufferedSource, max_bytes: int) -> bool:
+    """Whether the line begins with an object that another one, or the next lines, follow.
+
+    Reads ahead only while more lines could complete the object.
+    """
+    line = line.lstrip(_WHITESPACE_BYTES)
+    size = 0
+    while line.startswith(b"{"):
+        ahead = source.peek(size)
+        is_at_end = len(ahead) < size
+        if not is_at_end:  # whole lines: no value of JSON is cut off at the end of a line
+            ahead = ahead[: ahead.rfind(b"\n") + 1]
+        text = (line + ahead).decode(errors="replace")
+        try:
+            _, end = LENIENT_DECODER.raw_decode(text)
+        except json.JSONDecodeError as error:
+            if is_at_end or size > max_bytes or text[error.pos :].strip():
+                return False
+            size = max(CHUNK_BYTES, 2 * size)
+        except (ValueError, RecursionError):
+            return False
+        else:
+            rest = text[end:].lstrip()
+            return rest.startswith("{") or (not rest and size > 0)
+    return False
 
 
 def _parse_event(location: str, line: bytes) -> ParsedEvent:

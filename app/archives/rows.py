@@ -134,14 +134,18 @@ class RowParser:
     def parse(self, row: Row, default_source_id: str) -> EventDraft | list[Problem]:
         """Returns the draft of a row, or its problems, whose paths begin with the column.
 
-        An absent value is None or an empty text. `default_source_id` identifies a row that has
-        neither a `sourceId` nor an `id`.
+        An absent value is None, or an empty text where only other texts are valid.
+        `default_source_id` identifies a row that has neither a `sourceId` nor an `id`.
         """
         values: dict[str, tuple[str, Any]] = {}
         fields: dict[str, Any] = {}
         for column, value in row.items():
             target = self._find_target(column)
-            if value is None or value == "" or target == _IGNORE:
+            if (
+                value is None
+                or target == _IGNORE
+                or (value == "" and not self._may_be_empty(target))
+            ):
                 continue
             if target.startswith(_FIELD_PREFIX):
                 name = target.removeprefix(_FIELD_PREFIX)
@@ -161,6 +165,13 @@ class RowParser:
         row_id = row.get("id")
         default_id = row_id if isinstance(row_id, str) and row_id else default_source_id
         return self._build_draft(attributes, fields, default_id)
+
+    def _may_be_empty(self, target: str) -> bool:
+        """Whether an empty text is a value of this attribute or field."""
+        if target.startswith(_FIELD_PREFIX):
+            kind = self.kinds.get(target.removeprefix(_FIELD_PREFIX))
+            return kind in (None, FieldKind.TEXT, FieldKind.LONG_TEXT)
+        return target in ("summary", "content")
 
     def _build_draft(
         self, attributes: dict[str, Any], fields: dict[str, Any], default_source_id: str

@@ -187,7 +187,7 @@ async def test_a_file_that_cannot_be_continued_is_not_changed(
     assert [each.code for each in ran] == [2, 0, 2, 2, 1, 1]
     assert (untouched, unchanged) == ("dear diary\n", whole)
     assert "exists without events.ndjson.cursor" in foreign_file.err[0]
-    assert 'was started with different options: {"organization": "default"}' in selecting.err[0]
+    assert "was started with different options: --organization default. Use" in selecting.err[0]
     assert "Omit --after, or choose a different file." in placed.err[0]
     assert at_once.err == [
         f"Another export is writing to {file}. Wait for it to end, or choose a different file."

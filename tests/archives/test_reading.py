@@ -54,6 +54,56 @@ def test_events_may_follow_each_other_on_several_lines_each() -> None:
     assert read_all(json.dumps(A) + json.dumps(B)) == [("line 1", A), ("line 1", B)]
 
 
+def test_events_on_several_lines_may_follow_events_on_one_line() -> None:
+    compact, pretty = json.dumps(A), json.dumps(B, indent=2)
+    long = json.dumps(cloud_event("c", data=["x" * CHUNK_BYTES, "y" * CHUNK_BYTES]), indent=2)
+
+    reads = read_all(f"{compact}\n{compact}\n{pretty}\n{compact}\n{long}{pretty}")
+
+    lines = len(pretty.splitlines())
+    long_lines = len(long.splitlines())
+    assert reads == [
+        ("line 1", A),
+        ("line 2", A),
+        ("line 3", B),
+        (f"line {lines + 3}", A),
+        (f"line {lines + 4}", json.loads(long)),
+        (f"line {lines + 3 + long_lines}", B),
+    ]
+    assert read_all(f"{compact}\n{compact}{compact}") == [
+        ("line 1", A),
+        ("line 2", A),
+        ("line 2", A),
+    ]
+    assert read_all(f"{compact}\n{pretty}\n", len(pretty)) == [("line 1", A), ("line 2", B)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ('{"a": ', "Invalid JSON: Expecting value (column 8)."),
+        ('{"a": "x', "Invalid JSON: Invalid control character at (column 9)."),
+        ('{"a": tru}', "Invalid JSON: Expecting value (column 7)."),
+        (
+            '{"a": 1,',
+            "Invalid JSON: Expecting property name enclosed in double quotes (column 10).",
+        ),
+        ('{"a": 1, "a": 2}', "Invalid JSON: the member 'a' occurs more than once in an object."),
+        ('{"a": 1} x', "Invalid JSON: Extra data (column 10)."),
+    ],
+)
+def test_an_invalid_line_between_events_on_one_line_hides_no_other(bad: str, message: str) -> None:
+    lines = [json.dumps(A), bad, json.dumps(B), bad, json.dumps(A)]
+
+    assert read_all("".join(f"{line}\n" for line in lines)) == [
+        ("line 1", A),
+        ("line 2", message),
+        ("line 3", B),
+        ("line 4", message),
+        ("line 5", A),
+    ]
+
+
 def test_an_error_in_such_a_file_has_its_line_and_column() -> None:
     twice = '{\n"a": 1,\n"a": 2}'
     content = f"{json.dumps(A, indent=1)}\n{twice}\n{json.dumps(B, indent=1)}\n{{\n  'a'"
@@ -99,9 +149,24 @@ def test_utf_16_with_a_byte_order_mark_is_read(encoding: str, indent: int | None
 def test_damaged_utf_16_is_an_error_after_the_events_before_it() -> None:
     good = f"\ufeff{json.dumps(A)}\n".encode("utf-16-le")
 
-    message = "Cannot read the rest of the file: it is not valid UTF-16 ({}{})."
-    assert read_all(good + b"{")[-1] == ("file", message.format("truncated data", ""))
-    assert read_all(good + b"\x00\xdc{\x00")[-1] == ("file", message.format("illegal encoding", ""))
+    message = "Cannot read the rest of the file: it is not valid UTF-16 ({})."
+    truncated = ("file", message.format("truncated data"))
+    illegal = ("file", message.format("illegal encoding"))
+    assert read_all(good + b"{") == [("line 1", A), truncated]
+    assert read_all(good + b"\x00\xdc{\x00") == [("line 1", A), illegal]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_complete_event_before_damaged_utf_16_is_read(encoding: str) -> None:
+    damage = "file", "Cannot read the rest of the file: it is not valid UTF-16 (truncated data)."
+    for text, location in (
+        (json.dumps(A), "line 1"),
+        (json.dumps(A, indent=1), "line 1"),
+        (json.dumps([A]), "index 0"),
+        ("[" + " " * CHUNK_BYTES + json.dumps(A) + "]", "index 0"),
+    ):
+        damaged = f"\ufeff{text}".encode(encoding) + b"\0"
+        assert read_all(damaged) == [(location, A), damage]
 
 
 @pytest.mark.parametrize("content", ["", "\ufeff", " \n\r\n\t", "[]", " [ ] \n"])

@@ -236,6 +236,104 @@ async def test_a_csv_file_of_another_program_is_imported_by_kind(
     }
 
 
+@pytest.mark.parametrize("format", ["ndjson", "json", "parquet"])
+async def test_empty_texts_stay_empty(
+    database: Database, database_url: str, client: Client, tmp_path: Path, format: str
+) -> None:
+    await create_api_key(database, Permission.EVENT_READ, organization="acme")
+    await client.log_event(summary="", content="", fields={"note": ""})
+    await client.log_event(summary="s", content=None)
+    path, to_acme = tmp_path / "events", ("--organization", "acme")
+
+    await run_command(database_url, "export", "--format", format, "--output", path)
+    imported = await run_command(database_url, "import", path, "--format", format, *to_acme)
+    exported = await run_command(database_url, "export", "--format", "ndjson", *to_acme)
+
+    assert imported.out == "Imported 2, already present 0, counted as duplicates 0, rejected 0.\n"
+    rows = [json.loads(line) for line in exported.out.splitlines()]
+    assert [(row["summary"], row["content"], row["fields"]) for row in rows] == [
+        ("", "", {"note": ""}),
+        ("s", None, {}),
+    ]
+
+
+async def test_an_empty_text_is_absent_where_it_is_no_value(
+    database_url: str, client: Client, tmp_path: Path
+) -> None:
+    await client.execute_field(CREATE, input=FLARING)
+    file = tmp_path / "flares.ndjson"
+    row = {"volume": 1, "lit": "", "causes": "", "note": "", "occurredAt": "", "subject": ""}
+    file.write_text(json.dumps(row))
+
+    imported = await run_command(
+        database_url, "import", file, "--format", "ndjson", "--type", "flaring"
+    )
+
+    assert (imported.code, imported.err) == (0, [])
+    answer = await client.execute_field("{ events { nodes { subject fields } } }")
+    assert answer["nodes"] == [{"subject": None, "fields": {"volume": 1, "note": ""}}]
+
+
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+async def test_the_delimiter_line_of_excel_is_read(
+    database_url: str, client: Client, tmp_path: Path, delimiter: str, encoding: str
+) -> None:
+    file = tmp_path / "events.csv"
+    lines = [f"sep={delimiter}", f'summary{delimiter}"a, b; c"', f"s{delimiter}x", f"t{delimiter}"]
+    file.write_bytes("\r\n".join(lines).encode(encoding))
+
+    imported = await run_command(database_url, "import", file, "--format", "csv")
+
+    assert (imported.code, imported.err) == (0, [])
+    answer = await client.execute_field(
+        "{ events(orderBy: {field: RECORDED_AT, direction: ASC}) "
+        "{ nodes { summary fields sourceId } } }"
+    )
+    assert [
+        (each["summary"], each["fields"], each["sourceId"][:7]) for each in answer["nodes"]
+    ] == [("s", {"a, b; c": "x"}, "line-3-"), ("t", {}, "line-4-")]
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+@pytest.mark.parametrize(
+    ("content", "messages"),
+    [
+        (
+            b"summary,host\rs,a\rt,b\r",
+            [
+                "line 1: The lines of the file end in a carriage return alone. Use line feeds, "
+                "for example: tr '\\r' '\\n' < FILE | tocsin import --format csv -"
+            ],
+        ),
+        (
+            b"summary,host\ns,a\rt,b\nu,c\n",
+            ["line 2: Invalid CSV: new-line character seen in unquoted field."],
+        ),
+        (
+            "summary\ns\n".encode("utf-16") + b"\0",
+            ["file: Cannot read the rest of the file: it is not valid UTF-16 (truncated data)."],
+        ),
+        (
+            b"sep=;\na;a\n1;2\n",
+            [
+                "line 2: Columns 'a' and 'a' have the same target 'fields.a'. Rename one, map it "
+                "with --map to another target, or ignore it with --map 'column='."
+            ],
+        ),
+    ],
+)
+async def test_an_error_of_a_csv_file_has_its_place_and_says_how_to_fix_it(
+    database_url: str, tmp_path: Path, content: bytes, messages: list[str]
+) -> None:
+    file = tmp_path / "events.csv"
+    file.write_bytes(content)
+
+    imported = await run_command(database_url, "import", file, "--format", "csv")
+
+    assert (imported.code, imported.err) == (1, messages)
+
+
 async def test_a_dry_run_recognizes_events_that_are_stored(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:

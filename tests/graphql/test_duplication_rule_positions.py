@@ -283,6 +283,9 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
             "ALTER TABLE event_field DROP COLUMN labels",
             "ALTER TABLE change RENAME COLUMN notifies TO rings",
             "DROP INDEX ix_change_audit",
+            "DROP INDEX ix_event_organization_id_source_occurred_at_id",
+            "CREATE INDEX ix_event_organization_id_source_source_id"
+            " ON event (organization_id, source, source_id)",
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

@@ -60,6 +60,9 @@ PUSH: dict[str, Any] = {
     "service.name": "hooks",
     "pushed.by": {"name": "Ann"},
     "received_at": {"utc": "2026-04-10T12:00:00Z"},
+    "area": {"coordinates": [[[11.5, 48.1], [11.6, 48.2]], []]},
+    "pages": [[{"title": "Home"}], [[{"title": "Wells", "hits": [[3]]}]], "end"],
+    "nothing": [[]],
 }
 FOUND: list[tuple[str, str, Any]] = [
     ("repository.full_name", "EXISTS", None),
@@ -81,6 +84,15 @@ FOUND: list[tuple[str, str, Any]] = [
     ("service.name", "EQ", "hooks"),
     ("pushed.by.name", "EQ", "Ann"),
     ("received_at.utc", "LTE", "2026-04-10T14:00:00+02:00"),
+    ("area.coordinates", "EQ", 48.2),
+    ("area.coordinates", "IN", [1, 11.5]),
+    ("area.coordinates", "CONTAINS", 48.1),
+    ("area.coordinates", "GT", 48.1),
+    ("pages", "EQ", "end"),
+    ("pages.title", "EQ", "Home"),
+    ("pages.title", "CONTAINS", "ell"),
+    ("pages.hits", "EQ", 3),
+    ("nothing", "EXISTS", None),
     ("repository.owner.email", "NOT_EXISTS", None),
     ("repository.name", "NOT_EXISTS", None),
 ]
@@ -97,6 +109,10 @@ NOT_FOUND: list[tuple[str, str, Any]] = [
     ("commits.author", "EQ", "Ann"),
     ("service", "EXISTS", None),
     ("repository.id", "GT", 35129377),
+    ("area.coordinates", "NE", 48.2),
+    ("area.coordinates", "GT", 48.2),
+    ("pages.title", "NE", "Home"),
+    ("nothing", "EQ", ""),
 ]
 
 
@@ -152,6 +168,35 @@ async def test_nested_values_can_be_counted(client: Client) -> None:
     assert counts == [
         {"fields": {"repository.full_name": "acme/a"}, "count": 2},
         {"fields": {"repository.full_name": "acme/b"}, "count": 1},
+    ]
+
+
+async def test_a_path_through_lists_in_lists_is_counted_and_compared(client: Client) -> None:
+    payload = await client.execute_field(
+        CREATE,
+        input={
+            "name": "title",
+            "fingerprint": ["fields.pages.title"],
+            "window": "PT15M",
+            "action": "REJECT",
+        },
+    )
+    assert payload["userErrors"] == []
+    pages = {"pages": [[{"title": "Home"}], [{"title": "Wells"}]], "at": [[1, 2], [3]]}
+
+    first, again = [
+        await client.execute_field(LOG_EVENT, input={"fields": pages}) for _ in range(2)
+    ]
+    counts = await client.execute_field(
+        '{ eventCounts(byFields: ["pages.title", "at"]) { fields count } }'
+    )
+
+    assert first["userErrors"] == []
+    assert [error["code"] for error in again["userErrors"]] == ["DUPLICATE"]
+    assert counts == [
+        {"fields": {"pages.title": title, "at": number}, "count": 1}
+        for title in ("Home", "Wells")
+        for number in (1, 2, 3)
     ]
 
 

@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from app.command_runner import format_count
+from app.domain.shared.messages import format_count
 from app.store.engine.database_errors import describe_failure
 from app.store.engine.dialect import display_address, parse_database_url
 from tests.client import TIMEOUT_SECONDS, Client

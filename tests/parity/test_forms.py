@@ -19,6 +19,7 @@ ROOT = HERE.parents[1]
 PAGE = (ROOT / "docs/forms.md").read_text()
 FORM = re.search(r"^```graphql\n(.*?)^```$", PAGE, re.M | re.S)
 SECONDS = 120
+OPTION_VALUE = re.compile(r'<option[^>]*? value="([^"]*)"')
 INPUT = re.compile(r"<(input|textarea|select)[^>]*>")
 FIELDS = [
     field_input(
@@ -40,6 +41,15 @@ FIELDS = [
     field_input("reason", label="Reason"),
     field_input("depth", "NUMBER", label="Depth"),
     field_input("wells", "INTEGER", label="Wells"),
+    field_input(
+        "phase",
+        "SELECT",
+        label="Phase",
+        choices=[{"value": "on", "label": "Started"}, {"value": "off"}],
+    ),
+    field_input(
+        "shift", "SELECT", label="Shift", required=True, choices=[{"value": "d", "label": "Day"}]
+    ),
 ]
 RULES = [
     rule_input("SHOW", "hours", predicate_input("volume_mcf", "GTE", 100)),
@@ -57,6 +67,8 @@ INPUT_TYPES = {
     "reason": "text",
     "depth": "number",
     "wells": "number",
+    "phase": "select",
+    "shift": "select",
 }
 
 
@@ -104,17 +116,20 @@ async def test_both_forms_show_each_field_with_its_input_label_and_unit(client: 
         labels = re.findall(r"<label[^>]*>([^<*]*)", html)
         assert labels == [
             *("Volume (mcf)", "Contact", "Dashboard", "Details", "Day", "End", "Cause"),
-            *("Duration (h)", "Reason", "Depth", "Wells"),
+            *("Duration (h)", "Reason", "Depth", "Wells", "Phase", "Shift"),
         ]
-        assert html.count("<option") == 3  # nothing, and two options
+        # Each select field has one empty entry, and its options.
+        values = OPTION_VALUE.findall(html)
+        assert (values.count(""), len(values)) == (3, 3 + 2 + 2 + 1)
+        assert "Started" in html
+        assert "(none)" not in html
     assert shown["rjsfHtml"].count("Gas flared.") == 1
-    assert (
-        shown["plainHtml"].count("<option") == 3
-    )  # react-jsonschema-form with the schema as it is
+    # react-jsonschema-form with the schema as it is has one more entry for labelled options.
+    assert shown["plainHtml"].count("<option") == 8 + 2
 
 
 async def test_a_form_shows_a_field_only_while_it_is_visible(client: Client) -> None:
-    shown = await show_form(client, {"volume_mcf": 50})
+    shown = await show_form(client, {"volume_mcf": 50, "shift": "d"})
 
     assert 'id="root_reason"' in shown["rjsfHtml"]
     assert 'id="root_hours"' not in shown["rjsfHtml"]
@@ -125,7 +140,13 @@ async def test_a_form_shows_a_field_only_while_it_is_visible(client: Client) -> 
 
 async def test_errors_name_the_label_of_the_field(client: Client) -> None:
     shown = await show_form(
-        client, {"volume_mcf": 150, "contact": "somebody", "dashboard": "https://a/?b[c]=1"}
+        client,
+        {
+            "volume_mcf": 150,
+            "contact": "somebody",
+            "dashboard": "https://a/?b[c]=1",
+            "shift": "d",
+        },
     )
 
     assert shown["rjsf"] == [

@@ -387,6 +387,10 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         fetch_page_with(entity_id="well-400"),
         "ix_event_organization_id_entity_id_occurred_at_id",
     ),
+    "of a source": (
+        fetch_page_with(source="/hosts/40"),
+        "ix_event_organization_id_source_occurred_at_id",
+    ),
     "of a producer's ids": (
         fetch_page_with(source="/hosts/40", source_ids=("17", "18")),
         RECEIPTS,

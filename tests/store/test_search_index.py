@@ -572,6 +572,9 @@ REMOVED_SINCE = (
     "ALTER TABLE duplication_rule DROP COLUMN position",
     "ALTER TABLE change RENAME COLUMN notifies TO rings",
     "DROP INDEX ix_change_audit",
+    "DROP INDEX ix_event_organization_id_source_occurred_at_id",
+    "CREATE INDEX ix_event_organization_id_source_source_id"
+    " ON event (organization_id, source, source_id)",
 )
 
 

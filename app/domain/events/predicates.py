@@ -1,16 +1,17 @@
 """Predicates on one custom field, for filters.
 
-A list matches if any of its elements does. If the field is absent, every predicate is false except
-NOT_EXISTS; NE is false, too. Null and an empty list are absent. A blank string is a value, but does
-not exist for EXISTS. Numbers are compared with numbers, booleans with booleans, strings
-with strings by code point, and strings that are instants by time. Values of different JSON types
-are unequal and have no order.
+A list matches if any of its elements does; the elements of a list in a list are also its elements.
+If the field is absent, every predicate is false except NOT_EXISTS; NE is false, too. Null and an
+empty list are absent. A blank string is a value, but does not exist for EXISTS.
+
+Numbers are compared with numbers, booleans with booleans, strings with strings by code point, and
+strings that are instants by time. Values of different JSON types are unequal and have no order.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
@@ -166,7 +167,7 @@ def index_fields(fields: Mapping[str, Any]) -> FieldIndex:
             if isinstance(value, dict):
                 next_level += _members(path, value, is_in_list=is_in_list)
             elif isinstance(value, list):
-                for element in islice(value, MAX_INDEXED_ELEMENTS):
+                for element in islice(_elements(value), MAX_INDEXED_ELEMENTS):
                     if isinstance(element, dict):
                         next_level += _members(path, element, is_in_list=True)
                     elif (comparable := to_comparable(element)) is not None:
@@ -236,6 +237,15 @@ def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
     if error is not None and value is None:
         error += " To select events without the field, use NOT_EXISTS."
     return [] if error is None else [invalid_input(error, "value")]
+
+
+def _elements(value: list[Any]) -> Iterator[Any]:
+    """The elements of a list. Lists in it are read like the list itself."""
+    for element in value:
+        if isinstance(element, list):
+            yield from _elements(element)
+        else:
+            yield element
 
 
 def _members(

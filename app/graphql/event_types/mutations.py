@@ -207,9 +207,10 @@ class EventTypeMutations:
         sunset_at: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Time from which the event type rejects new events. Allowed only with "
-                "`to: DEPRECATED`; otherwise the error is `INVALID_INPUT`. Null sets no time, but "
-                "keeps the `sunsetAt` of an event type that is already DEPRECATED."
+                description="Time from which the event type rejects new events: at once if it has "
+                "passed. Allowed only with `to: DEPRECATED`; otherwise the error is "
+                "`INVALID_INPUT`. Null sets no time, but keeps the `sunsetAt` of an event type "
+                "that is already DEPRECATED."
             ),
         ] = None,
     ) -> EventTypePayload:

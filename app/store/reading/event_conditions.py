@@ -133,7 +133,7 @@ def _field_condition(predicate: FieldPredicate) -> Condition:
         case PredicateOperator.CONTAINS:
             is_element = col(EventValue.ordinal) > 0
             return or_(
-                _has_value(predicate, and_(not_(is_element), _value_contains(predicate.value))),
+                _has_value(predicate, and_(_value_contains(predicate.value), not_(is_element))),
                 _has_value(predicate, and_(is_element, _value_equals(predicate.value))),
             )
         case operator:
@@ -154,6 +154,14 @@ _VALUE_IS_BLANK = and_(
 _TEXT_COLUMNS = tuple_(col(EventValue.head), col(EventValue.tail))
 
 
+def _may_have_tail(text: str) -> bool:
+    """Whether a stored text can have the head of this text and a tail.
+
+    Otherwise, the index of heads suffices to compare with it.
+    """
+    return len(text) >= HEAD_LENGTH
+
+
 def _value_equals(value: Any) -> Condition:
     match to_comparable(value):
         case Comparable(number=int() | float() as number):
@@ -164,7 +172,10 @@ def _value_equals(value: Any) -> Condition:
             )
         case Comparable(text=str(text)):
             head, tail = split_text(text)
-            return and_(col(EventValue.head) == head, col(EventValue.tail) == tail)
+            has_head = col(EventValue.head) == head
+            return (
+                and_(has_head, col(EventValue.tail) == tail) if _may_have_tail(text) else has_head
+            )
         case Comparable(boolean=bool(truth)):
             return col(EventValue.truth).is_(truth)
     return false()
@@ -181,26 +192,38 @@ def _value_in(values: Sequence[Any]) -> Condition:
                     doubles.append(double)
                 else:
                     exact_numbers[exact] = double
-            case Comparable(text=str(text)) if len(text) <= HEAD_LENGTH:
+            case Comparable(text=str(text)) if not _may_have_tail(text):
                 short.append(text)
             case _:
                 long_or_other.append(value)
-    return or_(
-        col(EventValue.number).in_(doubles),
-        and_(
-            col(EventValue.number).in_(sorted(set(exact_numbers.values()))),
-            col(EventValue.exact).in_(exact_numbers),
-        ),
-        and_(col(EventValue.head).in_(short), col(EventValue.tail) == ""),
-        *map(_value_equals, long_or_other),
-    )
+    # With one condition, SQLite needs only one index.
+    conditions = list(map(_value_equals, long_or_other))
+    if doubles:
+        conditions.append(col(EventValue.number).in_(doubles))
+    if exact_numbers:
+        is_near = col(EventValue.number).in_(sorted(set(exact_numbers.values())))
+        conditions.append(and_(is_near, col(EventValue.exact).in_(exact_numbers)))
+    if short:
+        conditions.append(col(EventValue.head).in_(short))
+    return or_(false(), *conditions)
 
 
 def _value_contains(value: Any) -> Condition:
     needle = to_comparable(value)
     if needle is None or needle.text is None:
         return false()
-    return ContainsText(col(EventValue.head).concat(col(EventValue.tail)), literal(needle.text))
+    text, head = literal(needle.text), col(EventValue.head)
+    # In this order, the index of heads suffices for all texts that have no tail.
+    return and_(
+        head >= "",
+        or_(
+            ContainsText(head, text),
+            and_(
+                func.length(head) == HEAD_LENGTH,
+                ContainsText(head.concat(col(EventValue.tail)), text),
+            ),
+        ),
+    )
 
 
 def _value_compares(operator: PredicateOperator, value: Any) -> Condition:
@@ -215,6 +238,8 @@ def _value_compares(operator: PredicateOperator, value: Any) -> Condition:
                 in_range = column >= double if compare(1, 0) else column <= double
                 is_exact = or_(column != double, compare(col(EventValue.exact), exact))
                 condition = and_(in_range, is_exact)
+        case Comparable(text=str(text)) if not _may_have_tail(text):
+            condition = compare(col(EventValue.head), text)
         case Comparable(text=str(text)):
             pair = tuple_(*(literal(part, CodePoints()) for part in split_text(text)))
             condition = compare(_TEXT_COLUMNS, pair)

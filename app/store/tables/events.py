@@ -46,7 +46,7 @@ class Event(OrganizationOwned, table=True):
         Index(None, "organization_id", "category", "occurred_at", "id"),
         Index(None, "organization_id", "severity", "occurred_at", "id"),
         Index(None, "organization_id", "entity_id", "occurred_at", "id"),
-        Index(None, "organization_id", "source", "source_id"),
+        Index(None, "organization_id", "source", "occurred_at", "id"),
         Index(
             "ix_event_bell",
             "organization_id",

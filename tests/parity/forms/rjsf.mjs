@@ -10,6 +10,7 @@ export function EventForm({ jsonSchema, uiSchema, fields, onSubmit }) {
     uiSchema,
     validator,
     formData: fields,
+    experimental_defaultFormStateBehavior: { constAsDefaults: "never" }, // preselects no option
     transformErrors,
     onSubmit: ({ formData }) => onSubmit(formData),
   });
