@@ -30,6 +30,7 @@ TIERS = {
         "clients",
         "cloudevents",
         "concurrency",
+        "deploy",
         "faults",
         "fuzz",
         "manners",
