@@ -72,8 +72,19 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         description="Base URL at which clients reach the server, `https://HOST/PATH`. Used in "
-        "`dataschema`, and to recognize requests from the server's own web pages. If not "
-        "set, the host of each request is used.",
+        "`dataschema`, in the links that `tocsin serve` prints, and to recognize requests from the "
+        "server's own web pages. If not set, the host of each request is used.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="File with the TLS certificate of the server and its intermediate "
+        "certificates, in PEM format. Requires `TOCSIN_TLS_KEY`. If not set, the server uses HTTP "
+        "without TLS.",
+    )
+    tls_key: Path | None = Field(
+        default=None,
+        description="File with the private key of the certificate in `TOCSIN_TLS_CERTIFICATE`, in "
+        "PEM format and without a password.",
     )
     cors_origins: str | None = Field(
         default=None,

@@ -50,7 +50,7 @@ async def run_behind_nginx(folder: Path, **settings: str) -> AsyncIterator[str]:
     settings = {
         name.lower(): value.replace(EXAMPLE_URL, url) for name, value in documented_settings.items()
     } | settings
-    _write_certificate(folder)
+    write_certificate(folder)
     configuration = folder / "nginx.conf"
     configuration.write_text(
         # One process, of the user who runs the test.
@@ -69,7 +69,7 @@ async def run_behind_nginx(folder: Path, **settings: str) -> AsyncIterator[str]:
         yield settings["public_url"]
 
 
-def _write_certificate(folder: Path) -> None:
+def write_certificate(folder: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])

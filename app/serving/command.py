@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 from ipaddress import ip_address
 from urllib.parse import quote
@@ -24,14 +25,13 @@ def serve(host: str, port: int, workers: int) -> None:
     configure_logs()
     settings = read_settings()
     _check_tokens(settings)
+    _check_tls(settings)
     host = host.removeprefix("[").removesuffix("]")
     listeners = _create_listeners(host, port)
     for listener in listeners:
         _set_user_timeout(listener, settings.sockets)
     key = run_async(settings, lambda: prepare_database(settings))
-    # Browsers do not open an unspecified address.
-    link_host = "127.0.0.1" if _is_unspecified(host) else host
-    address = f"http://{_format_address(link_host, listeners[0].getsockname()[1])}/graphql"
+    address = f"{_base_url(settings, host, listeners[0].getsockname()[1])}/graphql"
     if key is not None:
         typer.echo("Created a new database. API key of the administrator (shown only once):\n")
         link = f"{address}#key={quote(key, safe='')}"
@@ -55,6 +55,35 @@ def _check_tokens(settings: Settings) -> None:
         create_token_verifier(settings)
     except TokenSettingsError as error:
         exit_with(f"TOCSIN_JWT_{error.setting.upper()}: {error}", 2)
+
+
+def _check_tls(settings: Settings) -> None:
+    if settings.tls_certificate is None and settings.tls_key is None:
+        return
+    if settings.tls_certificate is None or settings.tls_key is None:
+        exit_with("Set both TOCSIN_TLS_CERTIFICATE and TOCSIN_TLS_KEY, or neither.", 2)
+    try:
+        # Without the empty password, OpenSSL would ask for that of an encrypted key.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_certificate, settings.tls_key, password=""
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        exit_with(
+            f"The certificate in TOCSIN_TLS_CERTIFICATE ({settings.tls_certificate}) cannot be "
+            f"used with the key in TOCSIN_TLS_KEY ({settings.tls_key}): {reason.rstrip('.')}.",
+            2,
+        )
+
+
+def _base_url(settings: Settings, host: str, port: int) -> str:
+    """The URL in printed links, by which clients reach the server."""
+    if settings.public_url is not None:
+        return settings.public_url.rstrip("/")
+    # Browsers do not open an unspecified address.
+    link_host = "127.0.0.1" if _is_unspecified(host) else host
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{_format_address(link_host, port)}"
 
 
 def _create_listeners(host: str, port: int) -> list[socket.socket]:

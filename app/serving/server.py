@@ -181,6 +181,8 @@ def run_server(
         timeout_keep_alive=settings.requests.keep_alive_seconds,
         ws_ping_interval=None,  # app/graphql/transport sends pings
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
     try:
         DrainingServer(config, app, settings, on_started).run(sockets=listeners)
