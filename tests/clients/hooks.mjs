@@ -9,7 +9,7 @@ const window = new Window();
 Object.assign(globalThis, { window, document: window.document });
 globalThis.navigator ??= window.navigator; // Node has its own since version 21.
 globalThis.WebSocket ??= WebSocket; // Node has its own since version 22.
-const { createElement, StrictMode } = await import("react");
+const { createElement, StrictMode, version: reactVersion } = await import("react");
 const { createRoot } = await import("react-dom/client");
 const { createTocsinClient } = await import("@tocsin/client");
 const hooks = await import("@tocsin/react");
@@ -22,7 +22,7 @@ let current;
 function Component() {
   current = hooks[name](...JSON.parse(text));
   const { error, ...state } = current;
-  print("state", { ...state, error: error?.code ?? null });
+  print("state", { ...state, error: error?.code ?? null, reactVersion });
   return null;
 }
 

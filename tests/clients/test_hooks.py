@@ -7,7 +7,7 @@ import contextlib
 import gzip
 import json
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,17 @@ class Hook:
 
 @contextlib.asynccontextmanager
 async def mount(
-    name: str, client: Client, *arguments: Any, url: str | None = None
+    name: str,
+    client: Client,
+    *arguments: Any,
+    url: str | None = None,
+    options: Sequence[str] = (),
 ) -> AsyncIterator[Hook]:
     """Mounts a component that uses the hook in the organization of the client."""
     await asyncio.to_thread(install_clients)
     address = f"{url or client.url}/graphql"
     process = await asyncio.create_subprocess_exec(
-        *("node", "hooks.mjs", name, address, ADMINISTRATOR, json.dumps(arguments)),
+        *("node", *options, "hooks.mjs", name, address, ADMINISTRATOR, json.dumps(arguments)),
         cwd=HERE,
         env=node.node_environment()
         | {"ORGANIZATION": client.headers.get("data-partition-id", "default")},
@@ -369,6 +373,28 @@ async def test_a_form_of_an_unknown_event_type_has_an_error(client: Client) -> N
 
 def is_checked(state: State) -> bool:
     return not state["isLoading"] and not state["isChecking"]
+
+
+async def test_the_hooks_work_with_react_18(client: Client) -> None:
+    await asyncio.to_thread(node.install_packages, HERE / "react18")
+    await log_events(client, "1", notification=True)
+    options = ("--import", "./react18/register.mjs")
+    async with (
+        mount("useLiveEvents", client, options=options) as events,
+        mount("useBell", client, options=options) as bell,
+    ):
+        await events.wait_for(is_loaded)
+        await bell.wait_for(has_counts(1, 1))
+
+        await log_events(client, "2", notification=True)
+        await events.wait_for(lambda state: state["newCount"] == 1)
+        await events.call("showNew")
+        shown = await events.wait_for(lambda state: state["newCount"] == 0)
+        rung = await bell.wait_for(lambda state: len(state["notifications"]) == 2)
+
+    assert summaries(shown) == ["2", "1"]
+    assert summaries(rung) == ["2", "1"]
+    assert (shown["reactVersion"], rung["reactVersion"]) == ("18.3.1", "18.3.1")
 
 
 class Network:

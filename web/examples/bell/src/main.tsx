@@ -6,14 +6,18 @@ import { createRoot } from "react-dom/client";
 import { client, useDetail, useFilter, useInfiniteScroll } from "./logic";
 
 function Bell({ onOpen }: { onOpen: (id: string) => void }) {
-  const { summary, notifications, hasNextPage, loadMore, acknowledge, acknowledgeUpTo, markRead } = useBell({
-    filter: { acknowledged: false },
-  });
+  const { summary, notifications, hasNextPage, loadMore, acknowledge, acknowledgeUpTo, markRead, error, reload } =
+    useBell({ filter: { acknowledged: false } });
   return (
     <section aria-label="Notifications">
       <h2>
         {summary?.unreadCount ?? "…"} unread, {summary?.openCount ?? "…"} open
       </h2>
+      {error && (
+        <p role="alert">
+          {error.message} <button onClick={reload}>Try again</button>
+        </p>
+      )}
       <button onClick={() => void markRead()}>Mark all as read</button>
       <button onClick={() => void acknowledgeUpTo()}>Acknowledge all</button>
       <ul>
