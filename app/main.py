@@ -7,13 +7,11 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 from fastapi.telemetry import TelemetryConfig
-from starlette.routing import Route
 
 from app.graphql.schema import build_schema
 from app.graphql.transport.router import create_graphql_routes
-from app.http import cloudevents, graphiql, probes, type_schemas
+from app.http import cloudevents, console, graphiql, probes, type_schemas
 from app.http.cross_origin import AllowedHeaders, AllowedOrigins, CrossOriginMiddleware
 from app.http.errors import register_error_handlers
 from app.http.graphql_fast_path import GraphQLFastPath
@@ -114,7 +112,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(type_schemas.router)
     app.include_router(cloudevents.router)
     app.router.routes.append(graphiql.GraphiQLRoute("/graphql"))
-    app.router.routes.append(Route("/", RedirectResponse("graphql")))
+    app.router.routes += console.create_routes()
     app.mount("/graphql/assets", graphiql.create_assets_app())
+    app.mount("/console/assets", console.create_assets_app())
     app.router.routes += [graphql, sockets]
     return app

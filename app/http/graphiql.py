@@ -3,17 +3,15 @@
 The page loads and calls nothing on other hosts, and the policy below forbids it.
 """
 
-from os import stat_result
 from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
-from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
 
-_STATIC = Path(__file__).parent / "static"
+from app.http.page_assets import STATIC, AssetFiles, build_security_headers
 
 _POLICY = "; ".join(
     (
@@ -33,20 +31,15 @@ _POLICY = "; ".join(
 )
 
 # Assets have the policy, too: a web worker obeys the policy of its own file, not the page's.
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_SECURITY_HEADERS = build_security_headers(_POLICY)
 
 
-def page_response() -> Response:
+def page_response(folder: Path = STATIC) -> Response:
     """Returns the page, which is never cached because it has the hashes of its assets.
 
     Returns 503 if the page has not been built.
     """
-    index = _STATIC / "index.html"
+    index = folder / "index.html"
     if not index.is_file():
         return PlainTextResponse(
             "The GraphiQL page has not been built: run `make setup`.\n", status_code=503
@@ -75,25 +68,6 @@ class GraphiQLRoute(Route):
         return super().matches(scope)
 
 
-class _AssetFiles(StaticFiles):
-    """Files with a content hash in their names, which can be cached permanently."""
-
-    def file_response(
-        self,
-        full_path: PathLike,
-        stat_result: stat_result,
-        scope: Scope,
-        status_code: int = 200,
-    ) -> Response:
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update(_SECURITY_HEADERS)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return response
-
-    async def check_config(self) -> None:
-        """Does nothing: without the built page the server starts and its assets return 404."""
-
-
-def create_assets_app() -> StaticFiles:
+def create_assets_app(folder: Path = STATIC) -> AssetFiles:
     """Returns the application for /graphql/assets."""
-    return _AssetFiles(directory=_STATIC / "graphql/assets", check_dir=False)
+    return AssetFiles(folder / "graphql/assets", _SECURITY_HEADERS)

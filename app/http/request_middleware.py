@@ -26,7 +26,11 @@ _API_BY_PATH = {
     "/ready": "probes",
     "/metrics": "probes",
 }
-_API_BY_PREFIX = {"/graphql/assets/": "page", "/event-types/": "schemas"}
+_API_BY_PREFIX = {
+    "/graphql/assets/": "page",
+    "/console/assets/": "page",
+    "/event-types/": "schemas",
+}
 
 # Defaults of all responses: browsers do not cache them, sniff their type, execute anything in them,
 # show them in a frame or send their URL to other sites.

@@ -31,12 +31,15 @@ def serve(host: str, port: int, workers: int) -> None:
     for listener in listeners:
         _set_user_timeout(listener, settings.sockets)
     key = run_async(settings, lambda: prepare_database(settings))
-    address = f"{_base_url(settings, host, listeners[0].getsockname()[1])}/graphql"
+    address = _base_url(settings, host, listeners[0].getsockname()[1])
     if key is not None:
         typer.echo("Created a new database. API key of the administrator (shown only once):\n")
-        link = f"{address}#key={quote(key, safe='')}"
-        typer.echo(f"  {key}\n\nGraphiQL, signed in as the administrator:\n\n  {link}\n")
-    typer.echo(f"Tocsin is running at {address}")
+        fragment = f"#key={quote(key, safe='')}"
+        typer.echo(
+            f"  {key}\n\nConsole and GraphiQL, signed in as the administrator:\n\n"
+            f"  {address}/{fragment}\n  {address}/graphql{fragment}\n"
+        )
+    typer.echo(f"Tocsin is running at {address}/graphql")
     sys.stdout.flush()
     if workers == 1:
         # Imported here: the supervisor of several workers does not need the server.

@@ -54,12 +54,12 @@ class BrowserVisit:
         """The addresses outside the server that a page requested."""
         return [address for address in self.addresses if not self._is_home(address)]
 
-    async def visit(self, key: str | None = ADMINISTRATOR) -> Page:
-        """Opens the page in a new tab: by the link that the server prints, or without a key."""
+    async def visit(self, key: str | None = ADMINISTRATOR, path: str = "/graphql") -> Page:
+        """Opens a page in a new tab: by the link that the server prints, or without a key."""
         page = await self.context.new_page()
         page.on("websocket", self._record_socket)
         fragment = "" if key is None else f"#key={quote(key, safe='')}"
-        await page.goto(f"{self.url}/graphql{fragment}")
+        await page.goto(f"{self.url}{path}{fragment}")
         return page
 
     async def find_socket(self, operation: str) -> WebSocket:

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import httpx
-import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -82,15 +81,13 @@ async def test_a_missing_asset_is_not_found_and_not_cached(client: Client) -> No
 
 
 async def test_a_page_that_was_not_built_says_how_to_build_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(graphiql, "_STATIC", tmp_path)
-
     transport = httpx.ASGITransport(
-        app=Starlette(routes=[Mount("/", graphiql.create_assets_app())])
+        app=Starlette(routes=[Mount("/", graphiql.create_assets_app(tmp_path))])
     )
     async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as browser:
-        page = graphiql.page_response()
+        page = graphiql.page_response(tmp_path)
         asset = await browser.get("/index.js")
 
     assert page.status_code == 503

@@ -28,12 +28,6 @@ async def test_health_needs_no_key(client: Client) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-async def test_the_root_redirects_to_graphql(client: Client) -> None:
-    answer = await client.as_key(None).http.get("/")
-
-    assert (answer.status_code, answer.headers["location"]) == (307, "graphql")
-
-
 async def test_a_subscription_by_post_names_the_supported_transports(client: Client) -> None:
     error = await client.expect_error("subscription { notificationAdded { cursor } }")
 

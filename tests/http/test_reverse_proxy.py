@@ -49,20 +49,28 @@ async def proxied(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
 async def test_the_page_and_its_assets_are_found_by_redirects(proxied: Client) -> None:
     host = proxied.url.removesuffix("/tocsin")
     browser = proxied.as_key(None).http
+    addresses = ("/tocsin", "/tocsin/", "/tocsin/events/", "/tocsin/events/1", "/tocsin/graphql/")
     pages = [
-        await browser.get(address, headers=HTML, follow_redirects=True)
-        for address in (f"{host}/tocsin", f"{host}/tocsin/", f"{host}/tocsin/graphql/")
+        await browser.get(f"{host}{address}", headers=HTML, follow_redirects=True)
+        for address in addresses
     ]
 
-    assert [(str(page.url), page.status_code) for page in pages] == [
-        (f"{host}/tocsin/graphql", 200)
-    ] * 3
-    named = re.findall(r'(?:src|href)="([^"]*)"', pages[0].text)
-    addresses = [urljoin(str(pages[0].url), name) for name in named]
-    assets = [await browser.get(address) for address in addresses]
-    assert len(assets) >= 3
-    assert {address.startswith(f"{host}/tocsin/graphql/assets/") for address in addresses} == {True}
-    assert {asset.status_code for asset in assets} == {200}
+    assert [(str(page.url).removeprefix(host), page.status_code) for page in pages] == [
+        ("/tocsin/", 200),
+        ("/tocsin/", 200),
+        ("/tocsin/events/", 200),
+        ("/tocsin/events/1", 200),
+        ("/tocsin/graphql", 200),
+    ]
+    for page, folder in zip(pages, [*["console"] * 4, "graphql"], strict=True):
+        named = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+        addresses = [urljoin(str(page.url), name) for name in named]
+        assets = [await browser.get(address) for address in addresses]
+        assert len(assets) >= 3
+        assert {address.startswith(f"{host}/tocsin/{folder}/assets/") for address in addresses} == {
+            True
+        }
+        assert {asset.status_code for asset in assets} == {200}
 
 
 async def test_both_apis_answer_below_the_path(proxied: Client) -> None:

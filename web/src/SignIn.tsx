@@ -1,7 +1,7 @@
 // The sign-in form, for a visit without a valid key and for a change of key.
 
 import type { FormEvent } from "react";
-import type { Problem } from "./verify";
+import type { Problem } from "../shared/verify";
 
 interface Props {
   problem: Problem | null;

@@ -9,7 +9,7 @@ import { examples } from "./examples";
 import { createFetcher, INTROSPECTION } from "./fetcher";
 import { memory } from "./memory";
 import { Panes } from "./panes";
-import { authorization } from "./server";
+import { authorization } from "../shared/server";
 import { watchUnread } from "./unread";
 import "./workbench.css";
 

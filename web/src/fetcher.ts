@@ -13,7 +13,7 @@ import {
   parse,
 } from "graphql";
 import type { Panes } from "./panes";
-import { createSocketClient, type Headers, isCredentialClose, sendOperation } from "./server";
+import { createSocketClient, type Headers, isCredentialClose, sendOperation } from "../shared/server";
 
 type Fetcher = GraphiQLProps["fetcher"];
 type Operation = Parameters<Fetcher>[0];

@@ -2,10 +2,10 @@
 
 import { lazy, Suspense, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { forgetKey, keepKey, keyInLink, removeLink, shareKey, storedKey } from "./key";
+import { forgetKey, keepKey, keyInLink, removeLink, shareKey, storedKey } from "../shared/key";
 import "./page.css";
 import { SignIn } from "./SignIn";
-import { NO_LONGER_VALID, type Problem, verifyKey } from "./verify";
+import { NO_LONGER_VALID, type Problem, verifyKey } from "../shared/verify";
 
 const Workbench = lazy(() => import("./Workbench"));
 const loading = <p className="loading">Loading GraphiQL …</p>;

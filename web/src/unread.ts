@@ -1,6 +1,6 @@
 // The number of open notifications in the title of the page.
 
-import { createSocketClient, type Headers, isCredentialClose } from "./server";
+import { createSocketClient, type Headers, isCredentialClose } from "../shared/server";
 
 const TITLE = "Tocsin · GraphiQL";
 const MIN_RETRY_MS = 1000;

@@ -1,9 +1,11 @@
-// Where the key is kept. It arrives in the fragment of a link, which a browser does not send. Each
-// browser tab keeps its own copy and shares it with the other open tabs of this page. Closing the
+// Where GraphiQL and the console keep the key. It arrives in the fragment of a link, which a browser does not send. Each
+// browser tab keeps its own copy and shares it with the other open tabs of both pages. Closing the
 // last of them deletes the key.
 
+import { API_URL } from "./server";
+
 // Another server may be below another path of the same host.
-const STORAGE_KEY = `tocsin:key:${location.pathname}`;
+const STORAGE_KEY = `tocsin:key:${new URL(API_URL).pathname}`;
 const channel = new BroadcastChannel(STORAGE_KEY);
 
 type Message = { asks: true } | { key: string };

@@ -1,11 +1,14 @@
-// Requests to the server that serves this page.
+// Requests to the server that serves this page: GraphiQL or the console.
 
 import { type Client, type ClientOptions, createClient } from "graphql-ws";
 
 export type Headers = Record<string, string>;
 
-// The page has the address of the API, also below the path of a proxy.
-const API_URL = location.origin + location.pathname;
+// Scripts are served two folders below the root of the server, which may be below the path of a proxy.
+const script = import.meta.url;
+/** Root of the server, with a slash at its end. */
+export const ROOT = new URL("../../", script);
+export const API_URL = new URL("graphql", ROOT).href;
 
 export const authorization = (key: string): Headers => ({ Authorization: `Bearer ${key}` });
 

@@ -1,0 +1,45 @@
+"""Files of the pages that `make setup` builds from web/: GraphiQL and the console."""
+
+from __future__ import annotations
+
+from os import stat_result
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.staticfiles import PathLike, StaticFiles
+from starlette.types import Scope
+
+STATIC = Path(__file__).parent / "static"
+
+
+def build_security_headers(policy: str) -> dict[str, str]:
+    """Returns the headers of a page with this content security policy."""
+    return {
+        "Content-Security-Policy": policy,
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+class AssetFiles(StaticFiles):
+    """Files with a content hash in their names, which can be cached permanently."""
+
+    def __init__(self, folder: Path, headers: dict[str, str]) -> None:
+        """Without the folder the server starts, and its files return 404."""
+        super().__init__(directory=folder, check_dir=False)
+        self._headers = headers | {"Cache-Control": "public, max-age=31536000, immutable"}
+
+    def file_response(
+        self,
+        full_path: PathLike,
+        stat_result: stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(self._headers)
+        return response
+
+    async def check_config(self) -> None:
+        """Does nothing, because the folder may not exist."""

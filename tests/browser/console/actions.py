@@ -1,0 +1,45 @@
+"""Actions of a user of the console, and checks of its pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import BrowserVisit
+from tests.client import ADMINISTRATOR
+from tests.node import WEB
+
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+SCHEMES = ("light", "dark")
+
+
+async def sign_in_to(
+    visitor: BrowserVisit, path: str = "/", key: str | None = ADMINISTRATOR
+) -> Page:
+    """Opens a page of the console by a link with the key."""
+    page = await visitor.visit(key, path)
+    await expect(page.get_by_role("navigation", name="Main")).to_be_attached()
+    return page
+
+
+async def find_violations(page: Page) -> list[Any]:
+    """Returns the violations of accessibility rules in both color schemes."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE.read_text())
+    violations = []
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        await expect(page.locator(f"html[data-mantine-color-scheme={scheme}]")).to_be_attached()
+        result = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        violations += [
+            (scheme, violation["id"], [node["html"] for node in violation["nodes"]])
+            for violation in result["violations"]
+        ]
+    return violations
+
+
+async def expect_to_fit(page: Page) -> None:
+    """Asserts that the page does not scroll horizontally."""
+    width, inner = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width == inner

@@ -1,0 +1,247 @@
+"""The page with the list of events."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import BrowserVisit
+from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.page_actions import create_key
+from tests.client import Client
+from tests.event_type_client import define_event_type
+
+COUNT = "{ events { totalCount } }"
+
+
+async def expect_summaries(page: Page, *summaries: str) -> None:
+    await expect(page.locator("[data-event]")).to_have_text(list(summaries))
+
+
+async def log_three(client: Client) -> None:
+    await client.log_event(
+        summary="Pump stopped", severity="error", occurredAt="2026-04-01T10:00:00Z", tags=["north"]
+    )
+    await client.log_event(
+        summary="Pump started", severity="success", occurredAt="2026-04-01T11:00:00Z"
+    )
+    await client.log_event(
+        summary="Valve leaks", severity="warn", occurredAt="2026-04-02T12:00:00Z", type="valve"
+    )
+
+
+async def test_events_are_listed_with_their_severities_and_the_histogram(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+
+    page = await sign_in_to(visitor)
+
+    await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
+    severities = page.get_by_role("table", name="Events").locator("tbody td:nth-child(3)")
+    await expect(severities).to_have_text(["Warning", "Success", "Error"])
+    await expect(page.get_by_role("figure")).to_contain_text("3 events")
+    assert await find_violations(page) == []
+    assert visitor.strayed == []
+    assert visitor.complaints == []
+
+
+async def test_the_address_has_the_filters_and_a_chip_removes_one(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    page = await sign_in_to(visitor)
+
+    await page.get_by_role("button", name="Add a filter").click()
+    await page.get_by_label("Value").select_option("ERROR")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await expect_summaries(page, "Pump stopped")
+    await page.get_by_role("searchbox", name="Search").fill("pump")
+    await expect(page).to_have_url(f"{visitor.url}/events?severity=ERROR&search=pump")
+    assert await find_violations(page) == []
+    await page.get_by_role("button", name="Remove the filter Severity Error").click()
+
+    await expect_summaries(page, "Pump started", "Pump stopped")
+    await expect(page).to_have_url(f"{visitor.url}/events?search=pump")
+    await page.go_back()
+    await expect_summaries(page, "Pump stopped")
+
+
+async def test_dragging_across_the_histogram_selects_a_time(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    page = await sign_in_to(visitor, "/events?from=2026-04-01T00:00:00Z&to=2026-04-03T00:00:00Z")
+    await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
+    box = await page.locator("figure svg").bounding_box()
+    assert box is not None
+
+    await page.mouse.move(box["x"] + 2, box["y"] + 40)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40, steps=4)
+    await page.mouse.up()
+
+    await expect_summaries(page, "Pump started", "Pump stopped")
+
+
+async def test_a_view_without_events_says_what_to_do(visitor: BrowserVisit, client: Client) -> None:
+    await log_three(client)
+    page = await sign_in_to(visitor, "/events?source=none")
+    await expect(page.get_by_text("No event matches the filters")).to_be_visible()
+
+    await page.get_by_role("main").get_by_role("button", name="Clear all filters").last.click()
+
+    await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
+
+
+async def test_selected_events_are_acknowledged_and_deleted_after_a_count(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    page = await sign_in_to(visitor)
+    await page.get_by_role("checkbox", name="Select Pump stopped").check()
+    await page.get_by_role("checkbox", name="Select Valve leaks").check()
+    await page.get_by_role("button", name="Acknowledge", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Acknowledge 2 events")
+    await dialog.get_by_label("Note").fill("Crew informed")
+    assert await find_violations(page) == []
+    await dialog.get_by_role("button", name="Acknowledge").click()
+    await expect(page.get_by_role("cell", name="administrator")).to_have_count(2)
+
+    await page.get_by_role("checkbox", name="Select Pump stopped").check()
+    await page.get_by_role("button", name="Delete", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete 1 event").click()
+
+    await expect_summaries(page, "Valve leaks", "Pump started")
+    assert await client.execute_field(COUNT) == {"totalCount": 2}
+
+
+async def test_a_key_that_may_only_read_is_offered_no_changes(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    _, key = await create_key(client, "EVENT_READ")
+    page = await sign_in_to(visitor, "/", key)
+
+    await page.get_by_role("checkbox", name="Select Pump stopped").check()
+
+    await expect(page.get_by_text("1 event selected")).to_be_visible()
+    await expect(page.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)
+    await expect(page.get_by_role("button", name="Delete", exact=True)).to_have_count(0)
+
+
+async def test_events_are_reached_acknowledged_and_opened_by_keyboard(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    page = await sign_in_to(visitor)
+    await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
+
+    for key in "jjk":
+        await page.keyboard.press(key)
+    await expect(page.get_by_role("link", name="Valve leaks")).to_be_focused()
+    await page.keyboard.press("a")
+    await expect(page.get_by_role("cell", name="administrator")).to_have_count(1)
+    await page.keyboard.press("/")
+    await expect(page.get_by_role("searchbox", name="Search")).to_be_focused()
+    await page.get_by_role("link", name="Pump stopped").focus()
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog")).to_contain_text("Next event")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.get_by_role("link", name="Pump stopped").press("Enter")
+
+    await expect(page.get_by_role("heading", name="Pump stopped")).to_be_visible()
+
+
+async def test_the_filtered_events_are_exported_with_their_fields(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    await client.log_event(summary='=1+1, "quoted"', fields={"volume": 150, "crew": ["a", "b"]})
+    page = await sign_in_to(visitor, "/events?type=notice")
+    await page.get_by_role("button", name="Export as CSV").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("The view has 3 events.")
+
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download 3 events").click()
+    file = Path(await (await download.value).path())
+
+    rows = list(csv.DictReader(io.StringIO(file.read_text(), newline="")))
+    assert [row["summary"] for row in rows] == ['\'=1+1, "quoted"', "Pump started", "Pump stopped"]
+    assert (rows[0]["fields.volume"], rows[0]["fields.crew"]) == ("150", '["a","b"]')
+    assert (rows[2]["severity"], rows[2]["tags"]) == ("ERROR", "north")
+
+
+async def test_columns_of_custom_fields_show_values_with_units(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    volume = {"name": "volume", "label": "Volume", "kind": "NUMBER", "unit": "mcf"}
+    await define_event_type(client, volume)
+    await client.log_event(type="gauge", summary="Flare", fields={"volume": 1500})
+    page = await sign_in_to(visitor)
+
+    await page.get_by_role("button", name="Display").click()
+    await page.get_by_role("checkbox", name="Volume (volume)").check()
+    await page.get_by_role("checkbox", name="Entity").uncheck()
+    await page.get_by_role("switch", name="UTC instead of local time").check()
+    assert await find_violations(page) == []
+
+    await expect(page.get_by_role("cell", name="1,500 mcf")).to_be_visible()
+    await expect(page.get_by_role("columnheader", name="Entity")).to_have_count(0)
+    await expect(page.locator("tbody time")).to_contain_text("UTC")
+    await page.reload()
+    await expect(page.get_by_role("cell", name="1,500 mcf")).to_be_visible()
+
+
+async def test_a_view_can_be_saved_opened_and_deleted(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    page = await sign_in_to(visitor, "/events?severity=ERROR")
+    await page.get_by_role("button", name="Saved views").click()
+    await page.get_by_label("Name of this view").fill("Errors")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await page.get_by_role("button", name="Clear all filters").click()
+    await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
+
+    await page.get_by_role("button", name="Saved views").click()
+    await page.get_by_role("button", name="Errors", exact=True).click()
+
+    await expect_summaries(page, "Pump stopped")
+    await page.get_by_role("button", name="Saved views").click()
+    await page.get_by_role("button", name="Delete the view Errors").click()
+    await expect(page.get_by_role("button", name="Errors", exact=True)).to_have_count(0)
+
+
+async def test_further_events_are_loaded_while_scrolling(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    events = [{"summary": f"Event {number}"} for number in range(120)]
+    await client.execute_field(
+        "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }",
+        input=events,
+    )
+    page = await sign_in_to(visitor)
+    await expect(page.get_by_role("link", name="Event 119", exact=True)).to_be_visible()
+
+    while await page.locator("[data-event]").count() < 120:
+        await page.mouse.wheel(0, 4_000)
+        await page.wait_for_timeout(50)
+
+    await expect(page.locator("[data-event]")).to_have_count(120)
+    assert len(set(await page.locator("[data-event]").all_inner_texts())) == 120
+
+
+async def test_the_list_fits_a_phone(narrow: BrowserVisit, client: Client) -> None:
+    await log_three(client)
+    await client.log_event(summary="x" * 300, source="/" + "s" * 200)
+
+    page = await sign_in_to(narrow)
+
+    await expect(page.get_by_role("link", name="Valve leaks")).to_be_visible()
+    await expect_to_fit(page)
+    assert await find_violations(page) == []

@@ -1,0 +1,241 @@
+"""Sign-in, navigation and states of all pages of the console."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Page, Response, Route, expect
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from app.http import console
+from tests.browser.conftest import BrowserVisit
+from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.page_actions import create_key, read_storage, revoke_key, sign_in
+from tests.client import ADMINISTRATOR, Client
+
+MAX_FIRST_PAGE_BYTES = 300_000
+CREATE_ORGANIZATION = """mutation ($key: String!, $name: String!) {
+  createOrganization(key: $key, name: $name) { userErrors { code } } }"""
+
+
+async def expect_events_page(page: Page) -> None:
+    await expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
+
+
+async def test_a_link_signs_in_and_a_reload_keeps_the_session(visitor: BrowserVisit) -> None:
+    page = await sign_in_to(visitor)
+    await expect_events_page(page)
+    assert page.url == f"{visitor.url}/events"
+
+    await page.reload()
+
+    await expect_events_page(page)
+    assert visitor.strayed == []
+    assert visitor.complaints == []
+
+
+async def test_a_wrong_key_can_be_corrected_in_the_form(visitor: BrowserVisit) -> None:
+    page = await visitor.visit("not-a-key", "/events?severity=ERROR")
+    await expect(page.get_by_role("alert")).to_contain_text("This key is not valid.")
+    assert await find_violations(page) == []
+
+    await sign_in(page, ADMINISTRATOR)
+
+    await expect_events_page(page)
+    assert page.url == f"{visitor.url}/events?severity=ERROR"
+
+
+async def test_signing_out_deletes_the_key(visitor: BrowserVisit) -> None:
+    page = await sign_in_to(visitor)
+
+    await page.get_by_role("button", name="Account").click()
+    await page.get_by_role("menuitem", name="Sign out").click()
+
+    await expect(page.get_by_label("Key", exact=True)).to_be_visible()
+    assert ADMINISTRATOR not in await read_storage(page, "sessionStorage")
+    assert ADMINISTRATOR not in await read_storage(page, "localStorage")
+
+
+async def test_graphiql_in_a_new_tab_uses_the_key_of_the_console(visitor: BrowserVisit) -> None:
+    await sign_in_to(visitor)
+
+    graphiql = await visitor.visit(None, "/graphql")
+
+    await expect(graphiql.get_by_label("Result Window")).to_be_visible()
+
+
+async def test_a_revoked_key_ends_the_session(visitor: BrowserVisit, client: Client) -> None:
+    key_id, key = await create_key(client, "EVENT_READ")
+    page = await sign_in_to(visitor, "/", key)
+    await expect_events_page(page)
+
+    await revoke_key(client, key_id)
+    await page.get_by_role("searchbox", name="Search").fill("pump")
+
+    await expect(page.get_by_role("alert")).to_contain_text("This key is no longer valid.")
+
+
+async def test_a_page_names_the_permission_that_the_key_lacks(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    _, key = await create_key(client, "ORGANIZATION_MANAGE")
+
+    page = await sign_in_to(visitor, "/events", key)
+
+    await expect(page.get_by_role("main")).to_contain_text("EVENT_READ")
+    await expect(page.get_by_role("navigation").get_by_role("link", name="Events")).to_have_count(0)
+    assert await find_violations(page) == []
+
+
+async def test_the_organization_can_be_switched(visitor: BrowserVisit, client: Client) -> None:
+    await client.log_event(summary="Event of the default organization")
+    created = await client.execute_field(CREATE_ORGANIZATION, key="north", name="North")
+    assert created["userErrors"] == []
+    page = await sign_in_to(visitor)
+    await expect(page.get_by_role("link", name="Event of the default")).to_be_visible()
+
+    await page.get_by_role("button", name="Account").click()
+    await page.get_by_role("menuitem", name="North").click()
+
+    await expect(page.get_by_text("There are no events yet")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_text("There are no events yet")).to_be_visible()
+
+
+async def test_a_failed_request_can_be_repeated(visitor: BrowserVisit, client: Client) -> None:
+    await client.log_event(summary="Pump stopped")
+
+    async def disconnect(route: Route) -> None:
+        if "query EventPage" in (route.request.post_data or ""):
+            await route.fulfill(status=400, json={"errors": [{"message": "Out of order."}]})
+        else:
+            await route.fallback()
+
+    await visitor.context.route("**/graphql", disconnect)
+    page = await sign_in_to(visitor)
+    await expect(page.get_by_role("alert")).to_contain_text("Out of order.")
+    await visitor.context.unroute("**/graphql", disconnect)
+
+    await page.get_by_role("button", name="Try again").click()
+
+    await expect(page.get_by_role("link", name="Pump stopped")).to_be_visible()
+
+
+async def test_an_unknown_page_leads_to_the_events(visitor: BrowserVisit) -> None:
+    page = await sign_in_to(visitor, "/events/1/2")
+    await expect(page.get_by_text("This page does not exist.")).to_be_visible()
+    assert await find_violations(page) == []
+
+    await page.get_by_role("link", name="Go to the events").click()
+
+    await expect_events_page(page)
+
+
+async def test_the_content_can_be_reached_by_keyboard(visitor: BrowserVisit) -> None:
+    page = await sign_in_to(visitor)
+    await expect_events_page(page)
+
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_role("main")).to_be_focused()
+
+
+async def test_the_color_scheme_is_chosen_and_kept(visitor: BrowserVisit) -> None:
+    page = await sign_in_to(visitor)
+
+    await page.get_by_role("button", name="Switch to dark mode").click()
+    await page.reload()
+
+    await expect(page.get_by_role("button", name="Switch to light mode")).to_be_visible()
+
+
+async def test_the_navigation_of_a_phone_opens_and_fits(narrow: BrowserVisit) -> None:
+    page = await sign_in_to(narrow)
+    await expect_events_page(page)
+    await expect_to_fit(page)
+
+    await page.get_by_role("button", name="Menu").tap()
+    await page.get_by_role("link", name="Events").tap()
+
+    await expect_events_page(page)
+    await expect_to_fit(page)
+    assert await find_violations(page) == []
+
+
+async def test_the_scripts_of_the_first_page_are_small(visitor: BrowserVisit) -> None:
+    sizes: dict[str, int] = {}
+
+    async def measure(response: Response) -> None:
+        if response.url.endswith(".js"):
+            sizes[response.url] = len(gzip.compress(await response.body()))
+
+    visitor.context.on("response", measure)
+    page = await sign_in_to(visitor)
+    await expect(page.get_by_text("There are no events yet")).to_be_visible()
+    await page.wait_for_load_state("networkidle")
+
+    assert len(sizes) >= 2
+    assert sum(sizes.values()) < MAX_FIRST_PAGE_BYTES
+
+
+async def test_every_path_of_the_console_returns_the_page_with_a_strict_policy(
+    client: Client,
+) -> None:
+    async with client.as_key(None) as anonymous:
+        pages = [await anonymous.http.get(path) for path in ("/", "/events", "/events/1", "/none")]
+
+    assert [page.status_code for page in pages] == [200, 200, 200, 404]
+    nonces = {re.findall(r'nonce="([^"]*)"', page.text)[0] for page in pages[:3]}
+    assert len(nonces) == 3
+    for page, root in zip(pages[:3], ["./", "./", "../"], strict=True):
+        named = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+        assert len(named) >= 3
+        assert [name for name in named if not name.startswith(f"{root}console/assets/")] == []
+        assert re.findall(r"<script[^>]*>(?!</script>)", page.text) == []
+        policy = page.headers["Content-Security-Policy"]
+        [nonce] = re.findall(r"style-src 'self' 'nonce-([\w-]{22})'", policy)
+        assert nonce in nonces
+        assert policy.replace(nonce, "N") == (
+            "default-src 'none'; script-src 'self'; connect-src 'self'; "
+            "style-src 'self' 'nonce-N'; font-src 'self'; img-src 'self' data:; "
+            "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        )
+        assert page.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_console_that_was_not_built_says_how_to_build_it(tmp_path: Path) -> None:
+    transport = httpx.ASGITransport(
+        app=Starlette(routes=[Mount("/", console.create_assets_app(tmp_path))])
+    )
+    async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as browser:
+        page = console.page_response(b"/", tmp_path)
+        asset = await browser.get("/index.js")
+
+    assert page.status_code == 503
+    assert b"make setup" in page.body
+    assert asset.status_code == 404
+
+
+def test_the_server_has_the_paths_of_the_navigation() -> None:
+    routes = (Path(__file__).parents[3] / "web/console/src/routes.tsx").read_text()
+
+    sections = re.findall(r'{ path: "/([\w-]+)"', routes)
+
+    assert sections == list(console.SECTIONS)
+    assert all(re.search(rf'page\("{section}"', routes) for section in sections)
+
+
+@pytest.mark.parametrize("path", ["/console/assets/none.js", "/console/assets/../index.html"])
+async def test_a_missing_asset_is_not_found_and_not_cached(client: Client, path: str) -> None:
+    async with client.as_key(None) as anonymous:
+        missing = await anonymous.http.get(path)
+
+    assert missing.status_code == 404
+    assert "immutable" not in missing.headers.get("Cache-Control", "")

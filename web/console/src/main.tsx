@@ -1,0 +1,23 @@
+import "@mantine/core/styles.css";
+import { MantineProvider } from "@mantine/core";
+import { createRoot } from "react-dom/client";
+import { RouterProvider } from "react-router/dom";
+import { router } from "./routes";
+import { SessionGate } from "./session/Session";
+import { cssVariables, theme } from "./theme";
+
+// The content security policy allows only style elements with the nonce of the page.
+const nonce = document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce;
+
+createRoot(document.getElementById("page")!).render(
+  <MantineProvider
+    theme={theme}
+    cssVariablesResolver={cssVariables}
+    defaultColorScheme="auto"
+    getStyleNonce={() => nonce ?? ""}
+  >
+    <SessionGate>
+      <RouterProvider router={router} />
+    </SessionGate>
+  </MantineProvider>,
+);

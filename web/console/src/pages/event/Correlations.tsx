@@ -1,0 +1,143 @@
+// The events that are linked to an event, with the links between them.
+
+import { ActionIcon, Anchor, Button, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { IconUnlink } from "@tabler/icons-react";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { Link } from "react-router";
+import { useApi, useApiQuery } from "../../api/client";
+import {
+  CorrelateEventsDocument,
+  EventCorrelationsDocument,
+  type Relation,
+  UncorrelateEventsDocument,
+} from "../../api/generated";
+import { SeverityLabel } from "../../common/severity";
+import { Time } from "../../common/time";
+import { checked } from "../../common/userErrors";
+import { ErrorState, Loading } from "../../shell/states";
+import { texts } from "../../texts";
+
+const t = texts.event;
+const RELATIONS: Relation[] = ["CAUSED_BY", "CAUSE_OF", "RELATED"];
+const DEPTHS = [1, 2, 3, 4, 5];
+
+export function Correlations({ id }: { id: string }) {
+  const { client, can } = useApi();
+  const queries = useQueryClient();
+  const [depth, setDepth] = useState(1);
+  const { data, error, refetch } = useApiQuery(
+    EventCorrelationsDocument,
+    { id, depth },
+    { keepsPrevious: true },
+  );
+  const refresh = () => queries.invalidateQueries();
+  const add = useMutation({
+    mutationFn: async ({ related, relation }: { related: string; relation: Relation }) =>
+      checked(
+        (await client.request(CorrelateEventsDocument, { eventId: id, relatedIds: [related], relation }))
+          .correlateEvents,
+      ),
+    onSuccess: refresh,
+  });
+  const remove = useMutation({
+    mutationFn: async (related: string) =>
+      checked(
+        (await client.request(UncorrelateEventsDocument, { eventId: id, relatedIds: [related] }))
+          .uncorrelateEvents,
+      ),
+    onSuccess: refresh,
+  });
+
+  function submit(event: FormEvent<HTMLFormElement>): void {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const values = new FormData(form);
+    // The ID, or the link of the page of the event.
+    const related = String(values.get("event")).trim().split("/").at(-1)!;
+    const relation = values.get("relation") as Relation;
+    add.mutate({ related, relation }, { onSuccess: () => form.reset() });
+  }
+
+  const correlations = data?.event?.correlations;
+  return (
+    <section aria-labelledby="event-correlations">
+      <Stack gap="xs">
+        <Group justify="space-between">
+          <Title order={2} size="h4" id="event-correlations">
+            {t.correlations}
+          </Title>
+          {correlations && correlations.totalCount > 0 && (
+            <NativeSelect
+              aria-label={t.depth}
+              value={String(depth)}
+              onChange={({ currentTarget }) => setDepth(Number(currentTarget.value))}
+              data={DEPTHS.map((each) => ({ value: String(each), label: t.depths(each) }))}
+            />
+          )}
+        </Group>
+        {error && <ErrorState error={error} onRetry={() => void refetch()} />}
+        {!data && !error && <Loading />}
+        {correlations?.nodes.length === 0 && <Text>{t.noCorrelations}</Text>}
+        {correlations && correlations.nodes.length > 0 && (
+          <Table>
+            <Table.Tbody>
+              {correlations.nodes.map(({ event, relation, depth: distance }) => (
+                <Table.Tr key={event.id}>
+                  <Table.Td>{t.relations[relation]}</Table.Td>
+                  <Table.Td>
+                    <SeverityLabel severity={event.severity} isCompact />
+                  </Table.Td>
+                  <Table.Td>
+                    <Anchor component={Link} underline="always" fz="inherit" to={`/events/${event.id}`}>
+                      {event.summary}
+                    </Anchor>
+                    <Text size="sm" c="dimmed">
+                      <Time at={event.occurredAt} />
+                      {distance > 1 && `, ${t.links(distance)}`}
+                    </Text>
+                  </Table.Td>
+                  <Table.Td>
+                    {distance === 1 && can("EVENT_UPDATE") && (
+                      <ActionIcon
+                        variant="default"
+                        aria-label={t.unlink(event.summary)}
+                        title={t.unlink(event.summary)}
+                        onClick={() => remove.mutate(event.id)}
+                      >
+                        <IconUnlink size={16} />
+                      </ActionIcon>
+                    )}
+                  </Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        )}
+        {(add.error ?? remove.error) && <ErrorState error={add.error ?? remove.error} />}
+        {can("EVENT_UPDATE") && (
+          <form onSubmit={submit} aria-label={t.addCorrelation}>
+            <Group align="end" gap="xs">
+              <NativeSelect
+                name="relation"
+                label={t.relation}
+                data={RELATIONS.map((value) => ({ value, label: t.relations[value] }))}
+              />
+              <TextInput
+                name="event"
+                label={t.otherEvent}
+                required
+                withAsterisk={false}
+                autoComplete="off"
+                flex="1 1 14rem"
+              />
+              <Button type="submit" variant="default" loading={add.isPending}>
+                {t.addCorrelation}
+              </Button>
+            </Group>
+          </form>
+        )}
+      </Stack>
+    </section>
+  );
+}

@@ -1,0 +1,87 @@
+// Who changed the event, when and how, newest first. Repeats show what each report said.
+
+import { Button, Stack, Text, Timeline, Title } from "@mantine/core";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useApi } from "../../api/client";
+import { EventHistoryDocument, type EventHistoryQuery } from "../../api/generated";
+import { Time } from "../../common/time";
+import { formatValue } from "../../common/values";
+import { ErrorState, Loading } from "../../shell/states";
+import { texts } from "../../texts";
+
+const t = texts.event;
+
+type Entry = NonNullable<EventHistoryQuery["event"]>["history"]["nodes"][number];
+
+export function History({ id }: { id: string }) {
+  const { client } = useApi();
+  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery({
+    queryKey: ["history", { id }],
+    queryFn: async ({ pageParam, signal }) =>
+      (await client.request(EventHistoryDocument, { id, before: pageParam }, { signal })).event?.history,
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => (page?.pageInfo.hasPreviousPage ? page.pageInfo.startCursor : null),
+  });
+  const entries = data?.pages.flatMap((page) => [...(page?.nodes ?? [])].reverse());
+
+  return (
+    <section aria-labelledby="event-history">
+      <Stack align="start">
+        <Title order={2} size="h4" id="event-history">
+          {t.history}
+        </Title>
+        {error && <ErrorState error={error} onRetry={() => void refetch()} />}
+        {!data && !error && <Loading />}
+        {entries && (
+          <Timeline bulletSize={14} lineWidth={2} w="100%">
+            {entries.map((entry) => (
+              <Timeline.Item key={entry.cursor} title={t.kinds[entry.kind]}>
+                <Text size="sm">
+                  <Time at={entry.at} /> {t.by(entry.actor)}
+                </Text>
+                <Changes entry={entry} />
+              </Timeline.Item>
+            ))}
+          </Timeline>
+        )}
+        {hasNextPage && (
+          <Button variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+            {t.earlier}
+          </Button>
+        )}
+      </Stack>
+    </section>
+  );
+}
+
+// The entry itself says when and by whom an event was acknowledged.
+const OMITTED = new Set(["acknowledged", "acknowledgedAt", "acknowledgedBy", "updatedAt", "version"]);
+
+/** What an entry changed: for a repeat, what the report said. */
+function Changes({ entry }: { entry: Entry }) {
+  const { report, ...changes } = entry.changes as Record<string, unknown>;
+  const lines =
+    entry.kind === "LOGGED" || entry.kind === "DELETED"
+      ? []
+      : Object.entries(changes)
+          .filter(([name]) => !OMITTED.has(name))
+          .map(([name, value]) => `${name}: ${formatChange(value)}`);
+  const reported = Object.entries((report ?? {}) as Record<string, unknown>).map(
+    ([name, value]) => `${name}: ${formatValue(value)}`,
+  );
+  return (
+    <>
+      {[...lines, ...reported].map((line) => (
+        <Text key={line} size="sm" c="dimmed">
+          {line}
+        </Text>
+      ))}
+    </>
+  );
+}
+
+function formatChange(value: unknown): string {
+  if (!Array.isArray(value) || value.length !== 2) return formatValue(value);
+  const [before, after] = value.map((each) => formatValue(each) || t.nothing);
+  return `${before} → ${after}`;
+}

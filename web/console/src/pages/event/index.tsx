@@ -1,0 +1,180 @@
+// One event: its attributes, custom values, content and history.
+
+import { Button, CopyButton, Group, Stack, Text, TextInput, Title } from "@mantine/core";
+import { IconCheck, IconCopy, IconTrash } from "@tabler/icons-react";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, lazy, Suspense, useEffect, useState } from "react";
+import { useNavigate, useParams } from "react-router";
+import { useApi, useApiQuery } from "../../api/client";
+import {
+  AcknowledgeEventDocument,
+  DeleteEventDocument,
+  EventDocument,
+  EventFollowedDocument,
+  type EventQuery,
+  UnacknowledgeEventDocument,
+} from "../../api/generated";
+import { Dialog } from "../../common/Dialog";
+import { SeverityLabel } from "../../common/severity";
+import { checked } from "../../common/userErrors";
+import { Empty, ErrorState, Loading } from "../../shell/states";
+import { texts } from "../../texts";
+import { Attributes, FieldValues } from "./Attributes";
+import { CloudEvent } from "./CloudEvent";
+import { Correlations } from "./Correlations";
+import { History } from "./History";
+import classes from "./index.module.css";
+
+const Content = lazy(() => import("./Content"));
+
+const t = texts.event;
+
+export type EventDetails = NonNullable<EventQuery["event"]>;
+
+export default function EventPage() {
+  const id = useParams()["id"]!;
+  const { client } = useApi();
+  const queries = useQueryClient();
+  const { data, error, refetch } = useApiQuery(EventDocument, { id });
+
+  useEffect(() => {
+    const subscription = client.subscribe(EventFollowedDocument, {
+      variables: { filter: { ids: [id] } },
+      onData: () => void queries.invalidateQueries({ predicate: ({ queryKey }) => isAbout(queryKey, id) }),
+    });
+    return subscription.unsubscribe;
+  }, [client, queries, id]);
+
+  if (error) return <ErrorState error={error} onRetry={() => void refetch()} />;
+  if (!data) return <Loading />;
+  if (!data.event) return <Empty title={t.notFound} isPage />;
+  return <Details event={data.event} />;
+}
+
+const isAbout = ([, variables]: readonly unknown[], id: string): boolean =>
+  (variables as { id?: unknown } | undefined)?.id === id;
+
+function Details({ event }: { event: EventDetails }) {
+  return (
+    <Stack>
+      <Stack gap={4}>
+        <SeverityLabel severity={event.severity} />
+        <Title order={1} size="h2" className={classes.title}>
+          {event.summary}
+        </Title>
+      </Stack>
+      <Actions event={event} />
+      <Attributes event={event} />
+      <FieldValues event={event} />
+      {event.content && (
+        <section aria-labelledby="event-content">
+          <Title order={2} size="h4" id="event-content">
+            {t.content}
+          </Title>
+          <Suspense fallback={<Loading />}>
+            <Content text={event.content} />
+          </Suspense>
+        </section>
+      )}
+      <Correlations id={event.id} />
+      <History id={event.id} />
+      <CloudEvent json={event.cloudEvent} />
+    </Stack>
+  );
+}
+
+function Actions({ event }: { event: EventDetails }) {
+  const { client, can } = useApi();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const [isAcknowledging, setIsAcknowledging] = useState(false);
+  const [isDeleting, setIsDeleting] = useState(false);
+  const { id } = event;
+  const refresh = () => queries.invalidateQueries();
+  const acknowledge = useMutation({
+    mutationFn: async (note: string | null) =>
+      checked((await client.request(AcknowledgeEventDocument, { id, note })).acknowledgeEvent),
+    onSuccess: async () => {
+      setIsAcknowledging(false);
+      await refresh();
+    },
+  });
+  const unacknowledge = useMutation({
+    mutationFn: async () =>
+      checked((await client.request(UnacknowledgeEventDocument, { id })).unacknowledgeEvent),
+    onSuccess: refresh,
+  });
+  const remove = useMutation({
+    mutationFn: async () => checked((await client.request(DeleteEventDocument, { id })).deleteEvent),
+    onSuccess: () => navigate("/events"),
+  });
+
+  function submitNote(submitted: FormEvent<HTMLFormElement>): void {
+    submitted.preventDefault();
+    const note = String(new FormData(submitted.currentTarget).get("note") ?? "").trim();
+    acknowledge.mutate(note || null);
+  }
+
+  return (
+    <>
+      <Group gap="xs">
+        {can("EVENT_UPDATE") &&
+          (event.acknowledged ? (
+            <Button
+              variant="default"
+              loading={unacknowledge.isPending}
+              onClick={() => unacknowledge.mutate()}
+            >
+              {t.unacknowledge}
+            </Button>
+          ) : (
+            <Button leftSection={<IconCheck size={16} />} onClick={() => setIsAcknowledging(true)}>
+              {t.acknowledge}
+            </Button>
+          ))}
+        <CopyButton value={location.href}>
+          {({ copied, copy }) => (
+            <Button variant="default" leftSection={<IconCopy size={16} />} onClick={copy}>
+              {copied ? t.copied : t.copyLink}
+            </Button>
+          )}
+        </CopyButton>
+        {can("EVENT_DELETE") && (
+          <Button
+            variant="default"
+            leftSection={<IconTrash size={16} />}
+            onClick={() => setIsDeleting(true)}
+          >
+            {t.delete}
+          </Button>
+        )}
+      </Group>
+      {unacknowledge.error && <ErrorState error={unacknowledge.error} />}
+      <Dialog isOpen={isAcknowledging} onClose={() => setIsAcknowledging(false)} title={t.acknowledge}>
+        <form onSubmit={submitNote}>
+          <Stack>
+            {acknowledge.error && <ErrorState error={acknowledge.error} />}
+            <TextInput name="note" label={t.note} maxLength={1000} data-autofocus />
+            <Button type="submit" loading={acknowledge.isPending}>
+              {t.acknowledge}
+            </Button>
+          </Stack>
+        </form>
+      </Dialog>
+      <Dialog isOpen={isDeleting} onClose={() => setIsDeleting(false)} title={t.deleteTitle}>
+        <Stack>
+          {remove.error && <ErrorState error={remove.error} />}
+          <Text>{t.deleteWarning}</Text>
+          <Group>
+            <Button color="red.9" loading={remove.isPending} onClick={() => remove.mutate()}>
+              {t.delete}
+            </Button>
+            <Button variant="default" data-autofocus onClick={() => setIsDeleting(false)}>
+              {t.cancel}
+            </Button>
+          </Group>
+        </Stack>
+      </Dialog>
+    </>
+  );
+}

@@ -1,0 +1,340 @@
+// The conditions of the list: a search field, menus, and a chip for each condition.
+
+import {
+  ActionIcon,
+  Badge,
+  Button,
+  CloseButton,
+  Group,
+  NativeSelect,
+  Popover,
+  Stack,
+  TextInput,
+} from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { IconBookmark, IconFilterPlus, IconSearch, IconX } from "@tabler/icons-react";
+import { type FormEvent, type ReactNode, type RefObject, useEffect, useState } from "react";
+import { useNavigate } from "react-router";
+import { useApiQuery } from "../../api/client";
+import { FilterValuesDocument } from "../../api/generated";
+import { SEVERITIES, SeverityLabel } from "../../common/severity";
+import { formatAbsolute, useTimePreferences } from "../../common/time";
+import { useStored } from "../../common/stored";
+import { texts } from "../../texts";
+import { ALL, isFiltered, ORDER_FIELDS, RANGES, type View, writeView } from "./view";
+
+const t = texts.events;
+const SEARCH_MS = 300;
+
+interface Props {
+  view: View;
+  onChange: (changes: Partial<View>) => void;
+  search: RefObject<HTMLInputElement | null>;
+  children: ReactNode;
+}
+
+export function FilterBar({ view, onChange, search, children }: Props) {
+  return (
+    <Stack gap="xs">
+      <Group gap="xs" align="end">
+        <Search view={view} onChange={onChange} field={search} />
+        <NativeSelect
+          label={t.range}
+          value={view.from || view.to ? "custom" : view.range}
+          onChange={({ currentTarget: { value } }) =>
+            value !== "custom" && onChange({ range: value as View["range"], from: "", to: "" })
+          }
+          data={[
+            { value: "", label: t.allTime },
+            ...RANGES.map((range) => ({ value: range, label: t.ranges[range] })),
+            ...(view.from || view.to ? [{ value: "custom", label: t.customRange }] : []),
+          ]}
+        />
+        <NativeSelect
+          label={t.order}
+          value={`${view.orderField} ${view.direction}`}
+          onChange={({ currentTarget: { value } }) => {
+            const [orderField, direction] = value.split(" ") as [View["orderField"], View["direction"]];
+            onChange({ orderField, direction });
+          }}
+          data={ORDER_FIELDS.flatMap((field) =>
+            (["DESC", "ASC"] as const).map((direction) => ({
+              value: `${field} ${direction}`,
+              label: t.orders[field][direction],
+            })),
+          )}
+        />
+        <AddCondition view={view} onChange={onChange} />
+        <SavedViews view={view} />
+        {children}
+      </Group>
+      <Chips view={view} onChange={onChange} />
+    </Stack>
+  );
+}
+
+interface SearchProps extends Pick<Props, "view" | "onChange"> {
+  field: Props["search"];
+}
+
+function Search({ view, onChange, field }: SearchProps) {
+  const [text, setText] = useState(view.search);
+  const apply = useDebouncedCallback((search: string) => onChange({ search }), SEARCH_MS);
+  useEffect(() => setText(view.search), [view.search]);
+
+  return (
+    <TextInput
+      ref={field}
+      type="search"
+      label={t.search}
+      flex="1 1 14rem"
+      value={text}
+      onChange={({ currentTarget: { value } }) => {
+        setText(value);
+        apply(value);
+      }}
+      leftSection={<IconSearch size={16} aria-hidden />}
+      rightSection={
+        text && (
+          <CloseButton
+            aria-label={t.clearSearch}
+            onClick={() => {
+              setText("");
+              onChange({ search: "" });
+            }}
+          />
+        )
+      }
+    />
+  );
+}
+
+type TextCondition = "types" | "tags" | "category" | "source" | "entity";
+const TEXT_CONDITIONS: TextCondition[] = ["types", "tags", "category", "source", "entity"];
+
+/** A form in a popover: choose the kind of condition and its value. */
+function AddCondition({ view, onChange }: Pick<Props, "view" | "onChange">) {
+  const [isOpen, setIsOpen] = useState(false);
+  const [kind, setKind] = useState<"severities" | "acknowledged" | "notification" | TextCondition>(
+    "severities",
+  );
+  const types = useApiQuery(FilterValuesDocument, {}, { isEnabled: isOpen });
+  const isText = TEXT_CONDITIONS.includes(kind as TextCondition);
+
+  function add(event: FormEvent<HTMLFormElement>): void {
+    event.preventDefault();
+    const value = String(new FormData(event.currentTarget).get("value") ?? "").trim();
+    if (!value) return;
+    if (kind === "severities" || kind === "types" || kind === "tags") {
+      onChange({ [kind]: [...new Set<string>([...view[kind], value])] });
+    } else {
+      onChange({ [kind]: value });
+    }
+    setIsOpen(false);
+  }
+
+  return (
+    <Popover opened={isOpen} onChange={setIsOpen} trapFocus width={280} shadow="md">
+      <Popover.Target>
+        <Button
+          variant="default"
+          leftSection={<IconFilterPlus size={16} />}
+          aria-expanded={isOpen}
+          onClick={() => setIsOpen((now) => !now)}
+        >
+          {t.addFilter}
+        </Button>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <form onSubmit={add} aria-label={t.addFilter}>
+          <Stack gap="xs">
+            <NativeSelect
+              label={t.condition}
+              value={kind}
+              onChange={({ currentTarget }) => setKind(currentTarget.value as typeof kind)}
+              data={(["severities", "acknowledged", "notification", ...TEXT_CONDITIONS] as const).map(
+                (value) => ({ value, label: t.conditions[value] }),
+              )}
+            />
+            {kind === "severities" && (
+              <NativeSelect
+                name="value"
+                label={t.value}
+                data={SEVERITIES.map((value) => ({ value, label: texts.severities[value] }))}
+              />
+            )}
+            {(kind === "acknowledged" || kind === "notification") && (
+              <NativeSelect
+                name="value"
+                label={t.value}
+                data={[
+                  { value: "false", label: t.no },
+                  { value: "true", label: t.yes },
+                ]}
+              />
+            )}
+            {isText && (
+              <>
+                <TextInput
+                  name="value"
+                  label={t.value}
+                  description={kind === "types" ? t.typesHint : undefined}
+                  list={kind === "types" ? "known-types" : undefined}
+                  autoComplete="off"
+                  required
+                  withAsterisk={false}
+                />
+                <datalist id="known-types">
+                  {types.data?.eventTypes.nodes.map(({ type, name }) => (
+                    <option key={type} value={type}>
+                      {name}
+                    </option>
+                  ))}
+                </datalist>
+              </>
+            )}
+            <Button type="submit">{t.add}</Button>
+          </Stack>
+        </form>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
+  const [{ isUtc }] = useTimePreferences();
+  const chips: [string, ReactNode, Partial<View>][] = [];
+  for (const severity of view.severities) {
+    chips.push([
+      `${t.conditions.severities} ${texts.severities[severity]}`,
+      <SeverityLabel severity={severity} />,
+      { severities: view.severities.filter((each) => each !== severity) },
+    ]);
+  }
+  for (const kind of ["types", "tags"] as const) {
+    for (const value of view[kind]) {
+      const label = `${t.conditions[kind]}: ${value}`;
+      chips.push([label, label, { [kind]: view[kind].filter((each) => each !== value) }]);
+    }
+  }
+  for (const kind of ["category", "source", "entity", "acknowledged", "notification"] as const) {
+    const value = view[kind];
+    if (!value) continue;
+    const label = `${t.conditions[kind]}: ${value === "true" ? t.yes : value === "false" ? t.no : value}`;
+    chips.push([label, label, { [kind]: "" }]);
+  }
+  if (view.from || view.to) {
+    const [from, to] = [view.from, view.to].map((time) => time && formatAbsolute(new Date(time), isUtc));
+    const label = t.rangeChip(from || "", to || "");
+    chips.push([label, label, { from: "", to: "" }]);
+  }
+  if (chips.length === 0) return null;
+
+  return (
+    <Group gap="xs" role="group" aria-label={t.filters}>
+      {chips.map(([name, content, removal]) => (
+        <Badge
+          key={name}
+          variant="default"
+          size="lg"
+          tt="none"
+          fw={500}
+          rightSection={
+            <ActionIcon
+              size="xs"
+              variant="transparent"
+              color="var(--mantine-color-text)"
+              aria-label={t.removeFilter(name)}
+              onClick={() => onChange(removal)}
+            >
+              <IconX size={14} />
+            </ActionIcon>
+          }
+        >
+          {content}
+        </Badge>
+      ))}
+      <Button
+        variant="subtle"
+        size="compact-sm"
+        onClick={() => onChange({ ...ALL, orderField: view.orderField, direction: view.direction })}
+      >
+        {t.clearFilters}
+      </Button>
+    </Group>
+  );
+}
+
+interface SavedView {
+  name: string;
+  query: string;
+}
+
+/** Views that the reader has saved in this browser. */
+const NO_VIEWS: SavedView[] = [];
+
+function SavedViews({ view }: Pick<Props, "view">) {
+  const [views, setViews] = useStored("views", NO_VIEWS);
+  const navigate = useNavigate();
+  const [isOpen, setIsOpen] = useState(false);
+
+  function save(event: FormEvent<HTMLFormElement>): void {
+    event.preventDefault();
+    const name = String(new FormData(event.currentTarget).get("name") ?? "").trim();
+    if (!name) return;
+    const saved = { name, query: String(writeView(view)) };
+    setViews([...views.filter((each) => each.name !== name), saved]);
+    setIsOpen(false);
+  }
+
+  return (
+    <Popover opened={isOpen} onChange={setIsOpen} trapFocus width={260} shadow="md">
+      <Popover.Target>
+        <Button
+          variant="default"
+          leftSection={<IconBookmark size={16} />}
+          aria-expanded={isOpen}
+          onClick={() => setIsOpen((now) => !now)}
+        >
+          {t.views}
+        </Button>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <Stack gap="xs">
+          {views.map(({ name, query }) => (
+            <Group key={name} gap="xs" wrap="nowrap" justify="space-between">
+              <Button
+                variant="subtle"
+                justify="start"
+                flex={1}
+                onClick={() => {
+                  void navigate(`/events?${query}`);
+                  setIsOpen(false);
+                }}
+              >
+                {name}
+              </Button>
+              <CloseButton
+                aria-label={t.deleteView(name)}
+                onClick={() => setViews(views.filter((each) => each.name !== name))}
+              />
+            </Group>
+          ))}
+          <form onSubmit={save}>
+            <Stack gap="xs">
+              <TextInput
+                name="name"
+                label={t.viewName}
+                description={isFiltered(view) ? undefined : t.viewHint}
+                maxLength={100}
+                required
+                withAsterisk={false}
+              />
+              <Button type="submit">{t.saveView}</Button>
+            </Stack>
+          </form>
+        </Stack>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}

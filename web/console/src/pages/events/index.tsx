@@ -1,0 +1,175 @@
+// The list of events: filtered, searched, ordered, and kept up to date.
+
+import { Button, Group, Kbd, Loader, Stack, Table, Text, Title } from "@mantine/core";
+import { useHotkeys } from "@mantine/hooks";
+import { useMutation } from "@tanstack/react-query";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useApi } from "../../api/client";
+import { AcknowledgeSelectedDocument } from "../../api/generated";
+import { Dialog } from "../../common/Dialog";
+import { checked } from "../../common/userErrors";
+import { Empty, ErrorState, Loading } from "../../shell/states";
+import { texts } from "../../texts";
+import { ExportButton, SelectionActions } from "./Actions";
+import { useColumns } from "./columns";
+import { EventTable } from "./EventTable";
+import { FilterBar } from "./FilterBar";
+import { Histogram } from "./Histogram";
+import classes from "./index.module.css";
+import { useEventList } from "./useEventList";
+import { ALL, filterOf, isFiltered, orderOf, useView } from "./view";
+import { ViewOptions } from "./ViewOptions";
+
+const t = texts.events;
+
+/** Moves the focus to the link of the next or previous event. */
+function moveFocus(step: 1 | -1): void {
+  const links = [...document.querySelectorAll<HTMLElement>("[data-event]")];
+  const current = links.findIndex((link) => link.closest("tr")?.contains(document.activeElement));
+  const next = current < 0 ? (step > 0 ? 0 : links.length - 1) : current + step;
+  links[next]?.focus();
+}
+
+const focusedEvent = (): string | undefined =>
+  document.activeElement?.closest("tr")?.querySelector<HTMLElement>("[data-event]")?.dataset.event;
+
+export default function Events() {
+  const [view, change] = useView();
+  const [columns] = useColumns();
+  const { client, can } = useApi();
+  // A relative range begins at the time at which the view was opened.
+  const filter = useMemo(() => filterOf(view, Date.now()), [view]);
+  const orderBy = useMemo(() => orderOf(view), [view]);
+  const list = useEventList(filter, orderBy, columns.fields.length > 0);
+  const { events, newCount, hasMoreNew, hasNextPage, isLoadingMore, loadMore, showNew } = list;
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [isHelpOpen, setIsHelpOpen] = useState(false);
+  const search = useRef<HTMLInputElement>(null);
+  const end = useRef<HTMLDivElement>(null);
+
+  const acknowledge = useMutation({
+    mutationFn: async (id: string) =>
+      checked((await client.request(AcknowledgeSelectedDocument, { ids: [id] })).acknowledgeEvents),
+    onSuccess: () => list.refresh(),
+  });
+
+  useEffect(() => setSelected(new Set()), [view]);
+  useEffect(() => {
+    const element = end.current;
+    if (!element || !hasNextPage || isLoadingMore) return;
+    const observer = new IntersectionObserver(
+      ([entry]) => entry?.isIntersecting && loadMore(),
+      { rootMargin: "600px" },
+    );
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [hasNextPage, isLoadingMore, loadMore, events.length]);
+
+  useHotkeys([
+    ["j", () => moveFocus(1)],
+    ["k", () => moveFocus(-1)],
+    [
+      "a",
+      () => {
+        const id = focusedEvent();
+        if (id && can("EVENT_UPDATE")) acknowledge.mutate(id);
+      },
+    ],
+    ["/", () => search.current?.focus()],
+    // Depending on the keyboard, the key needs Shift.
+    ["?", () => setIsHelpOpen(true)],
+    ["shift+?", () => setIsHelpOpen(true)],
+  ]);
+
+  const select = useCallback(
+    (id: string, isSelected: boolean) =>
+      setSelected((now) => {
+        const next = new Set(now);
+        if (isSelected) next.add(id);
+        else next.delete(id);
+        return next;
+      }),
+    [],
+  );
+  const selectAll = useCallback(
+    (isSelected: boolean) => setSelected(new Set(isSelected ? events.map(({ id }) => id) : [])),
+    [events],
+  );
+  const selectedIds = useMemo(
+    () => events.filter(({ id }) => selected.has(id)).map(({ id }) => id),
+    [events, selected],
+  );
+
+  return (
+    <Stack>
+      <Group justify="space-between">
+        <Title order={1} size="h2">
+          {t.title}
+        </Title>
+        <Button variant="subtle" size="compact-sm" onClick={() => setIsHelpOpen(true)}>
+          {t.shortcuts}
+        </Button>
+      </Group>
+      <FilterBar view={view} onChange={change} search={search}>
+        <ViewOptions />
+        <ExportButton filter={filter} orderBy={orderBy} />
+      </FilterBar>
+      <Histogram view={view} onRange={(from, to) => change({ from, to, range: "" })} />
+      {acknowledge.error && <ErrorState error={acknowledge.error} />}
+      <SelectionActions
+        ids={selectedIds}
+        onDone={() => {
+          setSelected(new Set());
+          list.refresh();
+        }}
+      />
+      {newCount > 0 && (
+        <Button className={classes.new} onClick={showNew} aria-live="polite">
+          {t.newEvents(newCount, hasMoreNew)}
+        </Button>
+      )}
+      {list.error && <ErrorState error={list.error} onRetry={list.reload} />}
+      {events.length > 0 && (
+        <EventTable rows={events} selected={selected} onSelect={select} onSelectAll={selectAll} />
+      )}
+      {list.isLoading && events.length === 0 && <Loading />}
+      {!list.isLoading && !list.error && events.length === 0 && newCount === 0 && (
+        <Empty title={isFiltered(view) ? t.noneFound : t.none}>
+          {isFiltered(view) ? (
+            <Button onClick={() => change(ALL)}>{t.clearFilters}</Button>
+          ) : (
+            <Text>{t.noneHint}</Text>
+          )}
+        </Empty>
+      )}
+      <div ref={end} className={classes.end}>
+        {isLoadingMore && <Loader size="sm" aria-label={texts.states.loading} />}
+        {hasNextPage && !isLoadingMore && (
+          <Button variant="default" onClick={loadMore}>
+            {t.loadMore}
+          </Button>
+        )}
+      </div>
+      <Help isOpen={isHelpOpen} onClose={() => setIsHelpOpen(false)} />
+    </Stack>
+  );
+}
+
+function Help({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
+  return (
+    <Dialog isOpen={isOpen} onClose={onClose} title={t.shortcuts}>
+      <Table>
+        <Table.Tbody>
+          {Object.entries(t.keys).map(([key, meaning]) => (
+            <Table.Tr key={key}>
+              <Table.Td>
+                <Kbd>{key}</Kbd>
+              </Table.Td>
+              <Table.Td>{meaning}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Dialog>
+  );
+}

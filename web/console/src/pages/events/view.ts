@@ -1,0 +1,148 @@
+// The view of the event list: its conditions and its order. The query string of the page has the
+// view, so that a view can be shared and bookmarked.
+
+import { useCallback, useMemo } from "react";
+import { useSearchParams } from "react-router";
+import type { EventFilter, EventOrder, EventOrderField, Severity, SortDirection } from "../../api/generated";
+import { SEVERITIES } from "../../common/severity";
+
+export const RANGES = ["15m", "1h", "6h", "24h", "7d", "30d"] as const;
+export type Range = (typeof RANGES)[number];
+export const ORDER_FIELDS: readonly EventOrderField[] = [
+  "OCCURRED_AT",
+  "RECORDED_AT",
+  "LAST_OCCURRED_AT",
+  "SEVERITY",
+];
+
+export interface View {
+  severities: Severity[];
+  types: string[];
+  tags: string[];
+  search: string;
+  category: string;
+  source: string;
+  entity: string;
+  acknowledged: "" | "true" | "false";
+  notification: "" | "true" | "false";
+  /** Length of the time before now. Ignored if `from` or `to` is set. */
+  range: Range | "";
+  from: string;
+  to: string;
+  orderField: EventOrderField;
+  direction: SortDirection;
+}
+
+export const ALL: View = {
+  severities: [],
+  types: [],
+  tags: [],
+  search: "",
+  category: "",
+  source: "",
+  entity: "",
+  acknowledged: "",
+  notification: "",
+  range: "",
+  from: "",
+  to: "",
+  orderField: "OCCURRED_AT",
+  direction: "DESC",
+};
+
+const MILLISECONDS = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+export const lengthOf = (range: Range): number =>
+  Number.parseInt(range) * MILLISECONDS[range.slice(-1) as keyof typeof MILLISECONDS];
+
+const oneOf = <T extends string>(values: readonly T[], text: string | null): T | "" =>
+  values.find((value) => value === text) ?? "";
+
+const timeOf = (text: string | null): string =>
+  text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : "";
+
+/** Reads a view. Values that are not valid are ignored, because the address may be edited. */
+export function readView(params: URLSearchParams): View {
+  return {
+    severities: params
+      .getAll("severity")
+      .map((value) => oneOf(SEVERITIES, value))
+      .filter((value) => value !== ""),
+    types: params.getAll("type").filter(Boolean),
+    tags: params.getAll("tag").filter(Boolean),
+    search: params.get("search") ?? "",
+    category: params.get("category") ?? "",
+    source: params.get("source") ?? "",
+    entity: params.get("entity") ?? "",
+    acknowledged: oneOf(["true", "false"], params.get("acknowledged")),
+    notification: oneOf(["true", "false"], params.get("notification")),
+    range: oneOf(RANGES, params.get("range")),
+    from: timeOf(params.get("from")),
+    to: timeOf(params.get("to")),
+    orderField: oneOf(ORDER_FIELDS, params.get("order")) || ALL.orderField,
+    direction: oneOf(["ASC", "DESC"], params.get("direction")) || ALL.direction,
+  };
+}
+
+export function writeView(view: View): URLSearchParams {
+  const params = new URLSearchParams();
+  for (const severity of view.severities) params.append("severity", severity);
+  for (const type of view.types) params.append("type", type);
+  for (const tag of view.tags) params.append("tag", tag);
+  for (const name of [
+    "search",
+    "category",
+    "source",
+    "entity",
+    "acknowledged",
+    "notification",
+    "range",
+    "from",
+    "to",
+  ] as const) {
+    if (view[name]) params.set(name, view[name]);
+  }
+  if (view.orderField !== ALL.orderField) params.set("order", view.orderField);
+  if (view.direction !== ALL.direction) params.set("direction", view.direction);
+  return params;
+}
+
+/** Returns the filter of the view at a time. */
+export function filterOf(view: View, now: number): EventFilter {
+  const filter: EventFilter = {};
+  if (view.severities.length) filter.severities = view.severities;
+  if (view.types.length) filter.types = view.types;
+  if (view.tags.length) filter.tags = { all: view.tags };
+  if (view.search.trim()) filter.search = view.search;
+  if (view.category) filter.category = view.category;
+  if (view.source) filter.source = view.source;
+  if (view.entity) filter.entityId = view.entity;
+  if (view.acknowledged) filter.acknowledged = view.acknowledged === "true";
+  if (view.notification) filter.notification = view.notification === "true";
+  if (view.from || view.to) {
+    filter.occurredAt = { from: view.from || null, to: view.to || null };
+  } else if (view.range) {
+    filter.occurredAt = { from: new Date(now - lengthOf(view.range)).toISOString() };
+  }
+  return filter;
+}
+
+export const orderOf = ({ orderField, direction }: View): EventOrder => ({
+  field: orderField,
+  direction,
+});
+
+/** Whether the view has a condition. */
+export const isFiltered = (view: View): boolean =>
+  String(writeView({ ...view, orderField: ALL.orderField, direction: ALL.direction })) !== "";
+
+/** The view in the address. A change adds an entry to the history of the browser. */
+export function useView(): [View, (changes: Partial<View>) => void] {
+  const [params, setParams] = useSearchParams();
+  const text = String(params);
+  const view = useMemo(() => readView(new URLSearchParams(text)), [text]);
+  const change = useCallback(
+    (changes: Partial<View>) => setParams((now) => writeView({ ...readView(now), ...changes })),
+    [setParams],
+  );
+  return [view, change];
+}

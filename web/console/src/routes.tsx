@@ -1,0 +1,53 @@
+// The pages of the console. Each has a folder in pages/, which is loaded when it is first opened.
+// The first segments of the paths are also listed in app/http/console.py, which serves them.
+
+import { IconList } from "@tabler/icons-react";
+import type { ComponentType } from "react";
+import { createBrowserRouter, redirect, type RouteObject } from "react-router";
+import { ROOT } from "../../shared/server";
+import type { Permission } from "./api/generated";
+import { Layout } from "./shell/Layout";
+import { Page } from "./shell/Page";
+import { PageError } from "./shell/PageError";
+import { texts } from "./texts";
+
+interface Section {
+  path: string;
+  label: string;
+  icon: ComponentType<{ size?: number | string }>;
+  permission: Permission;
+}
+
+/** The entries of the navigation. Entries without the permission are not shown. */
+export const SECTIONS: Section[] = [
+  { path: "/events", label: texts.sections.events, icon: IconList, permission: "EVENT_READ" },
+];
+
+type Load = () => Promise<{ default: ComponentType }>;
+
+/** A page whose module is loaded with the route. */
+function page(path: string, permission: Permission | null, load: Load): RouteObject {
+  return {
+    path,
+    lazy: async () => {
+      const { default: Content } = await load();
+      return { element: <Page permission={permission} content={Content} /> };
+    },
+  };
+}
+
+export const router = createBrowserRouter(
+  [
+    {
+      element: <Layout />,
+      errorElement: <PageError />,
+      children: [
+        { index: true, loader: () => redirect("/events") },
+        page("events", "EVENT_READ", () => import("./pages/events")),
+        page("events/:id", "EVENT_READ", () => import("./pages/event")),
+        page("*", null, () => import("./pages/not-found")),
+      ].map((route) => ({ ...route, errorElement: <PageError /> }) as RouteObject),
+    },
+  ],
+  { basename: ROOT.pathname },
+);

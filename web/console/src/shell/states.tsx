@@ -1,0 +1,77 @@
+// The states that a page can be in instead of showing its data.
+
+import { Alert, Button, Center, Group, Loader, Stack, Text, Title } from "@mantine/core";
+import { IconAlertCircle, IconLock } from "@tabler/icons-react";
+import { TocsinError } from "@tocsin/client";
+import type { ReactNode } from "react";
+import type { Permission } from "../api/generated";
+import { texts } from "../texts";
+
+const t = texts.states;
+
+export function Loading({ message = t.loading }: { message?: string }) {
+  return (
+    <Center py="xl" role="status">
+      <Group>
+        <Loader size="sm" aria-hidden />
+        <Text>{message}</Text>
+      </Group>
+    </Center>
+  );
+}
+
+interface ErrorStateProps {
+  error: unknown;
+  onRetry?: () => void;
+}
+
+/** Shows the message of the error and, unless a permission is missing, offers to try again. */
+export function ErrorState({ error, onRetry }: ErrorStateProps) {
+  const isForbidden = error instanceof TocsinError && error.code === "FORBIDDEN";
+  return (
+    <Alert
+      variant="default"
+      role="alert"
+      icon={isForbidden ? <IconLock /> : <IconAlertCircle />}
+      title={isForbidden ? t.forbidden : t.error}
+    >
+      <Text c="inherit">{error instanceof Error ? error.message : String(error)}</Text>
+      {onRetry && !isForbidden && (
+        <Button mt="sm" variant="default" onClick={onRetry}>
+          {t.retry}
+        </Button>
+      )}
+    </Alert>
+  );
+}
+
+interface EmptyProps {
+  title: string;
+  /** The page shows nothing else. */
+  isPage?: boolean;
+  children?: ReactNode;
+}
+
+/** An empty list or page: says why, and what to do next. */
+export function Empty({ title, isPage = false, children }: EmptyProps) {
+  return (
+    <Center py="xl">
+      <Stack align="center" gap="xs">
+        <Title order={isPage ? 1 : 2} size="h4">
+          {title}
+        </Title>
+        {children}
+      </Stack>
+    </Center>
+  );
+}
+
+/** Shown instead of a page that requires a permission which the key does not grant. */
+export function NoPermission({ permission }: { permission: Permission }) {
+  return (
+    <Empty title={t.forbidden} isPage>
+      <IconLock aria-hidden />
+      <Text>{t.needsPermission(permission)}</Text>
+    </Empty>
+  );
+}
