@@ -1,5 +1,5 @@
 # Every target sets up what it needs by itself: a virtual environment in .venv from the hashed lock
-# file, and the GraphiQL page from web/.
+# file, and GraphiQL and the console from web/.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +11,7 @@ READY := .venv/.ready
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-setup: $(READY) ## Install everything into .venv and build the GraphiQL page
+setup: $(READY) ## Install everything into .venv and build GraphiQL and the console
 	@web/build $(BIN)/python
 
 $(READY): requirements.lock pyproject.toml
@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-serve: setup ## Serve on http://127.0.0.1:8000/graphql (ARGS="--port 8001")
+serve: setup ## Serve on http://127.0.0.1:8000 (ARGS="--port 8001")
 	@exec $(BIN)/tocsin serve $(ARGS)
 
 PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal

@@ -144,7 +144,12 @@ MARKUP_FILES = [
     ROOT / "CHANGELOG.md",
     ROOT / "schema.graphql",
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "web" / "src").rglob("*.ts*")),
+    *sorted(
+        file
+        for folder in ("src", "shared", "console/src")
+        for file in (ROOT / "web" / folder).rglob("*.ts*")
+        if file.name != "generated.ts"
+    ),
     ROOT / "benchmarks" / "README.md",
     *sorted(
         file

@@ -49,10 +49,9 @@ async def proxied(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
 async def test_the_page_and_its_assets_are_found_by_redirects(proxied: Client) -> None:
     host = proxied.url.removesuffix("/tocsin")
     browser = proxied.as_key(None).http
-    addresses = ("/tocsin", "/tocsin/", "/tocsin/events/", "/tocsin/events/1", "/tocsin/graphql/")
+    paths = ("/tocsin", "/tocsin/", "/tocsin/events/", "/tocsin/events/1", "/tocsin/graphql/")
     pages = [
-        await browser.get(f"{host}{address}", headers=HTML, follow_redirects=True)
-        for address in addresses
+        await browser.get(f"{host}{path}", headers=HTML, follow_redirects=True) for path in paths
     ]
 
     assert [(str(page.url).removeprefix(host), page.status_code) for page in pages] == [

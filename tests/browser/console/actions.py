@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from playwright.async_api import Page, expect
 
@@ -11,7 +11,7 @@ from tests.client import ADMINISTRATOR
 from tests.node import WEB
 
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 async def sign_in_to(
