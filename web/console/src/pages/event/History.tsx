@@ -1,4 +1,4 @@
-// Who changed the event, when and how, newest first. Repeats show what each report said.
+// Who changed the event, when and how, newest first. Repeats show the values that each report had.
 
 import { Button, Stack, Text, Timeline, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
@@ -57,7 +57,7 @@ export function History({ id }: { id: string }) {
 // The entry itself says when and by whom an event was acknowledged.
 const OMITTED = new Set(["acknowledged", "acknowledgedAt", "acknowledgedBy", "updatedAt", "version"]);
 
-/** What an entry changed: for a repeat, what the report said. */
+/** What an entry changed: for a repeat, the values of the report. */
 function Changes({ entry }: { entry: Entry }) {
   const { report, ...changes } = entry.changes as Record<string, unknown>;
   const lines =
