@@ -22,7 +22,7 @@ writeFileSync(
       enumsAsTypes: true,
       strictScalars: true,
       useTypeImports: true,
-      scalars: { DateTime: "string", Duration: "string", JSON: "any" },
+      scalars: { ID: "string", DateTime: "string", Duration: "string", JSON: "any" },
     },
     plugins: [{ typescriptOperations: {} }, { typedDocumentNode: {} }],
     pluginMap: { typescriptOperations, typedDocumentNode },

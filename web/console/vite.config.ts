@@ -9,6 +9,7 @@ export default defineConfig({
   resolve: {
     alias: {
       "@tocsin/client": fileURLToPath(new URL("../packages/client/src/index.ts", import.meta.url)),
+      "@tocsin/react": fileURLToPath(new URL("../packages/react/src/index.ts", import.meta.url)),
     },
     dedupe: ["react", "react-dom"],
   },

@@ -245,3 +245,40 @@ async def test_the_list_fits_a_phone(narrow: BrowserVisit, client: Client) -> No
     await expect(page.get_by_role("link", name="Valve leaks")).to_be_visible()
     await expect_to_fit(page)
     assert await find_violations(page) == []
+
+
+async def test_new_events_wait_until_the_reader_shows_them(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    page = await sign_in_to(visitor, "/events?type=notice")
+    await expect_summaries(page, "Pump started", "Pump stopped")
+    await client.log_event(summary="Other type", type="valve")
+    await client.log_event(summary="Pump restarted")
+    await client.log_event(summary="Pump tested")
+
+    button = page.get_by_role("button", name="2 new events")
+    await expect(button).to_be_visible()
+    await expect_summaries(page, "Pump started", "Pump stopped")
+    await button.click()
+
+    await expect_summaries(page, "Pump tested", "Pump restarted", "Pump started", "Pump stopped")
+    await expect(button).to_have_count(0)
+
+
+async def test_changes_by_others_appear_in_place(visitor: BrowserVisit, client: Client) -> None:
+    await log_three(client)
+    page = await sign_in_to(visitor)
+    await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
+    rows = await client.execute_field("{ events { nodes { id summary } } }")
+    ids = {row["summary"]: row["id"] for row in rows["nodes"]}
+
+    await client.execute_field(
+        "mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { event { id } } }",
+        input={"id": ids["Pump started"], "summary": "Pump started again"},
+    )
+    await client.execute_field(
+        "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } } }", id=ids["Valve leaks"]
+    )
+
+    await expect_summaries(page, "Pump started again", "Pump stopped")

@@ -1,5 +1,6 @@
 import "@mantine/core/styles.css";
 import { MantineProvider } from "@mantine/core";
+import { setNonce } from "get-nonce";
 import { createRoot } from "react-dom/client";
 import { RouterProvider } from "react-router/dom";
 import { router } from "./routes";
@@ -8,6 +9,9 @@ import { cssVariables, theme } from "./theme";
 
 // The content security policy allows only style elements with the nonce of the page.
 const nonce = document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce;
+
+// Dialogs stop the page from scrolling by a style element.
+if (nonce) setNonce(nonce);
 
 createRoot(document.getElementById("page")!).render(
   <MantineProvider

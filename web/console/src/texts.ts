@@ -25,6 +25,26 @@ export const texts = {
     offline: (since: string) =>
       `Offline since ${since}. The data may be outdated. Reconnecting …`,
   },
+  bell: {
+    label: (open: number, unread: number) =>
+      `Notifications: ${count(open, "open notification")}, ${unread.toLocaleString("en")} unread`,
+    loading: "Notifications",
+    title: "Notifications",
+    none: "There are no notifications",
+    acknowledge: (summary: string) => `Acknowledge ${summary}`,
+    acknowledgeSeen: "Acknowledge all I have seen",
+    acknowledgeSelected: (number: number) => `Acknowledge ${count(number, "notification")}`,
+    markRead: "Mark all as read",
+    select: (summary: string) => `Select ${summary}`,
+    unread: "Unread",
+    acknowledgedBy: (name: string | null) => `Acknowledged by ${name}`,
+    loadMore: "Load more",
+    close: "Close the notifications",
+    sound: "Sound",
+    desktop: "Desktop notifications",
+    desktopDenied: "Desktop notifications are blocked in the settings of the browser.",
+    pageTitle: (open: number, title: string) => `(${open > 99 ? "99+" : open}) ${title}`,
+  },
   sections: {
     events: "Events",
     report: "Report an event",

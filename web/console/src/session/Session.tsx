@@ -2,6 +2,7 @@
 // GraphiQL and with other tabs (see ../../../shared/key).
 
 import { TocsinError } from "@tocsin/client";
+import { TocsinProvider } from "@tocsin/react";
 import { QueryClientProvider, useQuery } from "@tanstack/react-query";
 import {
   createContext,
@@ -29,6 +30,8 @@ interface Candidate {
 }
 
 interface Session {
+  /** Ends the session if the error says that the server no longer accepts the key. */
+  reportError: (error: TocsinError | null) => void;
   signOut: () => void;
   setOrganization: (key: string) => void;
 }
@@ -105,7 +108,13 @@ export function SessionGate({ children }: { children: ReactNode }) {
   );
 
   const session = useMemo(
-    () => ({ signOut: () => leave(null), setOrganization: choose }),
+    () => ({
+      signOut: () => leave(null),
+      setOrganization: choose,
+      reportError: (error: TocsinError | null) => {
+        if (error?.code === "UNAUTHENTICATED") leave(NO_LONGER_VALID);
+      },
+    }),
     [leave, choose],
   );
 
@@ -153,7 +162,9 @@ function Connected({ secret, organization, onRejected, children }: ConnectedProp
 
   return (
     <QueryClientProvider client={connection.queries}>
-      <WithViewer client={connection.client}>{children}</WithViewer>
+      <TocsinProvider client={connection.client}>
+        <WithViewer client={connection.client}>{children}</WithViewer>
+      </TocsinProvider>
     </QueryClientProvider>
   );
 }

@@ -13,13 +13,15 @@ import {
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconMoon, IconPlugConnectedX, IconSun } from "@tabler/icons-react";
+import { useBell } from "@tocsin/react";
 import { useEffect, useRef } from "react";
 import { Link, Outlet, ScrollRestoration, useLocation, useNavigation } from "react-router";
 import { useApi } from "../api/client";
+import { Bell } from "../bell/Bell";
+import { BELL } from "../bell/options";
 import { SECTIONS } from "../routes";
 import { texts } from "../texts";
 import { Account } from "./Account";
-import { useOfflineSince } from "./connection";
 import { Loading } from "./states";
 import classes from "./Layout.module.css";
 
@@ -70,17 +72,20 @@ function Navigation({ onNavigate }: { onNavigate: () => void }) {
   );
 }
 
+/** The connection of the bell is that of all lists. */
 function OfflineBanner() {
-  const since = useOfflineSince();
-  if (!since) return null;
+  const { offlineSince } = useBell(BELL);
   return (
+    offlineSince && (
     <Alert variant="default" role="status" icon={<IconPlugConnectedX />} mb="md">
-      {t.offline(since.toLocaleTimeString())}
+      {t.offline(offlineSince.toLocaleTimeString())}
     </Alert>
+    )
   );
 }
 
 export function Layout() {
+  const { can } = useApi();
   const [isOpen, { toggle, close }] = useDisclosure();
   const { state, location: next } = useNavigation();
   const { pathname } = useLocation();
@@ -125,6 +130,7 @@ export function Layout() {
             </Text>
           </Group>
           <Group wrap="nowrap" gap="xs">
+            {can("EVENT_READ") && <Bell />}
             <ColorScheme />
             <Account />
           </Group>
@@ -134,7 +140,7 @@ export function Layout() {
         <Navigation onNavigate={close} />
       </AppShell.Navbar>
       <AppShell.Main id={MAIN} ref={main} tabIndex={-1} className={classes.main}>
-        <OfflineBanner />
+        {can("EVENT_READ") && <OfflineBanner />}
         {state === "loading" && next?.pathname !== pathname ? <Loading /> : <Outlet />}
       </AppShell.Main>
       <ScrollRestoration />

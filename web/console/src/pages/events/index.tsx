@@ -3,11 +3,18 @@
 import { Button, Group, Kbd, Loader, Stack, Table, Text, Title } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { useMutation } from "@tanstack/react-query";
+import { useLiveEvents } from "@tocsin/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useApi } from "../../api/client";
-import { AcknowledgeSelectedDocument } from "../../api/generated";
+import {
+  AcknowledgeSelectedDocument,
+  type EventRowFragment,
+  EventRowFragmentDoc,
+  EventRowWithFieldsFragmentDoc,
+} from "../../api/generated";
 import { Dialog } from "../../common/Dialog";
 import { checked } from "../../common/userErrors";
+import { useSession } from "../../session/Session";
 import { Empty, ErrorState, Loading } from "../../shell/states";
 import { texts } from "../../texts";
 import { ExportButton, SelectionActions } from "./Actions";
@@ -16,11 +23,11 @@ import { EventTable } from "./EventTable";
 import { FilterBar } from "./FilterBar";
 import { Histogram } from "./Histogram";
 import classes from "./index.module.css";
-import { useEventList } from "./useEventList";
 import { ALL, filterOf, isFiltered, orderOf, useView } from "./view";
 import { ViewOptions } from "./ViewOptions";
 
 const t = texts.events;
+const PAGE_SIZE = 50;
 
 /** Moves the focus to the link of the next or previous event. */
 function moveFocus(step: 1 | -1): void {
@@ -40,7 +47,12 @@ export default function Events() {
   // A relative range begins at the time at which the view was opened.
   const filter = useMemo(() => filterOf(view, Date.now()), [view]);
   const orderBy = useMemo(() => orderOf(view), [view]);
-  const list = useEventList(filter, orderBy, columns.fields.length > 0);
+  const list = useLiveEvents<EventRowFragment>(filter, {
+    orderBy,
+    pageSize: PAGE_SIZE,
+    fragment: columns.fields.length > 0 ? EventRowWithFieldsFragmentDoc : EventRowFragmentDoc,
+  });
+  const { reportError } = useSession();
   const { events, newCount, hasMoreNew, hasNextPage, isLoadingMore, loadMore, showNew } = list;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [isHelpOpen, setIsHelpOpen] = useState(false);
@@ -50,9 +62,9 @@ export default function Events() {
   const acknowledge = useMutation({
     mutationFn: async (id: string) =>
       checked((await client.request(AcknowledgeSelectedDocument, { ids: [id] })).acknowledgeEvents),
-    onSuccess: () => list.refresh(),
   });
 
+  useEffect(() => reportError(list.error), [reportError, list.error]);
   useEffect(() => setSelected(new Set()), [view]);
   useEffect(() => {
     const element = end.current;
@@ -118,10 +130,7 @@ export default function Events() {
       {acknowledge.error && <ErrorState error={acknowledge.error} />}
       <SelectionActions
         ids={selectedIds}
-        onDone={() => {
-          setSelected(new Set());
-          list.refresh();
-        }}
+        onDone={() => setSelected(new Set())}
       />
       {newCount > 0 && (
         <Button className={classes.new} onClick={showNew} aria-live="polite">

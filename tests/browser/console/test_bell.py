@@ -1,0 +1,152 @@
+"""The notification bell, which is on every page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.conftest import BrowserVisit, open_profile
+from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.page_actions import create_key
+from tests.client import Client
+
+OPEN_COUNT = "{ notificationSummary { openCount unreadCount } }"
+
+
+async def notify(client: Client, summary: str, **attributes: Any) -> Any:
+    return await client.log_event(summary=summary, notification=True, **attributes)
+
+
+async def expect_counts(page: Page, open_count: str, unread: int) -> None:
+    label = f"Notifications: {open_count}, {unread} unread"
+    await expect(page.get_by_role("button", name=label)).to_be_visible()
+
+
+async def open_bell(page: Page) -> None:
+    await page.get_by_role("button", name="Notifications:").click()
+    await expect(page.get_by_role("dialog", name="Notifications")).to_be_visible()
+
+
+async def test_the_bell_follows_notifications_live_with_severities_and_the_title(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await notify(client, "Pump stopped", severity="error")
+    page = await sign_in_to(visitor)
+    await expect_counts(page, "1 open notification", 1)
+    await open_bell(page)
+
+    await notify(client, "Valve leaks", severity="warn")
+
+    items = page.get_by_role("dialog").get_by_role("listitem")
+    await expect(items).to_have_count(2)
+    await expect(items.first).to_contain_text("Warning")
+    await expect(items.last).to_contain_text("Error")
+    await expect(page).to_have_title("(2) Tocsin")
+    icon = await page.locator("link[rel=icon]").get_attribute("href")
+    assert icon is not None
+    assert icon.startswith("data:image/svg+xml,")
+    assert await find_violations(page) == []
+    assert visitor.strayed == []
+    assert visitor.complaints == []
+
+
+async def test_one_some_and_all_seen_notifications_are_acknowledged(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    for name in "abcde":
+        await notify(client, f"Pump {name}")
+    page = await sign_in_to(visitor)
+    await open_bell(page)
+    dialog = page.get_by_role("dialog")
+
+    await dialog.get_by_role("button", name="Acknowledge Pump a").click()
+    await expect(page).to_have_title("(4) Tocsin")
+    await dialog.get_by_role("checkbox", name="Select Pump b").check()
+    await dialog.get_by_role("checkbox", name="Select Pump c").check()
+    await dialog.get_by_role("button", name="Acknowledge 2 notifications").click()
+    await expect(page).to_have_title("(2) Tocsin")
+    await dialog.get_by_role("button", name="Acknowledge all I have seen").click()
+
+    await expect(page).to_have_title("Tocsin")
+    assert await client.execute_field(OPEN_COUNT) == {"openCount": 0, "unreadCount": 0}
+
+
+async def test_read_marks_are_those_of_the_caller_and_appear_in_other_tabs(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await notify(client, "Pump stopped")
+    page = await sign_in_to(visitor)
+    other = await sign_in_to(visitor, "/", None)
+    await expect_counts(other, "1 open notification", 1)
+    await open_bell(page)
+    await expect(page.get_by_role("dialog").get_by_text("Unread", exact=True)).to_be_visible()
+
+    await page.get_by_role("button", name="Mark all as read").click()
+
+    await expect(page.get_by_role("dialog").get_by_text("Unread", exact=True)).to_have_count(0)
+    await expect_counts(other, "1 open notification", 0)
+
+
+async def test_two_people_see_each_others_acknowledgements(
+    visitor: BrowserVisit, client: Client, chromium: Browser
+) -> None:
+    await notify(client, "Pump stopped")
+    _, key = await create_key(client, "EVENT_READ", "EVENT_UPDATE", name="second person")
+    page = await sign_in_to(visitor)
+    async with open_profile(client.url, chromium) as second:
+        other = await sign_in_to(second, "/", key)
+        await open_bell(other)
+        await other.get_by_role("button", name="Acknowledge Pump stopped").click()
+
+        await expect(page).to_have_title("Tocsin")
+        await open_bell(page)
+        await expect(page.get_by_role("dialog")).to_contain_text("Acknowledged by second person")
+
+
+async def test_a_notification_is_opened_from_the_bell(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await notify(client, "Pump stopped")
+    page = await sign_in_to(visitor)
+    await open_bell(page)
+
+    await page.get_by_role("dialog").get_by_role("link", name="Pump stopped").click()
+
+    await expect(page.get_by_role("heading", name="Pump stopped", level=1)).to_be_visible()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+async def test_a_key_that_cannot_read_events_has_no_bell(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    _, key = await create_key(client, "ORGANIZATION_MANAGE")
+
+    page = await sign_in_to(visitor, "/events", key)
+
+    await expect(page.get_by_role("button", name="Account")).to_be_visible()
+    await expect(page.get_by_role("button", name="Notifications")).to_have_count(0)
+
+
+async def test_a_key_that_may_only_read_acknowledges_nothing(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await notify(client, "Pump stopped")
+    _, key = await create_key(client, "EVENT_READ")
+    page = await sign_in_to(visitor, "/", key)
+
+    await open_bell(page)
+
+    await expect(page.get_by_role("dialog")).to_contain_text("Pump stopped")
+    await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+
+
+async def test_the_bell_fits_a_phone(narrow: BrowserVisit, client: Client) -> None:
+    await notify(client, "x" * 300)
+    page = await sign_in_to(narrow)
+
+    await open_bell(page)
+
+    await expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(1)
+    await expect_to_fit(page)
+    assert await find_violations(page) == []
