@@ -53,7 +53,7 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _add_settings_to_latest_versions(connection)
     if revision < "0020":
         _recompute_fingerprints(connection)
-    if revision < "0027":
+    if revision < "0028":
         _index_nested_values(connection)
 
 
