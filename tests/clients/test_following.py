@@ -133,6 +133,6 @@ async def test_the_script_ends_if_its_key_is_not_valid(own_client: Client, tmp_p
 
 
 def test_the_page_shows_the_script_that_is_tested() -> None:
-    [code] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    [code] = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
 
     assert code == SCRIPT.read_text()
