@@ -95,17 +95,25 @@ def prune(
             "are older are removed."
         ),
     ],
+    audit_entries: Annotated[
+        bool,
+        typer.Option(
+            "--audit-entries",
+            help="Also remove entries about everything but events: API keys, event types, rules "
+            "and organizations.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the number of entries without removing them.")
     ] = False,
 ) -> None:
-    """Permanently remove old entries from the change log. Events are kept.
+    """Permanently remove old entries about events from the change log. Events are kept.
 
-    Servers can keep running.
+    Servers can keep running. An audit entry of each organization records what was removed.
     """
     from app.database_commands import prune
 
-    prune(before, dry_run=dry_run)
+    prune(before, audit_entries=audit_entries, dry_run=dry_run)
 
 
 @main.command()

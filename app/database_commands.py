@@ -38,7 +38,7 @@ def migrate(*, new_epoch: bool) -> None:
         typer.echo(f"Created the API key of the administrator (shown only once):\n\n  {key}")
 
 
-def prune(before: str, *, dry_run: bool) -> None:
+def prune(before: str, *, audit_entries: bool, dry_run: bool) -> None:
     older_than = parse_instant(before) or parse_instant(f"{before}T00:00:00Z")
     if older_than is None:
         exit_with(
@@ -54,7 +54,9 @@ def prune(before: str, *, dry_run: bool) -> None:
             2,
         )
     work = pruning.count_prunable_entries if dry_run else pruning.prune_entries
-    number = run_on_database(settings, lambda database: work(database, older_than))
+    number = run_on_database(
+        settings, lambda database: work(database, older_than, audit_entries=audit_entries)
+    )
     verb = "Would remove" if dry_run else "Removed"
     entries = format_count(number, "entry", "entries")
     typer.echo(f"{verb} {entries} older than {format_instant(older_than)} from the change log.")

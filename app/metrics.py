@@ -55,6 +55,13 @@ PLANS = Counter(
     "wrote its response.",
     ["result"],
 )
+FAILED_AUTHENTICATIONS = Counter(
+    "tocsin_failed_authentications",
+    "Number of requests and WebSocket connections that were rejected because of their "
+    "credential, by reason: invalid (missing, malformed or unknown), inactive (revoked or expired) "
+    "or throttled (too many failed attempts from the address).",
+    ["reason"],
+)
 EVENTS = Counter(
     "tocsin_events",
     "Number of events that clients sent, by API and result: stored, duplicate or rejected.",

@@ -391,6 +391,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             FORBIDDEN,
         )
     ],
+    "Mutation.updateOrganization": [],  # the organization of the request
     "Mutation.createApiKey": [],  # no argument names data of another organization
     "Mutation.revokeApiKey": [
         (build_mutation('revokeApiKey(id: "$api_key")', "apiKey { id }"), NOT_FOUND)

@@ -140,6 +140,9 @@ OPERATIONS = {
     "Mutation.createOrganization": (
         'mutation { createOrganization(key: "", name: "") { userErrors { code } } }'
     ),
+    "Mutation.updateOrganization": (
+        'mutation { updateOrganization(name: "") { userErrors { code } } }'
+    ),
     "Organization.events": "{ organization { events { totalCount } } }",
 }
 # HTTP endpoints besides GraphQL, and a field that is null without its permission.

@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 
 from app.domain.access.caller import Permission
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import RequestError
 from app.services.auth import keys
 from app.services.auth.access import Access, authenticate_credential
+from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LOG_START
-from app.store.engine.database import Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 from tests.conftest import Serve
 from tests.factories import NOON, admin_caller, create_api_key
@@ -352,3 +355,23 @@ async def test_a_key_that_was_revoked_meanwhile_creates_no_key(database: Databas
     async with database.read(caller.organization_id) as session:
         names = [each.name for each in await keys.list_keys(session, command.now)]
     assert "survivor" not in names
+
+
+async def test_a_key_has_its_creator_unless_it_was_created_before_creators_were_stored(
+    client: Client, database: Database
+) -> None:
+    key, _ = await create_key(client, name="desk")
+    await create_key(client, name="old")
+    async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
+        old = update(tables.ApiKey).where(col(tables.ApiKey.name) == "old")
+        await session.execute(old.values(created_by=None))
+
+    keys = (await client.execute_field("{ organization { apiKeys { name createdBy } } }"))[
+        "apiKeys"
+    ]
+
+    assert {each["name"]: each["createdBy"] for each in keys} == {
+        "old": None,
+        "desk": "administrator",
+        "administrator": "administrator",
+    }

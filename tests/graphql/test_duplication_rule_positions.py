@@ -286,6 +286,8 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
             "DROP INDEX ix_event_organization_id_source_occurred_at_id",
             "CREATE INDEX ix_event_organization_id_source_source_id"
             " ON event (organization_id, source, source_id)",
+            "ALTER TABLE api_key DROP COLUMN created_by",
+            "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

@@ -122,3 +122,49 @@ async def test_a_global_caller_also_needs_the_permission(
         "Mutation.createOrganization requires the permission ORGANIZATION_MANAGE."
     )
     assert await list_organization_keys(client) == ["default"]
+
+
+RENAME = """mutation ($name: String!) { updateOrganization(name: $name) {
+  organization { key name } userErrors { code message path } } }"""
+AUDIT = """{ auditEntries(filter: {subjectTypes: ["Organization"], actions: [UPDATED]}) {
+  nodes { actor subjectName changes } } }"""
+
+
+async def test_an_organization_is_renamed_with_an_audit_entry(client: Client) -> None:
+    renamed = await client.execute_field(RENAME, name="Permian")
+    again = await client.execute_field(RENAME, name="Permian")
+
+    organization = await client.execute_field("{ organization { key name } }")
+    audit = await client.execute_field(AUDIT)
+    assert renamed == {"organization": organization, "userErrors": []}
+    assert again == renamed
+    assert organization == {"key": "default", "name": "Permian"}
+    assert audit["nodes"] == [
+        {
+            "actor": "administrator",
+            "subjectName": "Permian",
+            "changes": {"name": ["Default", "Permian"]},
+        }
+    ]
+
+
+async def test_an_invalid_name_of_an_organization_is_rejected(client: Client) -> None:
+    payload = await client.execute_field(RENAME, name="x" * 256)
+
+    message = "At most 255 characters are allowed; name has 256."
+    error = {"code": "INVALID_INPUT", "message": message, "path": ["name"]}
+    assert payload == {"organization": None, "userErrors": [error]}
+    assert await client.execute_field("{ organization { name } }") == {"name": "Default"}
+    assert (await client.execute_field(AUDIT))["nodes"] == []
+
+
+async def test_renaming_an_organization_requires_organization_manage(
+    client: Client, database: Database
+) -> None:
+    everything_else = set(Permission) - {Permission.ORGANIZATION_MANAGE}
+    caller = client.as_key(await create_api_key(database, *everything_else))
+
+    error = await caller.expect_error(RENAME, name="Permian")
+
+    assert error["extensions"]["code"] == "FORBIDDEN"
+    assert await client.execute_field("{ organization { name } }") == {"name": "Default"}

@@ -18,6 +18,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 from structlog.testing import capture_logs
 
+from app.domain.access.caller import Permission
 from app.services.change_log import pruning
 from app.services.change_log.feed import Feed, FeedError
 from app.services.change_log.feed_filters import FeedFilter
@@ -31,6 +32,7 @@ from app.store.engine.serving_lock import ServersRunningError
 from app.store.migrate import start_new_epoch
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
+from tests.factories import create_api_key
 from tests.http.test_command import find_free_port, run_command, start_server
 from tests.http.test_workers import wait_for_serving_workers
 
@@ -153,10 +155,78 @@ async def test_pruning_in_batches_removes_exactly_the_old_entries(
         pruning.BATCH_SIZE = usual
 
     async with database.read(ALL_ORGANIZATIONS) as session:
-        left = list(await session.scalars(select(col(tables.Change.subject_id))))
+        of_events = select(col(tables.Change.subject_id)).where(
+            col(tables.Change.subject) == "event"
+        )
+        left = list(await session.scalars(of_events))
         events = (await session.scalars(select(func.count()).select_from(tables.Event))).one()
     assert sorted(map(str, left)) == sorted(each["id"] for each in recent_events)
     assert events == 8
+
+
+AUDIT = """
+query ($filter: AuditFilter) {
+  auditEntries(filter: $filter) { nodes { action actor subjectType subjectName changes } }
+}
+"""
+
+
+async def list_audit_entries(client: Client, *actions: str) -> list[Any]:
+    filter = {"actions": actions} if actions else {}
+    nodes: list[Any] = (await client.execute_field(AUDIT, filter=filter))["nodes"]
+    return nodes
+
+
+async def test_audit_entries_are_kept_and_each_organization_has_one_about_what_was_removed(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "BATCH_SIZE", 2)
+    other = client.as_key(await create_api_key(database, *Permission, organization="acme"))
+    for _ in range(5):
+        await client.log_event()
+    await other.log_event()
+    await set_entry_times(database, OLD)
+    await client.log_event()
+    before = await list_audit_entries(client)
+    start = OLD + timedelta(days=1)
+
+    removed = await pruning.prune_entries(database, start)
+    again = await pruning.prune_entries(database, start)
+
+    old = "2026-01-01T00:00:00.000000Z"
+    removal: dict[str, list[Any]] = {"removedAuditEntries": [None, 0]}
+    removal |= {"before": [None, "2026-01-02T00:00:00.000000Z"]}
+    removal |= {"oldestRemoved": [None, old], "newestRemoved": [None, old]}
+    common = {"action": "RETENTION_APPLIED", "actor": "tocsin prune", "subjectType": "Organization"}
+    assert (removed, again) == (6, 0)
+    assert await list_audit_entries(client) == [
+        common
+        | {"subjectName": "Default", "changes": removal | {"removedEventChanges": [None, 5]}},
+        *before,
+    ]
+    assert await list_audit_entries(other, "RETENTION_APPLIED") == [
+        common | {"subjectName": "acme", "changes": removal | {"removedEventChanges": [None, 1]}}
+    ]
+
+
+async def test_audit_entries_are_removed_on_request(
+    client: Client, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await client.log_event()
+    await set_entry_times(database, OLD)
+    entries = len(await list_audit_entries(client))
+    arguments = ("prune", "--before", "2026-01-02", "--audit-entries")
+
+    dry = await run_command(tmp_path, *arguments, "--dry-run", database_url=database_url)
+    pruned = await run_command(tmp_path, *arguments, database_url=database_url)
+
+    assert entries > 0
+    assert dry == (0, f"Would remove {entries + 1} {WHAT}\n", "")
+    assert pruned == (0, f"Removed {entries + 1} {WHAT}\n", "")
+    [left] = await list_audit_entries(client)
+    assert left["action"] == "RETENTION_APPLIED"
+    assert left["changes"]["removedAuditEntries"] == [None, entries]
+    assert left["changes"]["removedEventChanges"] == [None, 1]
 
 
 async def test_an_invalid_time_is_an_error_with_the_accepted_formats(tmp_path: Path) -> None:

@@ -575,6 +575,8 @@ REMOVED_SINCE = (
     "DROP INDEX ix_event_organization_id_source_occurred_at_id",
     "CREATE INDEX ix_event_organization_id_source_source_id"
     " ON event (organization_id, source, source_id)",
+    "ALTER TABLE api_key DROP COLUMN created_by",
+    "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
 )
 
 

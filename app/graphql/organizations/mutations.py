@@ -13,10 +13,10 @@ from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.auth import organizations
 
 
-@strawberry.type(description="Result of creating an organization.")
+@strawberry.type(description="Result of creating or updating an organization.")
 class OrganizationPayload:
     organization: Organization | None = strawberry.field(
-        description="The new organization. Null if the change was rejected."
+        description="The organization after the change. Null if the change was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -67,5 +67,38 @@ class OrganizationMutations:
         row = result.organization
         return OrganizationPayload(
             organization=None if row is None else Organization.from_row(row, current=False),
+            user_errors=to_user_errors(result.problems),
+        )
+
+    @strawberry.mutation(
+        description=with_example(
+            "Changes the display name of the organization of the request. Its key cannot be "
+            "changed.\n\n"
+            "Requires ORGANIZATION_MANAGE. User errors: `INVALID_INPUT`.",
+            """
+            mutation {
+              updateOrganization(name: "Permian Basin East") {
+                organization { key name }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
+    async def update_organization(
+        self,
+        info: Info,
+        name: Annotated[
+            str,
+            strawberry.argument(
+                description="Display name of the organization: one line, at most 255 characters "
+                "by default."
+            ),
+        ],
+    ) -> OrganizationPayload:
+        result = await organizations.rename(info.context.database, info.context.command, name)
+        row = result.organization
+        return OrganizationPayload(
+            organization=None if row is None else Organization.from_row(row),
             user_errors=to_user_errors(result.problems),
         )

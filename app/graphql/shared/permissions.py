@@ -85,6 +85,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Mutation.resetDuplication": MANAGE_RULES,
     # Its service also requires a caller of all organizations.
     "Mutation.createOrganization": MANAGE_ORGANIZATION,
+    "Mutation.updateOrganization": MANAGE_ORGANIZATION,
     "Mutation.createApiKey": MANAGE_ORGANIZATION,
     "Mutation.revokeApiKey": MANAGE_ORGANIZATION,
     "Subscription.notificationAdded": READ_EVENTS,

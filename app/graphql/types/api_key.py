@@ -24,6 +24,10 @@ class ApiKey(Node):
     )
     permissions: list[Permission] = strawberry.field(description="Permissions that the key grants.")
     created_at: datetime = strawberry.field(description="Time of creation.")
+    created_by: str | None = strawberry.field(
+        description="Actor that created the key: the name of an API key, the subject of an access "
+        "token, or `tocsin keys`. Null if the key was created before Tocsin recorded this."
+    )
     expires_at: datetime | None = strawberry.field(
         description="Expiration time of the key. Null if the key never expires."
     )
@@ -44,6 +48,7 @@ class ApiKey(Node):
                 permission for permission in Permission if permission.value in row.permissions
             ],
             created_at=row.created_at,
+            created_by=row.created_by,
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,
             revoked_at=row.revoked_at,

@@ -53,7 +53,10 @@ class AuditEntry(Node):
         "for DELETED, all values after are. Secrets are never included. `fields` and "
         "`conditionalRules` of an event type contain names; the changes to a field or conditional "
         "rule itself are a separate entry. Empty for an UPDATED entry that an earlier version of "
-        "Tocsin wrote."
+        "Tocsin wrote. For SIGN_IN_FAILED, `reason` is EXPIRED or REVOKED. For RETENTION_APPLIED, "
+        "`before` is the time before which entries were removed, `removedEventChanges` and "
+        "`removedAuditEntries` are their numbers, and `oldestRemoved` and `newestRemoved` their "
+        "first and last times."
     )
 
     @classmethod

@@ -50,6 +50,14 @@ class ApiKeyResult:
     problems: tuple[Problem, ...] = ()
 
 
+class InactiveKeyError(InactiveCredentialError):
+    """The API key was revoked or has expired."""
+
+    def __init__(self, message: str, key: tables.ApiKey) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 async def authenticate_secret(session: AsyncSession, secret: str, now: datetime) -> tables.ApiKey:
     """Returns the valid key with this secret.
 
@@ -60,9 +68,9 @@ async def authenticate_secret(session: AsyncSession, secret: str, now: datetime)
     for key in await session.scalars(candidates):
         if hmac.compare_digest(key.digest, digest):
             if key.revoked_at is not None:
-                raise InactiveCredentialError("The API key was revoked.")
+                raise InactiveKeyError("The API key was revoked.", key)
             if key.expires_at is not None and key.expires_at <= now:
-                raise InactiveCredentialError("The API key has expired.")
+                raise InactiveKeyError("The API key has expired.", key)
             return key
     raise unauthenticated(
         "Invalid API key. Check that the key is complete and that it was created on this server."
@@ -131,6 +139,7 @@ async def insert_key(
         permissions=sorted(permission.value for permission in permissions),
         every_organization=every_organization,
         created_at=now,
+        created_by=actor,
         expires_at=expires_at,
     )
     await insert_rows(session, (tables.ApiKey, [key.to_columns()]))
@@ -193,11 +202,11 @@ async def list_for_organization(
         return await list_keys(session, now, limits.api_keys_listed)
 
 
-async def lock_organization(session: AsyncSession, organization_id: UUID) -> None:
-    """Locks out creation and revocation of the organization's keys until the transaction ends."""
+async def lock_organization(session: AsyncSession, organization_id: UUID) -> tables.Organization:
+    """Locks out changes of the organization and its keys until the transaction ends."""
     statement = select(tables.Organization).where(col(tables.Organization.id) == organization_id)
     # key_share: the foreign key locks of reported events do not wait for it.
-    await session.execute(statement.with_for_update(key_share=True))
+    return (await session.scalars(statement.with_for_update(key_share=True))).one()
 
 
 async def key_limit_problems(

@@ -20,7 +20,7 @@ from app.domain.shared.values import validate_name
 from app.services.auth import keys
 from app.store import tables
 from app.store.change_log import changes
-from app.store.change_log.audit import create_entry
+from app.store.change_log.audit import collect_values, create_entry
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.writing.inserts import KEEP_EXISTING, insert_rows
 
@@ -31,7 +31,7 @@ _MAX_KEY_LENGTH = 255
 
 @dataclass(frozen=True)
 class OrganizationResult:
-    """The created organization, or the problems that prevented it."""
+    """The organization after the change, or the problems that prevented it."""
 
     organization: tables.Organization | None = None
     problems: tuple[Problem, ...] = ()
@@ -85,6 +85,22 @@ async def create(
                 problems=(Problem(UserErrorCode.ALREADY_EXISTS, message, ("key",)),)
             )
         return OrganizationResult(await session.get_one(tables.Organization, organization_id))
+
+
+async def rename(database: Database, command: CommandContext, name: str) -> OrganizationResult:
+    """Renames the organization of the request. Its current name changes nothing."""
+    if problems := validate_name(name, command.limits.name_characters, "name"):
+        return OrganizationResult(problems=tuple(problems))
+    organization_id = command.actor.organization_id
+    async with database.write(organization_id) as session:
+        organization = await keys.lock_organization(session, organization_id)
+        if name != organization.name:
+            before = collect_values(organization)
+            organization.name = name
+            actor, now = command.actor.name, command.now
+            entry = create_entry(organization, AuditAction.UPDATED, actor, now, before)
+            await changes.append_entries(session, [entry])
+        return OrganizationResult(organization)
 
 
 async def insert_organization(

@@ -1,93 +1,194 @@
-"""Pruning: removes old entries from the change log, only on an operator's command."""
+"""Pruning: removes old entries from the change log, only on an operator's command.
+
+Each organization gets an audit entry of what was removed, unless nothing was.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.domain.access.audit import AuditAction
+from app.domain.shared.values import format_instant
 from app.store import tables
 from app.store.change_log import changes
+from app.store.change_log.audit import collect_values, create_entry
 from app.store.change_log.changes import LogPosition
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading.event_conditions import Condition
 from app.store.tables.columns import Horizon
 
+ACTOR = "tocsin prune"
 BATCH_SIZE = 1_000
 _POSITION_COLUMNS = (col(tables.Change.tx), col(tables.Change.seq))
 
 
-async def count_prunable_entries(database: Database, before: datetime) -> int:
+@dataclass(frozen=True)
+class _Options:
+    """What to remove: entries before a time, of events or of everything."""
+
+    before: datetime
+    audit_entries: bool
+
+
+@dataclass(frozen=True)
+class _PrunableEntry:
+    position: LogPosition
+    organization_id: UUID
+    is_audit_entry: bool
+    at: datetime
+
+
+@dataclass
+class _Removal:
+    """What was removed of an organization, and the sequence number of its audit entry."""
+
+    removed: list[int] = field(default_factory=lambda: [0, 0])
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    sequence: int | None = None
+
+
+async def count_prunable_entries(
+    database: Database, before: datetime, *, audit_entries: bool = False
+) -> int:
     """Counts the entries that `prune_entries` would remove."""
+    options = _Options(before, audit_entries)
     await database.log_horizon.refresh()
     async with database.read(ALL_ORGANIZATIONS) as session:
         statement = (
-            select(func.count()).select_from(tables.Change).where(*_prunable_conditions(before))
+            select(func.count()).select_from(tables.Change).where(*_prunable_conditions(options))
         )
         return (await session.scalars(statement, changes.horizon_parameters(session))).one()
 
 
-async def prune_entries(database: Database, before: datetime) -> int:
+async def prune_entries(
+    database: Database, before: datetime, *, audit_entries: bool = False
+) -> int:
     """Removes the entries before the time, in batches, and returns their number.
 
-    If it is interrupted, the start of the change log matches the removed entries. It pauses between
-    batches for as long as a batch took, so that other transactions can write.
+    `audit_entries`: whether to remove those of everything but events, too.
+
+    If it is interrupted, the start of the change log and the audit entries match the removed
+    entries. It pauses between batches for as long as a batch took, so that other transactions can
+    write.
     """
-    removed, position = 0, changes.LOG_START
+    options = _Options(before, audit_entries)
+    pruning = _Pruning(options)
+    position = changes.LOG_START
     while True:
         started = time.monotonic()
-        batch = await _find_prunable(database, before, position)
+        batch = await _find_prunable(database, options, position)
         if not batch:
-            return removed
-        position = batch[-1]
-        await _remove_entries(database, before, batch)
-        removed += len(batch)
+            return pruning.removed_count
+        position = batch[-1].position
+        await pruning.remove_entries(database, batch)
         await asyncio.sleep(time.monotonic() - started)
 
 
-def _prunable_conditions(before: datetime) -> tuple[Condition, ...]:
+def _prunable_conditions(options: _Options) -> tuple[Condition, ...]:
     # Entries beyond the horizon have not been read yet.
-    return col(tables.Change.at) < before, _POSITION_COLUMNS[0] < Horizon()
+    conditions = (col(tables.Change.at) < options.before, _POSITION_COLUMNS[0] < Horizon())
+    if options.audit_entries:
+        return conditions
+    return (*conditions, col(tables.Change.subject) == changes.EVENT)
 
 
 async def _find_prunable(
-    database: Database, before: datetime, after: LogPosition
-) -> Sequence[LogPosition]:
+    database: Database, options: _Options, after: LogPosition
+) -> Sequence[_PrunableEntry]:
     """Uses a read transaction: on SQLite a write transaction would block all writers."""
     await database.log_horizon.refresh()
+    table = tables.Change
+    columns: tuple[Any, ...] = (table.organization_id, table.subject, table.at)
     async with database.read(ALL_ORGANIZATIONS) as session:
-        conditions = (
-            *_prunable_conditions(before),
-            *changes.build_range(after),
-        )
         statement = (
-            select(*_POSITION_COLUMNS)
-            .where(*conditions)
+            select(*_POSITION_COLUMNS, *columns)
+            .where(*_prunable_conditions(options), *changes.build_range(after))
             .order_by(*_POSITION_COLUMNS)
             .limit(BATCH_SIZE)
         )
         rows = await session.execute(statement, changes.horizon_parameters(session))
-        return [LogPosition(tx or 0, seq or 0) for tx, seq in rows]
+        return [
+            _PrunableEntry(
+                LogPosition(tx or 0, seq or 0), organization_id, subject != changes.EVENT, at
+            )
+            for tx, seq, organization_id, subject, at in rows
+        ]
 
 
-async def _remove_entries(
-    database: Database, before: datetime, positions: Sequence[LogPosition]
-) -> None:
-    """Removes the entries and moves the start of the change log, in one transaction."""
+class _Pruning:
+    """Removes batches of entries, and keeps the audit entry of each organization up to date."""
+
+    def __init__(self, options: _Options) -> None:
+        self.removed_count = 0
+        self._options = options
+        self._now = datetime.now(UTC)
+        self._removals: dict[UUID, _Removal] = {}
+
+    async def remove_entries(self, database: Database, batch: Sequence[_PrunableEntry]) -> None:
+        """Removes the entries and moves the start of the change log, in one transaction."""
+        organization_ids = {entry.organization_id for entry in batch}
+        writes_log = not organization_ids <= self._removals.keys()
+        async with database.write(ALL_ORGANIZATIONS, writes_log=writes_log) as session:
+            sequence_numbers = [entry.position.seq for entry in batch]
+            await session.execute(
+                delete(tables.Change).where(col(tables.Change.seq).in_(sequence_numbers))
+            )
+            await _move_start(session, self._options.before, batch[-1].position)
+            for entry in batch:
+                _add_entry(self._removals.setdefault(entry.organization_id, _Removal()), entry)
+            for organization_id in sorted(organization_ids):
+                await self._write_audit_entry(session, organization_id)
+        self.removed_count += len(batch)
+
+    async def _write_audit_entry(self, session: AsyncSession, organization_id: UUID) -> None:
+        removal = self._removals[organization_id]
+        organization = await session.get_one(tables.Organization, organization_id)
+        action, values = AuditAction.RETENTION_APPLIED, collect_values(organization)
+        entry = create_entry(
+            organization, action, ACTOR, self._now, values, self._format_removal(removal)
+        )
+        if removal.sequence is None:
+            [position] = await changes.append_entries(session, [entry])
+            removal.sequence = position.seq
+        else:
+            # One entry for all batches: nobody follows audit entries.
+            statement = update(tables.Change).where(col(tables.Change.seq) == removal.sequence)
+            await session.execute(statement.values(changes=entry.changes, state=entry.state))
+
+    def _format_removal(self, removal: _Removal) -> dict[str, Any]:
+        event_changes, audit_entries = removal.removed
+        return {
+            "before": format_instant(self._options.before),
+            "removedEventChanges": event_changes,
+            "removedAuditEntries": audit_entries,
+            "oldestRemoved": removal.oldest and format_instant(removal.oldest),
+            "newestRemoved": removal.newest and format_instant(removal.newest),
+        }
+
+
+def _add_entry(removal: _Removal, entry: _PrunableEntry) -> None:
+    removal.removed[entry.is_audit_entry] += 1
+    removal.oldest = min(removal.oldest or entry.at, entry.at)
+    removal.newest = max(removal.newest or entry.at, entry.at)
+
+
+async def _move_start(session: AsyncSession, before: datetime, position: LogPosition) -> None:
     log = tables.Log
-    async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
-        sequence_numbers = [position.seq for position in positions]
-        await session.execute(
-            delete(tables.Change).where(col(tables.Change.seq).in_(sequence_numbers))
-        )
-        statement = select(col(log.pruned_tx), col(log.pruned_seq), col(log.begins_at))
-        tx, seq, begins_at = (await session.execute(statement.with_for_update())).one()
-        last = max(LogPosition(tx, seq), positions[-1])
-        begins = before if begins_at is None else max(begins_at, before)
-        await session.execute(
-            update(log).values(pruned_tx=last.tx, pruned_seq=last.seq, begins_at=begins)
-        )
+    statement = select(col(log.pruned_tx), col(log.pruned_seq), col(log.begins_at))
+    tx, seq, begins_at = (await session.execute(statement.with_for_update())).one()
+    last = max(LogPosition(tx, seq), position)
+    begins = before if begins_at is None else max(begins_at, before)
+    await session.execute(
+        update(log).values(pruned_tx=last.tx, pruned_seq=last.seq, begins_at=begins)
+    )

@@ -92,7 +92,11 @@ class AuditedRow(OrganizationOwned):
 
 
 class ApiKey(AuditedRow, table=True):
-    """An API key. Only its SHA-256 is stored; `prefix` is the start of it, for the lookup."""
+    """An API key. Only its SHA-256 is stored; `prefix` is the start of it, for the lookup.
+
+    `created_by` is None if the key was created before this was stored. `sign_in_failed_at`: when
+    its use after it had become inactive was last recorded.
+    """
 
     __tablename__ = "api_key"
     __table_args__ = (Index("ix_api_key_organization_id_id", "organization_id", "id"),)
@@ -106,6 +110,8 @@ class ApiKey(AuditedRow, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     last_used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    created_by: str | None = None
+    sign_in_failed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
     def values_in_log(self) -> dict[str, Any]:
         return {
