@@ -162,7 +162,7 @@ class _Pruning:
             [position] = await changes.append_entries(session, [entry])
             removal.sequence = position.seq
         else:
-            # One entry for all batches: nobody follows audit entries.
+            # One entry for all batches: subscriptions do not deliver audit entries.
             statement = update(tables.Change).where(col(tables.Change.seq) == removal.sequence)
             await session.execute(statement.values(changes=entry.changes, state=entry.state))
 
