@@ -92,7 +92,7 @@ async def test_metrics_contain_no_organization_and_no_secret(client: Client) -> 
     assert ADMINISTRATOR not in own
     assert "default" not in own
     assert set(re.findall(r"[{,](\w+)=", own)) == {
-        "api", "kind", "le", "operation", "result", "status"
+        "api", "kind", "le", "operation", "reason", "result", "status"
     }  # fmt: skip
 
 
