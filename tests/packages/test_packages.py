@@ -1,6 +1,4 @@
-"""The packages of a release, built by `release/build` from a clean checkout, and what a user gets
-who installs one into an empty environment.
-"""
+"""The packages of a release, built from a clean checkout, and installed into an empty environment."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def release(checkout: Path) -> Path:
     """The folder with the files of the release."""
-    run(str(checkout / "release/build"), sys.executable, cwd=checkout)
+    run(str(checkout / "deploy/release/build"), sys.executable, cwd=checkout)
     return checkout / "dist/release"
 
 
