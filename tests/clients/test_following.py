@@ -1,4 +1,4 @@
-"""The script of docs/guides/follow-events-in-python.md, with a real server."""
+"""The script of docs/follow-events-in-python.md, with a real server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.clients.test_clients import HERE, ROOT
 from tests.conftest import Serve
 from tests.http.test_command import find_free_port, start_server
 
-PAGE = ROOT / "docs/guides/follow-events-in-python.md"
+PAGE = ROOT / "docs/follow-events-in-python.md"
 SCRIPT = HERE / "follow.py"
 
 
