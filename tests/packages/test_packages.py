@@ -1,4 +1,4 @@
-"""The packages of a release, built from a clean checkout, and installed into an empty environment."""
+"""The packages of a release: built from a clean checkout, and installed in an empty environment."""
 
 from __future__ import annotations
 
