@@ -382,4 +382,4 @@ async def test_a_stored_number_survives_an_import(
     assert run.code == 0, run
     assert (await fetch_by_source(client))["fields"] == {"n": float(DECIMALS[0])}
     text = await post_text(client, "{ events { nodes { fields } } }")
-    assert f'"n": {DECIMALS[0]}' in text
+    assert f'"n":{DECIMALS[0]}' in text
