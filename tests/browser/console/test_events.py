@@ -41,7 +41,9 @@ async def test_events_are_listed_with_their_severities_and_the_histogram(
     page = await sign_in_to(visitor)
 
     await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
-    severities = page.get_by_role("table", name="Events").locator("tbody td:nth-child(3)")
+    severities = page.get_by_role("table", name="Events", exact=True).locator(
+        "tbody td:nth-child(3)"
+    )
     await expect(severities).to_have_text(["Warning", "Success", "Error"])
     await expect(page.get_by_role("figure")).to_contain_text("3 events")
     assert await find_violations(page) == []
