@@ -15,7 +15,7 @@ from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.services.change_log import feed, pruning, subscriptions
+from app.services.change_log import feed, history, pruning, subscriptions
 from app.services.change_log.feed import Feed
 from app.services.change_log.feed_filters import FeedFilter
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
@@ -326,6 +326,10 @@ async def test_a_restored_dump_begins_a_new_epoch(database: Database, database_u
             "old 2",
             "new",
         ]
+
+    request = PageRequest(20, after=bell.encode_row_cursor(bell.rows[2]))
+    page = await history.fetch_page(database, caller, request)
+    assert [entry.state.summary for _, entry in page.entries] == ["old 2", "new"]
 
 
 async def test_late_subscribers_receive_the_current_state_of_events(database: Database) -> None:

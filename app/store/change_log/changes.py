@@ -6,8 +6,7 @@ open: entries before the horizon are complete, so a reader never skips one that 
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -37,7 +36,7 @@ from app.store import tables
 from app.store.change_log.log_snapshot import PRUNED_COLUMNS, SNAPSHOT_COLUMNS
 from app.store.reading.pages import decode_cursor, encode_cursor, invalid_cursor_error
 from app.store.tables import METADATA
-from app.store.tables.columns import Horizon
+from app.store.tables.columns import Horizon, IsAfter, IsNotAfter
 from app.store.writing.inserts import TableRows, insert_rows
 
 EVENT = "event"
@@ -61,6 +60,7 @@ class LogPosition(NamedTuple):
 
 
 LOG_START = LogPosition(0, 0)
+_POSITION = (col(tables.Change.tx), col(tables.Change.seq))
 
 
 @dataclass
@@ -373,30 +373,20 @@ def expired_cursor_error(argument: str) -> RequestError:
     return RequestError(ErrorCode.CURSOR_EXPIRED, message, argument)
 
 
-def _position_columns() -> Any:
-    return tuple_(col(tables.Change.tx), col(tables.Change.seq))
-
-
 def build_range(
     after: LogPosition = LOG_START, until: LogPosition | None = None
 ) -> list[ColumnElement[bool]]:
     """The conditions of the positions after `after`, up to and including `until`."""
     conditions: list[ColumnElement[bool]] = []
     if after != LOG_START:
-        conditions += _bound_positions(after, operator.gt)
+        conditions.append(IsAfter(*_POSITION, *_position_literals(after)))
     if until is not None:
-        conditions += _bound_positions(until, operator.le)
+        conditions.append(IsNotAfter(*_POSITION, *_position_literals(until)))
     return conditions
 
 
-def _bound_positions(
-    position: LogPosition, compare: Callable[[Any, Any], ColumnElement[bool]]
-) -> list[ColumnElement[bool]]:
-    if position.tx:
-        return [compare(_position_columns(), position_literal(position))]
-    # On SQLite, where all entries have this tx, a pair with the primary key is no bound of an
-    # index: all entries of the organization would be read.
-    return [col(tables.Change.tx) == 0, compare(col(tables.Change.seq), position.seq)]
+def _position_literals(position: LogPosition) -> tuple[Any, Any]:
+    return literal(position.tx, BigInteger()), literal(position.seq, BigInteger())
 
 
 def previous_position(position: LogPosition | None) -> LogPosition | None:
@@ -406,7 +396,7 @@ def previous_position(position: LogPosition | None) -> LogPosition | None:
 
 def position_literal(position: LogPosition) -> Any:
     """The position as SQL, to compare a pair of columns with it."""
-    return tuple_(literal(position.tx, BigInteger()), literal(position.seq, BigInteger()))
+    return tuple_(*_position_literals(position))
 
 
 def _entry_from_row(change: tables.Change, event: tables.Event | None) -> Entry:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     literal_column,
     select,
     true,
-    tuple_,
 )
 
 from app.store import tables
@@ -30,7 +29,7 @@ from app.store.engine.database import Database
 from app.store.engine.driver_statements import DriverRow
 from app.store.reading.statements import CompiledStatement, compile_statement
 from app.store.tables import METADATA
-from app.store.tables.columns import SQLITE, Horizon, JSONValue
+from app.store.tables.columns import Horizon, IsAfter, JSONValue
 
 BATCH_SIZE = 500
 _CHANGE = METADATA.tables["change"].c
@@ -80,8 +79,7 @@ class LogTail:
 
     @cached_property
     def _next_entries_statement(self) -> CompiledStatement:
-        dialect = self._database.dialect
-        return compile_statement(dialect, _select_next_entries(dialect.name == SQLITE))
+        return compile_statement(self._database.dialect, _select_next_entries())
 
     @cached_property
     def _column_decoders(self) -> list[Callable[[Any], Any]]:
@@ -100,18 +98,12 @@ class LogTail:
         )
 
 
-def _select_next_entries(is_sqlite: bool) -> Select[Any]:
+def _select_next_entries() -> Select[Any]:
     """Limits the entries before the join: otherwise PostgreSQL may plan for all of them."""
-    tx, seq = (bindparam(name, None, type_=BigInteger()) for name in ("tx", "seq"))
-    # The reason is that of `changes.build_range`.
-    is_later = (
-        and_(_CHANGE.tx == tx, _CHANGE.seq > seq)
-        if is_sqlite
-        else tuple_(_CHANGE.tx, _CHANGE.seq) > tuple_(tx, seq)
-    )
+    after = (bindparam(name, None, type_=BigInteger()) for name in ("tx", "seq"))
     entries = (
         select(*_CHANGE)
-        .where(is_later, _CHANGE.tx < Horizon())
+        .where(IsAfter(_CHANGE.tx, _CHANGE.seq, *after), _CHANGE.tx < Horizon())
         .order_by(_CHANGE.tx, _CHANGE.seq)
         .limit(literal_column(str(BATCH_SIZE)))
         .subquery("entries")

@@ -120,6 +120,27 @@ class Horizon(FunctionElement[int]):
         )
 
 
+class IsAfter(FunctionElement[bool]):
+    """Whether a position of the change log is after another: (tx, seq, the other tx and seq).
+
+    On SQLite, where all entries have the same tx, a pair with the primary key is no bound of an
+    index: all entries would be read. On PostgreSQL, entries of a restored dump have the tx 0, too.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+    # Otherwise SQLAlchemy appends "= 1" on SQLite, which prevents the use of the index.
+    _is_implicitly_boolean = True
+    comparison = ">"
+
+
+class IsNotAfter(IsAfter):
+    """Whether a position of the change log is before or at another."""
+
+    inherit_cache = True
+    comparison = "<="
+
+
 class Timeline(FunctionElement[str]):
     """The timeline of PostgreSQL's write-ahead log: another one after each failover.
 
@@ -135,6 +156,16 @@ class SnapshotEnd(FunctionElement[int]):
 
     type = BigInteger()
     inherit_cache = True
+
+
+@compiles(IsAfter)
+def _compare_positions(element: Any, compiler: Any, **options: Any) -> str:
+    tx, seq, other_tx, other_seq = (
+        compiler.process(clause, **options) for clause in element.clauses
+    )
+    if compiler.dialect.name == SQLITE:
+        return f"({tx} = {other_tx} AND {seq} {element.comparison} {other_seq})"
+    return f"({tx}, {seq}) {element.comparison} ({other_tx}, {other_seq})"
 
 
 @compiles(CurrentTransaction, SQLITE)
