@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ UPDATE = """mutation { updateEvent(input: {id: "%s", fields: %s}) {
   event { fields } warnings { code path } userErrors { code path } } }"""
 HISTORY = '{ event(id: "%s") { fields cloudEvent history { nodes { changes } } } }'
 FIND = """{ events(filter: {fields: [{field: "n", operator: %s, value: %s}]}) { totalCount } }"""
+LOG_NUMBER = """mutation { logEvent(input: {fields: {n: %s}}) {
+  event { fields } userErrors { code } } }"""
 BY_SOURCE = '{ eventBySource(source: "/wells", sourceId: "%s") { cloudEvent } }'
 DECIMALS = [
     "123456789123456.12345",
@@ -303,6 +306,50 @@ async def test_a_default_that_loses_digits_is_rejected(client: Client, number: s
         f"Use {json.dumps(float(number))}, or a field of kind TEXT with a string, which keeps all "
         "digits."
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "same", "neighbor"),
+    [
+        ("9007199254740993.0", "9007199254740993", "9007199254740992"),
+        ("1.2345678901234567890123456789e29", "123456789012345678901234567890", "1e29"),
+        ("9007199254740993", "900719925474099.30E1", "9007199254740994.0"),
+    ],
+)
+async def test_free_form_integers_are_equal_in_any_notation(
+    client: Client, given: str, same: str, neighbor: str
+) -> None:
+    await client.execute_field(
+        """mutation { createDuplicationRule(input: {
+          name: "n", fingerprint: ["fields.n"], window: "P1D", action: REJECT
+        }) { userErrors { code } } }"""
+    )
+
+    logged, repeated, different = [
+        await post_text(client, LOG_NUMBER % number) for number in (given, same, neighbor)
+    ]
+    counts = {
+        (operator, number): json.loads(await post_text(client, FIND % (operator, number)))["data"][
+            "events"
+        ]["totalCount"]
+        for operator in ("EQ", "GTE")
+        for number in (given, same, neighbor)
+    }
+    grouped = await post_text(client, '{ eventCounts(byFields: ["n"]) { fields count } }')
+
+    assert '"userErrors":[]' in logged
+    assert '"code":"DUPLICATE"' in repeated
+    assert '"userErrors":[]' in different
+    is_greater = Decimal(neighbor) > Decimal(given)
+    assert counts == {
+        ("EQ", given): 1,
+        ("EQ", same): 1,
+        ("EQ", neighbor): 1,
+        ("GTE", given): 2 if is_greater else 1,
+        ("GTE", same): 2 if is_greater else 1,
+        ("GTE", neighbor): 1 if is_greater else 2,
+    }
+    assert len(json.loads(grouped)["data"]["eventCounts"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from app.domain.shared.exact_decimals import ExactDecimal, to_integer
 from app.domain.shared.values import canonical_json, normalize_instant
 
 # The names of nested properties, from the outermost to that of a value.
@@ -66,7 +67,10 @@ def _normalize_set_at(value: dict[str, Any], path: Keys) -> None:
 
 
 def normalize_value(value: Any) -> Any:
-    """Returns a form in which equal values are equal: timestamps in UTC, and no null members."""
+    """Returns a form in which equal values are equal.
+
+    It has timestamps in UTC, no null members, and integers without a fraction or an exponent.
+    """
     if isinstance(value, str):
         return normalize_instant(value)
     if isinstance(value, dict):
@@ -75,6 +79,8 @@ def normalize_value(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [normalize_value(element) for element in value]
+    if isinstance(value, ExactDecimal):
+        return to_integer(value)
     return value
 
 

@@ -17,6 +17,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple
 
+from app.domain.shared.exact_decimals import ExactDecimal, to_integer
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_subject
 from app.domain.shared.problems import Problem, invalid_input
@@ -77,6 +78,8 @@ def to_comparable(value: Any) -> Comparable | None:
     """Returns the comparable form of a scalar. None for a list, an object or null."""
     if isinstance(value, bool):
         return Comparable(boolean=value)
+    if isinstance(value, ExactDecimal):
+        return Comparable(number=to_integer(value))
     if isinstance(value, int | float):
         return Comparable(number=value)
     if isinstance(value, str):

@@ -104,10 +104,10 @@ def find_exact_decimals(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...
             waiting += [((*path, str(index)), each) for index, each in reversed([*enumerate(item)])]
 
 
-def to_integer(number: ExactDecimal) -> int | None:
-    """Returns the integer that the digits are, such as `9007199254740993.0`. None for others."""
+def to_integer(number: ExactDecimal) -> float:
+    """Returns the integer that the digits are, such as `9007199254740993.0`. Else the number."""
     canonical = canonicalize_decimal(number)
-    return canonical if isinstance(canonical, int) else None
+    return canonical if isinstance(canonical, int) else number
 
 
 def convert_integers(value: Any) -> Any:
@@ -116,11 +116,7 @@ def convert_integers(value: Any) -> Any:
     A value that is nested too deeply to be stored is returned as it is.
     """
 
-    def convert(number: ExactDecimal) -> float:
-        integer = to_integer(number)
-        return number if integer is None else integer
-
-    return _convert_decimals(value, convert)
+    return _convert_decimals(value, to_integer)
 
 
 def round_decimals(value: Any) -> Any:
