@@ -192,7 +192,7 @@ async def test_a_version_that_is_not_an_int_is_an_error(client: Client) -> None:
 
     error = await client.expect_error(SCHEMA, id=event_type["id"], version=2**31)
 
-    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "path": ["version"]}
 
 
 async def test_an_update_is_validated_by_the_event_s_own_version(
