@@ -1,7 +1,7 @@
 // The pages of the console. Each has a folder in pages/, which is loaded when it is first opened.
 // The first segments of the paths are also listed in app/http/console.py, which serves them.
 
-import { IconList } from "@tabler/icons-react";
+import { IconList, IconShieldCheck } from "@tabler/icons-react";
 import type { ComponentType } from "react";
 import { createBrowserRouter, redirect, type RouteObject } from "react-router";
 import { ROOT } from "../../shared/server";
@@ -21,6 +21,7 @@ interface Section {
 /** The entries of the navigation. Entries without the permission are not shown. */
 export const SECTIONS: Section[] = [
   { path: "/events", label: texts.sections.events, icon: IconList, permission: "EVENT_READ" },
+  { path: "/rules", label: texts.sections.rules, icon: IconShieldCheck, permission: "EVENT_READ" },
 ];
 
 type Load = () => Promise<{ default: ComponentType }>;
@@ -45,6 +46,9 @@ export const router = createBrowserRouter(
         { index: true, loader: () => redirect("/events") },
         page("events", "EVENT_READ", () => import("./pages/events")),
         page("events/:id", "EVENT_READ", () => import("./pages/event")),
+        page("rules", "EVENT_READ", () => import("./pages/rules")),
+        page("rules/guard/:id", "EVENT_READ", () => import("./pages/rules/guard")),
+        page("rules/duplication/:id", "EVENT_READ", () => import("./pages/rules/duplication")),
         page("*", null, () => import("./pages/not-found")),
       ].map((route) => ({ ...route, errorElement: <PageError /> }) as RouteObject),
     },

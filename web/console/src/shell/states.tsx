@@ -22,18 +22,20 @@ export function Loading({ message = t.loading }: { message?: string }) {
 
 interface ErrorStateProps {
   error: unknown;
+  /** What failed. Loading data, if omitted. */
+  title?: string;
   onRetry?: () => void;
 }
 
 /** Shows the message of the error and, unless a permission is missing, offers to try again. */
-export function ErrorState({ error, onRetry }: ErrorStateProps) {
+export function ErrorState({ error, title = t.error, onRetry }: ErrorStateProps) {
   const isForbidden = error instanceof TocsinError && error.code === "FORBIDDEN";
   return (
     <Alert
       variant="default"
       role="alert"
       icon={isForbidden ? <IconLock /> : <IconAlertCircle />}
-      title={isForbidden ? t.forbidden : t.error}
+      title={isForbidden ? t.forbidden : title}
     >
       <Text c="inherit">{error instanceof Error ? error.message : String(error)}</Text>
       {onRetry && !isForbidden && (

@@ -1,0 +1,251 @@
+// One guard rule: its draft, a trial over stored events, and its versions. Also a new rule.
+
+import { Anchor, Badge, Button, Group, NativeSelect, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useMemo, useState } from "react";
+import { Link, useNavigate, useParams } from "react-router";
+import { useApi, useApiQuery } from "../../api/client";
+import {
+  CheckExpressionDocument,
+  CreateGuardRuleDocument,
+  type GuardEnforcement,
+  GuardRuleDocument,
+  type GuardRuleQuery,
+  PublishGuardRuleDocument,
+  RetireGuardRuleDocument,
+  RuleFieldsDocument,
+  UpdateGuardRuleDocument,
+} from "../../api/generated";
+import { useEventTypeNames } from "../../api/pages";
+import { Confirm } from "../../common/Confirm";
+import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
+import { checked, problemsAt } from "../../common/userErrors";
+import { Empty, ErrorState, Loading } from "../../shell/states";
+import { texts } from "../../texts";
+import { CelEditor, type ExpressionProblem } from "./CelEditor";
+import { Trial } from "./Trial";
+import { Versions } from "./Versions";
+
+const t = texts.rules;
+const CHECK_MS = 400;
+const ENFORCEMENTS: GuardEnforcement[] = ["REJECT", "WARN"];
+const NO_PROBLEMS: ExpressionProblem[] = [];
+
+export type GuardRuleDetails = NonNullable<GuardRuleQuery["guardRule"]>;
+
+export default function GuardRulePage() {
+  const id = useParams()["id"]!;
+  // A new form for each rule.
+  return id === "new" ? <GuardRule key={id} rule={null} /> : <StoredRule key={id} id={id} />;
+}
+
+function StoredRule({ id }: { id: string }) {
+  const { data, error, refetch } = useApiQuery(GuardRuleDocument, { id });
+  if (error) return <ErrorState error={error} onRetry={() => void refetch()} />;
+  if (!data) return <Loading />;
+  return data.guardRule ? <GuardRule rule={data.guardRule} /> : <Empty title={t.notFound} isPage />;
+}
+
+/** The problems of an expression, as soon as its author stops typing. */
+function useProblems(expression: string, eventTypeId: string | null): readonly ExpressionProblem[] {
+  const { can } = useApi();
+  const [text] = useDebouncedValue(expression, CHECK_MS);
+  const { data } = useApiQuery(
+    CheckExpressionDocument,
+    { expression: text, eventTypeId },
+    { isEnabled: can("RULE_MANAGE") && text.trim() !== "" },
+  );
+  return useMemo(() => {
+    if (text !== expression) return NO_PROBLEMS;
+    return (data?.tryGuardRule.userErrors ?? []).map((error) => ({
+      line: 1,
+      column: 1,
+      ...error,
+    }));
+  }, [data, text, expression]);
+}
+
+function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
+  const { client, can } = useApi();
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const types = useEventTypeNames();
+  const [draft, setDraft] = useState({
+    name: rule?.name ?? "",
+    expression: rule?.expression ?? "",
+    message: rule?.message ?? "",
+    enforcement: rule?.enforcement ?? ("REJECT" as GuardEnforcement),
+  });
+  const [chosenType, setChosenType] = useState("");
+  const [question, setQuestion] = useState<"publish" | "retire" | null>(null);
+  const eventTypeId = rule ? (rule.eventType?.id ?? null) : chosenType || null;
+  const fields = useApiQuery(RuleFieldsDocument, { id: eventTypeId ?? "" }, { isEnabled: eventTypeId !== null });
+  const problems = useProblems(draft.expression, eventTypeId);
+  const isReadOnly = !can("RULE_MANAGE");
+  const isChanged = (Object.keys(draft) as (keyof typeof draft)[]).some(
+    (name) => draft[name] !== (rule?.[name] ?? (name === "enforcement" ? "REJECT" : "")),
+  );
+  const change = (changes: Partial<typeof draft>) => setDraft((now) => ({ ...now, ...changes }));
+  const refresh = () => queries.invalidateQueries();
+
+  /** Saves the draft. Returns the ID of the rule. */
+  async function save(): Promise<string> {
+    if (!rule) {
+      const input = { ...draft, eventTypeId };
+      const payload = checked((await client.request(CreateGuardRuleDocument, { input })).createGuardRule);
+      return payload.guardRule!.id;
+    }
+    const input = { id: rule.id, ...draft };
+    if (isChanged) checked((await client.request(UpdateGuardRuleDocument, { input })).updateGuardRule);
+    return rule.id;
+  }
+
+  const saving = useMutation({
+    mutationFn: save,
+    onSuccess: async (id) => {
+      await refresh();
+      if (!rule) await navigate(`/rules/guard/${id}`, { replace: true, state: SAVED });
+    },
+  });
+  const publishing = useMutation<void, Error, void>({
+    mutationFn: async () => {
+      const id = await save();
+      checked((await client.request(PublishGuardRuleDocument, { id })).publishGuardRule);
+    },
+    onSettled: refresh,
+    onSuccess: () => setQuestion(null),
+  });
+  const retiring = useMutation<void, Error, void>({
+    mutationFn: async () => {
+      checked((await client.request(RetireGuardRuleDocument, { id: rule!.id })).retireGuardRule);
+    },
+    onSuccess: async () => {
+      setQuestion(null);
+      await refresh();
+    },
+  });
+
+  function submit(event: FormEvent<HTMLFormElement>): void {
+    event.preventDefault();
+    saving.mutate();
+  }
+
+  const canPublish = isChanged || rule?.state !== "PUBLISHED" || rule.hasUnpublishedChanges;
+  return (
+    <Stack>
+      <UnsavedChanges exist={isChanged && !isReadOnly} />
+      <Anchor component={Link} to="/rules" underline="always" size="sm">
+        {t.back}
+      </Anchor>
+      <Group gap="xs">
+        <Title order={1} size="h2" style={{ overflowWrap: "anywhere" }}>
+          {rule?.name ?? t.newGuardRule}
+        </Title>
+        {rule && (
+          <Badge variant="default" tt="none" size="lg">
+            {rule.publishedVersion
+              ? t.publishedVersion(rule.publishedVersion.number)
+              : t.states[rule.state]}
+          </Badge>
+        )}
+      </Group>
+      {rule?.state === "PUBLISHED" && rule.hasUnpublishedChanges && <Text>{t.unpublishedHint}</Text>}
+      {isReadOnly && <Text>{t.needsManage}</Text>}
+      <form onSubmit={submit} aria-label={t.draft}>
+        <Stack>
+          {rule ? (
+            <Text size="sm">{t.appliesTo(rule.eventType?.name ?? null)}</Text>
+          ) : (
+            <NativeSelect
+              label={t.eventType}
+              description={t.eventTypeHint}
+              value={chosenType}
+              onChange={({ currentTarget }) => setChosenType(currentTarget.value)}
+              data={[
+                { value: "", label: t.allEvents },
+                ...types.map(({ id, name, type }) => ({ value: id, label: `${name} (${type})` })),
+              ]}
+            />
+          )}
+          <TextInput
+            label={t.name}
+            value={draft.name}
+            onChange={({ currentTarget }) => change({ name: currentTarget.value })}
+            error={problemsAt(saving.error, "name")}
+            readOnly={isReadOnly}
+            required
+            withAsterisk={false}
+          />
+          <CelEditor
+            value={draft.expression}
+            onChange={(expression) => change({ expression })}
+            fields={fields.data?.eventType?.fields ?? []}
+            problems={problems}
+            isReadOnly={isReadOnly}
+          />
+          <TextInput
+            label={t.message}
+            description={t.messageHint}
+            value={draft.message}
+            onChange={({ currentTarget }) => change({ message: currentTarget.value })}
+            error={problemsAt(saving.error, "message")}
+            readOnly={isReadOnly}
+            required
+            withAsterisk={false}
+          />
+          <NativeSelect
+            label={t.enforcement}
+            value={draft.enforcement}
+            disabled={isReadOnly}
+            onChange={({ currentTarget }) =>
+              change({ enforcement: currentTarget.value as GuardEnforcement })
+            }
+            data={ENFORCEMENTS.map((value) => ({ value, label: t.enforcements[value] }))}
+          />
+          {!isReadOnly && (
+            <>
+              <Trial expression={draft.expression} eventTypeId={eventTypeId} />
+              {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+              <Group gap="xs">
+                <Button type="submit" loading={saving.isPending} disabled={rule !== null && !isChanged}>
+                  {t.saveDraft}
+                </Button>
+                {rule && (
+                  <Button variant="default" disabled={!canPublish} onClick={() => setQuestion("publish")}>
+                    {t.publish}
+                  </Button>
+                )}
+                {rule?.state === "PUBLISHED" && (
+                  <Button variant="default" onClick={() => setQuestion("retire")}>
+                    {t.retire}
+                  </Button>
+                )}
+              </Group>
+            </>
+          )}
+        </Stack>
+      </form>
+      {rule && <Versions rule={rule} />}
+      <Confirm
+        isOpen={question === "publish"}
+        onClose={() => setQuestion(null)}
+        title={t.publishTitle}
+        action={t.publishNow}
+        mutation={publishing}
+      >
+        <Text>{t.publishHint}</Text>
+        <Trial expression={draft.expression} eventTypeId={eventTypeId} isAutomatic />
+      </Confirm>
+      <Confirm
+        isOpen={question === "retire"}
+        onClose={() => setQuestion(null)}
+        title={t.retireTitle}
+        action={t.retire}
+        mutation={retiring}
+      >
+        {t.retireHint}
+      </Confirm>
+    </Stack>
+  );
+}
