@@ -38,12 +38,14 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
 ) -> None:
     await define_event_type(client, VOLUME, CAUSE)
     for volume in (20, 900):
-        await client.log_event(type="gauge", summary=f"Flare {volume}", fields={"volume_mcf": volume})
+        await client.log_event(
+            type="gauge", summary=f"Flare {volume}", fields={"volume_mcf": volume}
+        )
     page = await sign_in_to(visitor, "/rules")
     await expect(page.get_by_role("main")).to_contain_text("There are no guard rules yet")
     assert await find_violations(page) == []
     await page.get_by_role("link", name="New guard rule").click()
-    await page.get_by_label("Event type").select_option(label="gauge (gauge)")
+    await page.get_by_label("Event type").select_option(label="Gauge (gauge)")
     await page.get_by_label("Name").fill("Plausible volume")
     await page.get_by_label("Message").fill("A flare has at most 500 mcf.")
 
@@ -58,12 +60,13 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
     # Fields, functions and options are completed.
     await write_expression(page, "event.fields.vol")
     await page.keyboard.press("Control+Space")
-    await expect(page.get_by_role("option")).to_have_text(["volume_mcfVolume, NUMBER"])
-    await page.keyboard.press("Enter")
+    options = page.get_by_role("listbox").get_by_role("option")
+    await expect(options).to_have_text(["volume_mcfVolume, NUMBER"])
+    await options.click()
     await page.keyboard.type(" <= 500 || event.fields.cause == 'w")
     await page.keyboard.press("Control+Space")
-    await expect(page.get_by_role("option")).to_have_text(["weather"])
-    await page.keyboard.press("Enter")
+    await expect(options).to_have_text(["weather"])
+    await options.click()
     editor = page.get_by_role("textbox", name="Expression")
     await expect(editor).to_have_text(
         "event.fields.volume_mcf <= 500 || event.fields.cause == 'weather'"
@@ -93,15 +96,15 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
     await expect(dialog).to_contain_text("Of 2 events, the rule would reject 0.")
     await dialog.get_by_role("button", name="Publish", exact=True).click()
     await expect(page.get_by_text("Published, version 2")).to_be_visible()
-    await page.get_by_role("button", name="Changes of version 2").click()
+    await page.get_by_role("button", name="Show changes of version 2").click()
     changes = page.get_by_role("group", name="Changes of version 2")
     await expect(changes).to_contain_text("+ event.fields.volume_mcf <= 1000")
     await expect(changes).to_contain_text("- Enforcement: Reject the event")
     assert await find_violations(page) == []
 
     # Restored and retired.
-    await page.get_by_role("button", name="Publish version 1 again").click()
-    restore = page.get_by_role("dialog", name="Publish version 1 again")
+    await page.get_by_role("button", name="Publish again: version 1").click()
+    restore = page.get_by_role("dialog", name="Publish again: version 1")
     await restore.get_by_role("button", name="Publish", exact=True).click()
     await expect(page.get_by_text("Published, version 3")).to_be_visible()
     await page.get_by_role("button", name="Retire", exact=True).click()
@@ -140,7 +143,7 @@ async def test_duplication_rules_are_built_ordered_reset_and_deleted(
 ) -> None:
     await define_event_type(client, VOLUME)
     page = await sign_in_to(visitor, "/rules/duplication/new")
-    await page.get_by_label("Event type").select_option(label="gauge (gauge)")
+    await page.get_by_label("Event type").select_option(label="Gauge (gauge)")
     await page.get_by_label("Name").fill("Same volume")
     await page.get_by_role("checkbox", name="Volume").check()
     await page.get_by_label("Window", exact=True).fill("2")

@@ -329,9 +329,10 @@ export const texts = {
     inEffect: "in effect",
     show: "Show",
     showChanges: "Show changes",
-    showVersion: (version: number) => `Changes of version ${version}`,
+    showVersion: (version: number) => `Show changes of version ${version}`,
+    changesOfVersion: (version: number) => `Changes of version ${version}`,
     restore: "Publish again",
-    restoreVersion: (version: number) => `Publish version ${version} again`,
+    restoreVersion: (version: number) => `Publish again: version ${version}`,
     restoreHint: "The content of this version becomes a new version. The draft is not changed.",
     duplicationRules: "Duplication rules",
     duplicationHint:

@@ -93,7 +93,7 @@ export function Versions({ rule }: { rule: GuardRuleDetails }) {
                 <Diff
                   before={previous ? write(previous) : ""}
                   after={write(version)}
-                  label={t.showVersion(version.number)}
+                  label={t.changesOfVersion(version.number)}
                 />
               )}
             </Stack>
