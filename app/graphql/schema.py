@@ -45,7 +45,11 @@ from app.graphql.organizations.mutations import OrganizationMutations
 from app.graphql.organizations.queries import OrganizationQueries
 from app.graphql.rules.duplication import DuplicationRuleMutations, DuplicationRuleQueries
 from app.graphql.rules.guards import GuardRuleMutations, GuardRuleQueries
-from app.graphql.shared.error_codes import assign_error_code, create_bad_request_error
+from app.graphql.shared.error_codes import (
+    OPERATION_NOT_FOUND,
+    assign_error_code,
+    create_bad_request_error,
+)
 from app.graphql.shared.permissions import enforce_permissions
 from app.graphql.shared.scalars import SCALARS
 from app.graphql.types.user_error import (
@@ -60,10 +64,6 @@ from app.graphql.types.user_error import (
 _SUBSCRIPTION_OVER_HTTP = (
     "A subscription cannot be executed as a plain HTTP request. At the same address, use a "
     "WebSocket connection (graphql-transport-ws) or send the header `Accept: text/event-stream`."
-)
-_OPERATION_NOT_FOUND = (
-    "The document has no operation to execute. Set operationName to the name of one of its "
-    "operations, or omit operationName if there is only one."
 )
 _ERROR_CODES = "\n".join(
     f"- `{code.value}`: {description}" for code, description in ERROR_CODE_DESCRIPTIONS.items()
@@ -141,8 +141,14 @@ class Schema(strawberry.Schema):
     documents: DocumentCache
     request_limits: RequestLimits
 
+    @property
+    def graphql_schema(self) -> GraphQLSchema:
+        """The schema of graphql-core."""
+        return self._schema
+
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Executes a query or a mutation. Rejects subscriptions, which have many results."""
+        kwargs["operation_name"] = self._name_operation(query, kwargs.get("operation_name"))
         kwargs["allowed_operation_types"] = {OperationType.QUERY, OperationType.MUTATION} & set(
             kwargs.get("allowed_operation_types") or OperationType
         )
@@ -156,8 +162,20 @@ class Schema(strawberry.Schema):
             )
         except CannotGetOperationTypeError:
             return ExecutionResult(
-                data=None, errors=[create_bad_request_error(_OPERATION_NOT_FOUND)]
+                data=None, errors=[create_bad_request_error(OPERATION_NOT_FOUND)]
             )
+
+    async def stream(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
+        kwargs["operation_name"] = self._name_operation(query, kwargs.get("operation_name"))
+        return await super().stream(query, *args, **kwargs)
+
+    def _name_operation(self, query: str | None, name: str | None) -> str | None:
+        """Returns the name of the operation for Strawberry. "" is the name of none.
+
+        Without a name, Strawberry would execute the first of several operations.
+        """
+        is_ambiguous = name is None and len(self.documents.get_document(query or "").costs) > 1
+        return "" if is_ambiguous else name
 
     def build_result(
         self, data: dict[str, Any] | None, errors: list[GraphQLError], cost: int
@@ -191,12 +209,13 @@ def build_schema(
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
         extensions=[OperationMetrics, Admission],
     )
-    schema._schema.description = _DESCRIPTION
-    return_argument_problems(schema._schema)
-    enforce_permissions(schema._schema)
-    _validate_one_of_inputs(schema._schema)
+    graphql_schema = schema.graphql_schema
+    graphql_schema.description = _DESCRIPTION
+    return_argument_problems(graphql_schema)
+    enforce_permissions(graphql_schema)
+    _validate_one_of_inputs(graphql_schema)
     schema.documents = DocumentCache(
-        schema._schema, documents or DocumentLimits(), limits or Limits()
+        graphql_schema, documents or DocumentLimits(), limits or Limits()
     )
     schema.request_limits = requests or RequestLimits()
     return schema

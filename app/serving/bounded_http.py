@@ -63,10 +63,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._cancel_head_timer()
         super().on_headers_complete()
+        if not self.pipeline:
+            self._active_cycle = self.cycle  # with pipelining, `self.cycle` is the last request
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._active_cycle = cycle  # with pipelining, `self.cycle` is the last request
-        super()._start_asgi_task(cycle, app)
+    def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._active_cycle = self.pipeline[-1][0]  # the one that starts now
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._send_error(400, msg)

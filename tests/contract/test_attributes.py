@@ -33,7 +33,7 @@ CONVERTED = {
 }
 # Set by a CloudEvent only.
 WITHOUT_INPUT = {"extensions", "payload"}
-SCHEMA = build_schema()._schema
+SCHEMA = build_schema().graphql_schema
 
 
 def _names(type_: type) -> set[str]:

@@ -22,7 +22,7 @@ from app.graphql.execution import field_costs
 from app.graphql.execution.field_costs import COSTS, FEW_ROWS, FREE_LISTS, PAGE, find_field_cost
 from app.graphql.schema import build_schema
 
-SCHEMA = build_schema()._schema
+SCHEMA = build_schema().graphql_schema
 
 
 def iterate_fields() -> Iterator[tuple[str, str, GraphQLField]]:

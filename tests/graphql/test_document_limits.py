@@ -27,7 +27,9 @@ def dialect() -> str:
 
 
 def new_document_cache(**limits: int) -> DocumentCache:
-    return DocumentCache(SCHEMA._schema, DocumentLimits(**limits), SCHEMA.documents._request_limits)
+    return DocumentCache(
+        SCHEMA.graphql_schema, DocumentLimits(**limits), SCHEMA.documents._request_limits
+    )
 
 
 def limit_errors(text: str) -> list[tuple[str, int | None]]:

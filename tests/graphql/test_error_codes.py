@@ -301,7 +301,7 @@ async def test_messages_about_null_use_the_graphql_name(client: Client) -> None:
 
 def test_every_optional_input_accepts_null_except_in_one_of_inputs() -> None:
     # For a `Maybe[T]`, Strawberry answers null with an error that explains Python types.
-    types = build_schema()._schema.type_map.values()
+    types = build_schema().graphql_schema.type_map.values()
     definitions = [
         type_.extensions["strawberry-definition"]
         for type_ in types

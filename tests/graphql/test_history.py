@@ -317,7 +317,7 @@ async def test_an_entry_names_the_changed_fields_of_the_event(client: Client) ->
 
 
 def test_every_changed_field_is_a_field_of_the_event() -> None:
-    event_type: Any = build_schema()._schema.type_map["Event"]
+    event_type: Any = build_schema().graphql_schema.type_map["Event"]
     now = datetime.now(UTC)
     state = EventState(UUID(int=1), "t", Severity.INFO, "s", "/s", now, now, now)
 

@@ -17,7 +17,7 @@ from app.graphql.shared.field_sources import (
 )
 from tests.plans.plan_and_execution import SCHEMA
 
-CORE = SCHEMA._schema
+CORE = SCHEMA.graphql_schema
 
 
 def is_planned(type_: GraphQLObjectType, name: str) -> bool:

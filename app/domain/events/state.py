@@ -230,7 +230,7 @@ class Use(Flag):
     REPORTED: producers can set it, and an event gets it from its draft; an omitted one has the
     default of `EventState`, unless the validation of reports replaces it. UPDATABLE: `updateEvent`
     can change it. NULLABLE: it can be null, and null clears it in an update. FINGERPRINT,
-    EXPRESSION: duplication rules and guard rules can use it. EXTENSION: it is an extension
+    EXPRESSION: the fingerprints and expressions of rules can use it. EXTENSION: it is an extension
     attribute of a CloudEvent, under its name in lower case; false is written only if NULLABLE.
     """
 

@@ -1,1 +1,1 @@
-"""Guard rules and duplication rules, and the expressions that guard rules evaluate."""
+"""What each kind of rule does, and the expressions that guard rules evaluate."""

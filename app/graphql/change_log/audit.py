@@ -78,8 +78,8 @@ def _parse_subject_types(names: tuple[str, ...]) -> tuple[str, ...]:
 class AuditQueries:
     @strawberry.field(
         description=with_example(
-            "Changes to everything but events, newest first: to API keys, event types with their "
-            "fields and conditional rules, guard rules, duplication rules and the organization. "
+            "Changes to everything but events, newest first: to event types and their fields, "
+            "rules of every kind, API keys and the organization. "
             "Includes changes to objects that were deleted since.\n\n"
             "Requires ORGANIZATION_MANAGE. Request errors: `INVALID_CURSOR`, `BAD_USER_INPUT`.",
             """

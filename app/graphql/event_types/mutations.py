@@ -139,8 +139,8 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Deletes an event type with its fields, conditional rules, guard rules and "
-            "duplication rules, and returns its last state. An event type that has stored events "
+            "Deletes an event type with its fields and rules of every kind, and returns its last "
+            "state. An event type that has stored events "
             "cannot be deleted: archive it with `transitionEventType` instead.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `IN_USE` with the number of "
             "stored events, `INVALID_INPUT`.",
@@ -294,8 +294,8 @@ class EventTypeMutations:
             "Removes a field from an event type and increments the version of the event type. "
             "Stored values of the field are kept.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `IN_USE` if a rule of the "
-            "event type uses the field (a conditional rule, a duplication rule, or a guard rule "
-            "that is not RETIRED), `INVALID_INPUT`.",
+            "event type uses the field (unless it is a guard rule that is RETIRED), "
+            "`INVALID_INPUT`.",
             """
             mutation {
               removeEventField(id: "019a3f5c-7b1e-7000-8000-000000000201") {

@@ -20,7 +20,6 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.execution.document_limits import create_limit_error
 from app.graphql.execution.documents import Document, DocumentCache
 from app.graphql.shared.context import Context
-from app.graphql.shared.error_codes import create_bad_request_error
 from app.store.engine.database import CommitTracker, track_commits
 
 
@@ -61,11 +60,11 @@ class Admission(SchemaExtension):
     def on_parse(self) -> Iterator[None]:
         request = self.execution_context
         document = self._schema.documents.get_document(request.query or "")
+        request.graphql_document = document.node
         self._errors = list(document.errors) or self._check_operation(document)
         if document.node is None:
             request.pre_execution_errors = self._errors
             raise _copy_error(self._errors[0])
-        request.graphql_document = document.node
         yield
 
     def on_validate(self) -> Iterator[None]:
@@ -89,12 +88,10 @@ class Admission(SchemaExtension):
 
     def _check_operation(self, document: Document) -> list[GraphQLError]:
         request = self.execution_context
-        name, max_cost = request._provided_operation_name, self._schema.documents.limits.cost
+        name, max_cost = request.operation_name, self._schema.documents.limits.cost
         operation = document.find_operation(name)
         if operation is None:
-            is_ambiguous = name is None and document.costs
-            message = "The document has several operations: set operationName to select one."
-            return [create_bad_request_error(message)] if is_ambiguous else []
+            return []  # Strawberry raises the error
         cost = document.calculate_cost(name, request.variables)
         if operation.operation.value != OperationType.SUBSCRIPTION.value:
             self._cost = {"requested": cost, "limit": max_cost}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Protocol, cast
 
 from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode
 from opentelemetry import trace
@@ -17,6 +18,13 @@ from app import metrics
 from app.domain.shared.problems import ErrorCode
 
 _TRACER = trace.get_tracer("tocsin")  # does nothing unless an exporter is set
+
+
+class ObservedSchema(Protocol):
+    """The part of the schema that metrics use."""
+
+    @property
+    def graphql_schema(self) -> GraphQLSchema: ...
 
 
 class OperationMetrics(SchemaExtension):
@@ -36,7 +44,7 @@ class OperationMetrics(SchemaExtension):
             raise
         finally:
             operation = self._find_operation()
-            schema = self.execution_context.schema._schema
+            schema = cast("ObservedSchema", self.execution_context.schema).graphql_schema
             root_field = "invalid" if operation is None else root_field_label(schema, operation)
             operation_type = "unknown" if operation is None else operation.operation.value
             recorder.record_end(root_field, operation_type, self._result_code(failure))

@@ -114,10 +114,27 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return super().execute_operation(serially)
 
     def build_per_event_executor(self, payload: Any) -> Any:
-        per_event = super().build_per_event_executor(payload)
-        # Shared with the subscription's executor, it would grow with every event.
-        per_event._relevant_sub_fields = {}
-        return per_event
+        """Returns a new executor: a copy would share the fields collected for earlier events."""
+        return type(self)(
+            self.schema,
+            self.fragment_definitions,
+            self.fragments,
+            payload,
+            self.context_value,
+            self.operation,
+            self.variable_values,
+            self.field_resolver,
+            self.type_resolver,
+            self.subscribe_field_resolver,
+            self.enable_early_execution,
+            self.middleware_manager,
+            self.is_awaitable,
+            self.is_async_iterable,
+            self.hide_suggestions,
+            self.abort_signal,
+            self.hooks,
+            operation_extensions=self.operation_extensions,
+        )
 
 
 class OpenedSubscription:

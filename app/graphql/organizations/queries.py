@@ -115,8 +115,8 @@ class OrganizationQueries:
 
     @strawberry.field(
         description=with_example(
-            "Object with this ID: an event, event type, field of an event type, conditional rule, "
-            "guard rule, duplication rule, API key or audit entry, or the organization of the "
+            "Object with this ID: an event, event type, field of an event type, rule of any "
+            "kind, API key or audit entry, or the organization of the "
             "request. Null if there is no such object in the organization, or the caller is not "
             "permitted to read the object.\n\n"
             "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE or "

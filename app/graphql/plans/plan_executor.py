@@ -95,7 +95,7 @@ class PlanExecutor:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._graphql_schema = schema._schema
+        self._graphql_schema = schema.graphql_schema
         self._input_readers = InputReaders()
         # Entries live as long as their document in the cache, which bounds their number.
         self._operations: WeakKeyDictionary[Document, dict[str | None, _CachedOperation]] = (

@@ -57,11 +57,11 @@ class RowLayout:
         self.depth = depth
         self.has_definitions_version = False  # whether it is the last column
         self._prefix = prefix
-        self._columns: dict[str, str] = {}
+        self.columns: dict[str, str] = {}  # variable by name of the column
         self._joined_layouts: dict[str, RowLayout] = {}
 
     def add_column(self, name: str) -> str:
-        return self._columns.setdefault(name, f"{self._prefix}_{name}")
+        return self.columns.setdefault(name, f"{self._prefix}_{name}")
 
     def add_join(self, id_column: str, table: type[OrganizationOwned]) -> RowLayout:
         if id_column not in self._joined_layouts:
@@ -77,21 +77,19 @@ class RowLayout:
             name for layout in self._joined_layouts.values() for name in layout.variables
         ]
         return [
-            *self._columns.values(),
+            *self.columns.values(),
             *joined_variables,
             *("definitions",) * self.has_definitions_version,
         ]
 
     @property
     def projection(self) -> Projection:
-        return Projection(
-            self.table, tuple(self._columns), self._joins, self.has_definitions_version
-        )
+        return Projection(self.table, tuple(self.columns), self.joins, self.has_definitions_version)
 
     @property
-    def _joins(self) -> tuple[Join, ...]:
+    def joins(self) -> tuple[Join, ...]:
         return tuple(
-            Join(id_column, layout.table, tuple(layout._columns), layout._joins)
+            Join(id_column, layout.table, tuple(layout.columns), layout.joins)
             for id_column, layout in self._joined_layouts.items()
         )
 

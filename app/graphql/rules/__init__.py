@@ -1,1 +1,1 @@
-"""Inputs, queries and mutations of guard rules and duplication rules."""
+"""Inputs, queries and mutations of each kind of rule."""

@@ -194,8 +194,8 @@ register_enum(
     EVENT_UPDATE="Update, acknowledge and correlate events.",
     EVENT_DELETE="Delete events.",
     EVENT_TYPE_MANAGE="Create, change and delete event types, fields and conditional rules.",
-    RULE_MANAGE="Create, change, publish and retire guard rules; create, change and delete "
-    "duplication rules.",
+    RULE_MANAGE="Create, change, publish, retire, reset and delete rules, except the conditional "
+    "rules of event types.",
     ORGANIZATION_MANAGE="Read, create and revoke the API keys of the organization.",
 )
 register_enum(

@@ -18,6 +18,10 @@ from app.store.engine.database_errors import unavailable_message
 log = structlog.get_logger(__name__)
 
 
+OPERATION_NOT_FOUND = (
+    "The document has no operation to execute. Set operationName to the name of one of its "
+    "operations, or omit operationName if there is only one."
+)
 # Prefix of Python's error message for an integer literal with too many digits.
 _DIGIT_LIMIT_MESSAGE = "Exceeds the limit ("
 
@@ -40,6 +44,8 @@ def assign_error_code(error: GraphQLError) -> None:
         path, retry_after = list(cause.path) or None, cause.retry_after
         _set_extensions(error, cause.code, path=path, retryAfterSeconds=retry_after)
     elif isinstance(cause, MissingQueryError | CannotGetOperationTypeError):
+        if isinstance(cause, CannotGetOperationTypeError):
+            error.message = OPERATION_NOT_FOUND
         _set_extensions(error, ErrorCode.BAD_USER_INPUT)
     elif cause is not None and (reason := unavailable_message(cause)) is not None:
         log.warning("database_unavailable", cause=str(cause))

@@ -18,7 +18,6 @@ from app.services.change_log.broadcast import EncodedBatch
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from uvicorn._types import ASGISendEvent
     from websockets.http11 import Request
 
 _EXTENSION = "tocsin.sender"
@@ -44,7 +43,7 @@ class BufferedWebSocketProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent:
             cast("dict[str, Any]", self.scope["extensions"])[_EXTENSION] = self._create_sender
 
-    async def send(self, message: ASGISendEvent) -> None:
+    async def send(self, message: Any) -> None:
         fields: dict[str, Any] = dict(message)
         if fields.get("more") and self._reserve_buffer(len(fields["text"])):
             try:

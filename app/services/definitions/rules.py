@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -65,6 +65,22 @@ async def fetch_rules_by_type(
             if row.event_type_id is not None:
                 rules[row.event_type_id].append(row)
     return rules
+
+
+async def load_enabled_rules(session: AsyncSession, event_type_ids: Sequence[UUID]) -> list[Any]:
+    """Returns the enabled rules of each kind, of these event types and of all, in their order.
+
+    They are values of the domain, such as `DuplicationRule`.
+    """
+    enabled_rules = []
+    for table in tables.RULE_TABLES:
+        if issubclass(table, tables.EnabledRule):
+            event_type_id = col(table.event_type_id)
+            in_scope = or_(event_type_id.is_(None), event_type_id.in_(event_type_ids))
+            statement = select(table).where(col(table.enabled), in_scope)
+            rows = await session.scalars(statement.order_by(*table.sort_columns()))
+            enabled_rules += [row.to_domain() for row in rows]
+    return enabled_rules
 
 
 async def lock_rules_of_type(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from app.domain.event_types.visibility import resolve_fields
 from app.domain.events.state import EventDraft
-from app.domain.intake.intake import Accepted, CommandContext
-from app.services.events import duplicates, receipts
-from app.services.events.reports import Decision, EventResult, ReportBatch
+from app.domain.intake.intake import CommandContext
+from app.services.events import receipts
+from app.services.events.reports import Decision, EventResult, load_batch
 from app.services.events.validation import load_definitions
 from app.store import tables
 from app.store.engine.database import Database
@@ -37,20 +37,13 @@ async def check_event(
         definitions = await load_definitions(session, command, [draft])
         validation = definitions.validate(draft, command)
         receipts_by_key = {} if key is None else await receipts.load_receipts(session, {key})
-        new_events = (
-            [validation.event]
-            if isinstance(validation, Accepted) and key not in receipts_by_key
-            else []
+        batch = await load_batch(
+            session, definitions, receipts_by_key, [key], [validation], lock=False
         )
-        fingerprints = {event.id: definitions.fingerprints_of(event) for event in new_events}
-        lookup = await duplicates.look_up_originals(session, fingerprints, new_events, lock=False)
-    matches = [
-        lookup.originals.find_match(lookup.fingerprints[event.id], event) for event in new_events
-    ]
-    originals = [lookup.events[match.original.event_id] for match in matches if match is not None]
-    batch = ReportBatch(receipts_by_key, lookup)
     decision = batch.decide(draft, command, key, validation, None)  # stores no receipt
-    original = originals[0] if originals else None
+    original = None
+    if decision.original_id is not None:
+        original = batch.lookup.events[decision.original_id]
     event_type = definitions.find_type(draft)
     if event_type is None:
         return EventCheckResult(decision, original)

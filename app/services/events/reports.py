@@ -23,14 +23,17 @@ from app.domain.rules.duplicates import (
     DuplicateAction,
     DuplicateMatch,
     DuplicateProblem,
+    DuplicationRule,
     RuleFingerprint,
+    compute_fingerprints,
     count_duplicate,
 )
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.events import duplicates, receipts
-from app.services.events.duplicates import DuplicateLookup
+from app.services.events import receipts
 from app.services.events.receipts import Receipt
 from app.services.events.validation import CachedDefinitions, load_definitions
+from app.services.rules import duplicates
+from app.services.rules.duplicates import DuplicateLookup
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, CommitTracker
@@ -63,7 +66,10 @@ class EventResult:
 
 @dataclass(frozen=True)
 class Decision:
-    """The result before anything is written: the event by its ID."""
+    """The result before anything is written: the event by its ID.
+
+    `original_id`: the event that the reported one duplicates, even if that is rejected.
+    """
 
     event_id: UUID | None = None
     duplicate: bool = False
@@ -71,6 +77,7 @@ class Decision:
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     replay: bool = False
+    original_id: UUID | None = None
 
     def to_result(self, rows: dict[UUID, tables.Event]) -> EventResult:
         event = None if self.event_id is None else rows.get(self.event_id)
@@ -143,16 +150,20 @@ class ReportBatch:
         original_id = match.original.event_id
         rule = match.fingerprint.rule
         self.duplicate_counts[match.fingerprint.key] += 1
+        decision = Decision(
+            original_id, duplicate=True, warnings=validation.warnings, original_id=original_id
+        )
         match rule.action:
             case DuplicateAction.REJECT:
-                return Decision(problems=(DuplicateProblem.from_match(match),))
+                problem = DuplicateProblem.from_match(match)
+                return Decision(problems=(problem,), original_id=original_id)
             case DuplicateAction.COUNT:
                 self._count_duplicate(original_id, validation.event, rule.escalate, command)
-                return Decision(original_id, duplicate=True, warnings=validation.warnings)
+                return decision
             case DuplicateAction.FLAG:
                 flagged = replace(validation.event, duplicate_of_id=original_id)
                 self._store_new(flagged, command)
-                return Decision(flagged.id, True, stored=True, warnings=validation.warnings)
+                return replace(decision, event_id=flagged.id, stored=True)
 
     def _store_new(self, event: EventState, command: CommandContext) -> None:
         self.new_events[event.id] = event
@@ -194,15 +205,8 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
         - existing_receipts.keys()
     )
     existing_receipts |= await receipts.load_receipts(session, other_keys)
-    new_events = [
-        validation.event
-        for key, validation in zip(identities, validations, strict=True)
-        if isinstance(validation, Accepted) and key not in existing_receipts
-    ]
-    fingerprints = {event.id: definitions.fingerprints_of(event) for event in new_events}
-    batch = ReportBatch(
-        existing_receipts,
-        await duplicates.look_up_originals(session, fingerprints, new_events, lock=True),
+    batch = await load_batch(
+        session, definitions, existing_receipts, identities, validations, lock=True
     )
     decisions = [
         batch.decide(draft, command, key, validation, receipt)
@@ -218,6 +222,36 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     event_ids = {each.event_id for each in decisions if each.event_id is not None}
     rows |= await load_events(session, event_ids - rows.keys())
     return [decision.to_result(rows) for decision in decisions]
+
+
+async def load_batch(
+    session: AsyncSession,
+    definitions: CachedDefinitions,
+    existing_receipts: dict[SourceIdentity, Receipt],
+    identities: Sequence[SourceIdentity | None],
+    validations: Sequence[ValidationResult],
+    *,
+    lock: bool,
+) -> ReportBatch:
+    """Loads what the rules compare the accepted reports with, which are not replays.
+
+    `lock` locks it until the transaction ends.
+    """
+    new_events = [
+        validation.event
+        for key, validation in zip(identities, validations, strict=True)
+        if isinstance(validation, Accepted) and key not in existing_receipts
+    ]
+    fingerprints = {
+        event.id: compute_fingerprints(
+            definitions.find_rules(DuplicationRule, event),
+            event,
+            definitions.find_set_fields(event),
+        )
+        for event in new_events
+    }
+    lookup = await duplicates.look_up_originals(session, fingerprints, new_events, lock=lock)
+    return ReportBatch(existing_receipts, lookup)
 
 
 async def _validate_all(

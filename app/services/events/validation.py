@@ -6,9 +6,10 @@ the transaction of each report, so the cache is never outdated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -24,7 +25,6 @@ from app.domain.intake.intake import (
     ValidationResult,
     validate_report,
 )
-from app.domain.rules.duplicates import DuplicationRule, RuleFingerprint, compute_fingerprints
 from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import Guard
 from app.domain.shared.limits import Limits
@@ -32,10 +32,12 @@ from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import parse_id, validate_name
 from app.services.definitions.event_types import load_snapshots
 from app.services.definitions.guards import build_guards, load_published_rules
-from app.services.events.duplicates import load_enabled_rules
+from app.services.definitions.rules import load_enabled_rules
 from app.store.reading import definitions_version
 
 MAX_CACHED_TYPES = 1_024
+
+Rule = TypeVar("Rule")
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +52,7 @@ class CachedDefinitions:
     version: int
     by_id: dict[UUID, EventTypeSnapshot | None] = field(default_factory=dict)
     by_type: dict[str, EventTypeSnapshot | None] = field(default_factory=dict)
-    duplication_rules: dict[UUID | None, list[DuplicationRule]] = field(default_factory=dict)
+    enabled_rules: dict[UUID | None, list[Any]] = field(default_factory=dict)
     guards: tuple[Guard, ...] = ()
 
     def find_type(self, draft: EventDraft) -> EventTypeSnapshot | None:
@@ -60,10 +62,14 @@ class CachedDefinitions:
         event_type_id = parse_id(draft.event_type_id)
         return None if event_type_id is None else self.by_id.get(event_type_id)
 
-    def fingerprints_of(self, event: EventState) -> list[RuleFingerprint]:
-        rules = self.duplication_rules[event.event_type_id]
+    def find_rules(self, kind: type[Rule], event: EventState) -> list[Rule]:
+        """Returns the enabled rules of a kind that apply to the event, in their order."""
+        return [rule for rule in self.enabled_rules[event.event_type_id] if isinstance(rule, kind)]
+
+    def find_set_fields(self, event: EventState) -> Collection[str]:
+        """Returns the names of the event's MULTI_SELECT fields."""
         event_type = None if event.event_type_id is None else self.by_id[event.event_type_id]
-        return compute_fingerprints(rules, event, event_type.set_fields if event_type else ())
+        return event_type.set_fields if event_type else ()
 
     def validate(self, draft: EventDraft, command: CommandContext) -> ValidationResult:
         """Validates the draft, without regard to replays."""
@@ -97,8 +103,9 @@ class CachedDefinitions:
             guarded = replace(event_type, guards=guards, fields=_intern_fields(event_type.fields))
             self.by_id[event_type.id] = self.by_type[event_type.type] = guarded
         for each in (None, *type_ids):
-            type_rules = [rule for rule in rules if rule.event_type_id in (None, each)]
-            self.duplication_rules[each] = type_rules
+            self.enabled_rules[each] = [
+                rule for rule in rules if rule.event_type_id in (None, each)
+            ]
 
 
 def _warn_about_limits(
@@ -167,7 +174,7 @@ async def load_definitions(
     }
     ids -= definitions.by_id.keys()
     types -= definitions.by_type.keys()
-    if ids or types or None not in definitions.duplication_rules:
+    if ids or types or None not in definitions.enabled_rules:
         await definitions.load_types(session, ids, types, command.limits)
     return definitions
 

@@ -1,1 +1,1 @@
-"""Changing guard rules and duplication rules."""
+"""Changing rules of each kind, and finding what they compare an event with."""

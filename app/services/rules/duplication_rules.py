@@ -125,16 +125,12 @@ async def delete_rule(
 ) -> DuplicationRuleResult:
     match_counts: dict[UUID, int] = {}
 
-    async def delete(
-        session: AsyncSession, row: tables.DuplicationRule, _scope: RuleScope
-    ) -> list[Problem]:
+    async def close_gap(session: AsyncSession, row: tables.DuplicationRule) -> None:
         match_counts.update(await _load_match_counts(session, [rule_id]))
         await shift_positions(session, row.position + 1, None, -1)
-        await session.delete(row)
-        return []
 
     table = tables.DuplicationRule
-    result = await change_rule(database, command, table, rule_id, AuditAction.DELETED, delete)
+    result = await rule_commands.delete_rule(database, command, table, rule_id, close_gap)
     return DuplicationRuleResult(result.rule, result.problems, match_counts.get(rule_id, 0))
 
 

@@ -103,6 +103,24 @@ async def change_rule(
         return RuleResult(row)
 
 
+async def delete_rule(
+    database: Database,
+    command: CommandContext,
+    table: type[Rule],
+    rule_id: UUID,
+    before_delete: Callable[[AsyncSession, Rule], Awaitable[None]] | None = None,
+) -> RuleResult[Rule]:
+    """Deletes a rule. `before_delete` reads or changes what depends on it."""
+
+    async def delete(session: AsyncSession, row: Rule, _scope: RuleScope) -> list[Problem]:
+        if before_delete is not None:
+            await before_delete(session, row)
+        await session.delete(row)
+        return []
+
+    return await change_rule(database, command, table, rule_id, AuditAction.DELETED, delete)
+
+
 def validate_not_null(attributes: Mapping[str, Any]) -> tuple[Problem, ...]:
     """Returns a problem for each attribute that an update sets to null."""
     return tuple(

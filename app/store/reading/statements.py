@@ -87,7 +87,10 @@ def compile_statement(dialect: Dialect, statement: Select[Any]) -> CompiledState
     compiled: Any = statement.compile(dialect=dialect)
     # A list in a filter gets one parameter for each of its values.
     expanded = compiled.construct_expanded_state()
-    processors = {**compiled._bind_processors, **expanded.processors}
+    processors = {
+        name: parameter.type.dialect_impl(dialect).bind_processor(dialect)
+        for name, parameter in compiled.binds.items()
+    } | dict(expanded.processors)
     if len(expanded.positiontup) > MAX_PARAMETERS:
         raise TooManyParametersError(len(expanded.positiontup))
     parameters = tuple(

@@ -1,4 +1,4 @@
-"""Guard rules, duplication rules with their fingerprints, and correlations."""
+"""Rules of each kind, the fingerprints of duplication rules, and correlations."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = [
     "RULE_TABLES",
     "Correlation",
     "DuplicationRule",
+    "EnabledRule",
     "Fingerprint",
     "First",
     "GuardRule",
@@ -64,6 +65,16 @@ class ScopedRule(AuditedRow):
         return ()
 
 
+class EnabledRule(ScopedRule):
+    """A rule that is in effect while it is enabled. A guard rule is published instead."""
+
+    enabled: bool = True
+
+    def to_domain(self) -> Any:
+        """Returns the rule as it is applied, with its `event_type_id`."""
+        raise NotImplementedError
+
+
 class GuardRule(ScopedRule, table=True):
     """`expression`, `message` and `enforcement` are the draft's; versions keep what was published.
 
@@ -104,7 +115,7 @@ class GuardRuleVersion(OrganizationOwned, table=True):
     published_by: str
 
 
-class DuplicationRule(ScopedRule, table=True):
+class DuplicationRule(EnabledRule, table=True):
     """`position` counts from 0, without gaps, within the organization."""
 
     __tablename__ = "duplication_rule"
@@ -117,7 +128,6 @@ class DuplicationRule(ScopedRule, table=True):
     window_us: int = Field(sa_type=BigInteger)
     action: DuplicateAction = Field(sa_type=enum_column(DuplicateAction))
     escalate: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
-    enabled: bool = True
     reset_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     position: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 

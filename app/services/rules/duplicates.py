@@ -30,7 +30,6 @@ from sqlmodel import col
 
 from app.domain.events.state import EventState
 from app.domain.rules.duplicates import (
-    DuplicationRule,
     OriginalEvent,
     OriginalEvents,
     RuleFingerprint,
@@ -62,18 +61,6 @@ class DuplicateLookup:
         """Returns the keys of all fingerprints, in the order in which they are locked."""
         fingerprints = chain.from_iterable(self.fingerprints.values())
         return sorted({fingerprint.key for fingerprint in fingerprints})
-
-
-async def load_enabled_rules(
-    session: AsyncSession, event_type_ids: Iterable[UUID]
-) -> list[DuplicationRule]:
-    """Returns enabled rules of these types and of all types, by position."""
-    table = tables.DuplicationRule
-    of_types = or_(
-        col(table.event_type_id).is_(None), col(table.event_type_id).in_(list(event_type_ids))
-    )
-    statement = select(table).where(col(table.enabled), of_types).order_by(*table.sort_columns())
-    return [row.to_domain() for row in await session.scalars(statement)]
 
 
 async def look_up_originals(
