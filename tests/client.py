@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 ADMINISTRATOR = "administrator-key"
 TIMEOUT_SECONDS = 90.0
@@ -142,6 +143,17 @@ class Socket:
                 if message["type"] != "ping":
                     return message
                 await self.send(type="pong")
+
+    async def receive_close(self) -> tuple[int, str]:
+        """The code and the reason of a close. No other message may be received before it."""
+        try:
+            message = await self.receive()
+        except ConnectionClosed as error:
+            close = error.rcvd
+        else:
+            raise AssertionError(message)
+        assert close is not None
+        return close.code, close.reason
 
 
 class Subscription:

@@ -67,3 +67,9 @@ def make_file_read_only(url: str) -> None:
     content = bytearray(file.read_bytes())
     content[18] = 3
     file.write_bytes(content)
+
+
+async def create_key_caller(database: Database, *permissions: Permission) -> Caller:
+    """Creates an API key. Returns the caller that uses it."""
+    key = await create_api_key(database, *permissions)
+    return await authenticate_credential(Access(database), f"Bearer {key}")

@@ -124,11 +124,14 @@ async def visitor(client: Client, chromium: Browser) -> AsyncIterator[BrowserVis
 
 @pytest.fixture
 async def phone(client: Client, chromium: Browser) -> AsyncIterator[BrowserVisit]:
-    screen = ViewportSize(width=390, height=844)
-    async with open_profile(
-        client.url, chromium, viewport=screen, is_mobile=True, has_touch=True
-    ) as visit:
+    async with open_phone(client.url, chromium, ViewportSize(width=390, height=844)) as visit:
         yield visit
+
+
+def open_phone(
+    url: str, chromium: Browser, screen: ViewportSize
+) -> contextlib.AbstractAsyncContextManager[BrowserVisit]:
+    return open_profile(url, chromium, viewport=screen, is_mobile=True, has_touch=True)
 
 
 @contextlib.asynccontextmanager

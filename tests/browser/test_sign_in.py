@@ -136,13 +136,21 @@ async def test_a_server_that_cannot_verify_the_key_can_be_tried_again(
     await expect(result_window(page)).to_be_visible()
 
 
+async def open_tab_with_revoked_key(
+    visitor: BrowserVisit, client: Client, tab: str
+) -> tuple[Page, str]:
+    """Opens a tab with a key, which is then revoked. Returns the page and the key."""
+    key_id, key = await create_key(client, "EVENT_READ")
+    page = await visitor.visit(key)
+    await open_tab(page, tab)
+    await revoke_key(client, key_id)
+    return page, key
+
+
 async def test_a_key_revoked_while_the_page_is_open_is_detected(
     visitor: BrowserVisit, client: Client
 ) -> None:
-    key_id, key = await create_key(client, "EVENT_READ")
-    page = await visitor.visit(key)
-    await open_tab(page, "ListEvents")
-    await revoke_key(client, key_id)
+    page, key = await open_tab_with_revoked_key(visitor, client, "ListEvents")
 
     await execute_query(page)
 
@@ -161,10 +169,7 @@ async def test_a_key_revoked_while_the_page_is_open_is_detected(
 async def test_a_revoked_key_is_detected_when_a_subscription_starts(
     visitor: BrowserVisit, client: Client
 ) -> None:
-    key_id, key = await create_key(client, "EVENT_READ")
-    page = await visitor.visit(key)
-    await open_tab(page, "WatchNotifications")
-    await revoke_key(client, key_id)
+    page, _ = await open_tab_with_revoked_key(visitor, client, "WatchNotifications")
 
     await execute_query(page)
 

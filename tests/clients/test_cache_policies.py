@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from typing import Any
 
 import pytest
 
-from tests import node
-from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
+from tests.client import ADMINISTRATOR, Client
 from tests.clients.test_clients import HERE, install_clients
+from tests.scripts import run_command
 
 
 @pytest.mark.parametrize("library", ["apollo", "urql"])
@@ -45,14 +44,8 @@ async def test_a_cache_merges_the_pages_of_each_list_and_matches_interfaces_and_
 
 
 def run_case(library: str, client: Client) -> Any:
-    run = subprocess.run(
-        ["node", "cache_cases.mjs", library, f"{client.url}/graphql", ADMINISTRATOR],
-        cwd=HERE,
-        env=node.node_environment(),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
+    run = run_command(
+        HERE, "node", "cache_cases.mjs", library, f"{client.url}/graphql", ADMINISTRATOR
     )
     assert (run.returncode, run.stderr) == (0, "")
     return json.loads(run.stdout)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import signal
 import time
@@ -27,6 +26,7 @@ from tests.clients.drive import run_scenario
 from tests.conftest import Serve
 from tests.factories import create_api_key
 from tests.http.test_command import find_free_port, start_server
+from tests.scripts import Script, start_script
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -68,7 +68,7 @@ async def test_each_client_queries_and_receives_every_event_once_although_its_se
             received = await wait_for_one_more(clients, gql, received)
             logged.append(await log_notification(other_server, "once they have resumed"))
             received = await wait_for_one_more(clients, gql, received)
-            for name, id in await clients.close():
+            for name, id in await close_clients(clients):
                 received[name].append(id)
 
     merging_caches = {"apollo", "tocsin_apollo", "tocsin_urql"}
@@ -114,7 +114,7 @@ async def test_each_client_resumes_with_a_new_token_when_its_token_expires(
                 logged.append(await log_notification(administrator, "while tokens expire"))
                 received = await wait_for_one_more(clients, gql, received)
                 await asyncio.sleep(0.2)
-            for name, id in await clients.close():
+            for name, id in await close_clients(clients):
                 received[name].append(id)
 
     assert received == dict.fromkeys(FOLLOWERS, logged)
@@ -219,35 +219,7 @@ async def log_notification(administrator: Client, summary: str) -> str:
     return str((await administrator.log_event(summary=summary, notification=True))["id"])
 
 
-class NodeClients:
-    """The npm clients in another process, which reads and writes lines of JSON."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.stdin, self.stdout = process.stdin, process.stdout
-
-    async def write_line(self, line: str) -> None:
-        self.stdin.write(f"{line}\n".encode())
-        await self.stdin.drain()
-
-    async def read_line(self) -> Any:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            line = await self.stdout.readline()
-        assert line, "the process ended"
-        return json.loads(line)
-
-    async def close(self) -> list[Any]:
-        """Closes standard input. Returns the remaining lines until the process ends."""
-        self.stdin.close()
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            lines = (await self.stdout.read()).splitlines()
-            assert await self.process.wait() == 0
-        return [json.loads(line) for line in lines]
-
-
-async def wait_for_one_more(clients: NodeClients, gql: Bell, received: ReceivedIds) -> ReceivedIds:
+async def wait_for_one_more(clients: Script, gql: Bell, received: ReceivedIds) -> ReceivedIds:
     """Waits until each client has received another event. Repeated events are recorded, too."""
     count = 1 + len(received["gql"])
     async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -258,18 +230,16 @@ async def wait_for_one_more(clients: NodeClients, gql: Bell, received: ReceivedI
     return received
 
 
-@contextlib.asynccontextmanager
-async def start_node_clients(url: str, key: str = ADMINISTRATOR) -> AsyncIterator[NodeClients]:
-    process = await asyncio.create_subprocess_exec(
-        *("node", "drive.mjs", url, key),
-        cwd=HERE,
-        env=node.node_environment(),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield NodeClients(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+def start_node_clients(
+    url: str, key: str = ADMINISTRATOR
+) -> contextlib.AbstractAsyncContextManager[Script]:
+    """Starts the npm clients in another process."""
+    return start_script("node", "drive.mjs", url, key, folder=HERE)
+
+
+async def close_clients(clients: Script) -> list[Any]:
+    """Closes standard input. Returns the remaining lines until the process ends."""
+    clients.stdin.close()
+    lines = await clients.read_rest()
+    assert clients.process.returncode == 0
+    return lines

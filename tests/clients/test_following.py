@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 import signal
@@ -22,24 +21,18 @@ from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.clients.test_clients import HERE, ROOT
 from tests.conftest import Serve
 from tests.http.test_command import find_free_port, start_server
+from tests.scripts import Script, start_script
 
 PAGE = ROOT / "docs/follow-events-in-python.md"
 SCRIPT = HERE / "follow.py"
 
 
-class Script:
-    """The running script, which prints lines of JSON."""
+class Follower:
+    """The running script."""
 
-    def __init__(self, process: asyncio.subprocess.Process, stored: Path) -> None:
-        self.process = process
+    def __init__(self, script: Script, stored: Path) -> None:
+        self.read_entry = script.read_line
         self.stored = stored
-
-    async def read_entry(self) -> Any:
-        assert self.process.stdout is not None
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            line = await self.process.stdout.readline()
-        assert line, "the script ended"
-        return json.loads(line)
 
     async def read_summary(self) -> str:
         """Returns the summary of the next entry, when its cursor is stored."""
@@ -51,18 +44,11 @@ class Script:
 
 
 @contextlib.asynccontextmanager
-async def run_script(url: str, name: str, stored: Path) -> AsyncIterator[Script]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, SCRIPT, url, name, stored),
-        env=os.environ | {"TOCSIN_KEY": ADMINISTRATOR},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield Script(process, stored)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+async def run_script(url: str, name: str, stored: Path) -> AsyncIterator[Follower]:
+    async with start_script(
+        *(sys.executable, SCRIPT, url, name, stored), environment={"TOCSIN_KEY": ADMINISTRATOR}
+    ) as script:
+        yield Follower(script, stored)
 
 
 async def log(client: Client, summary: str) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gzip
 import json
-import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 from app.services.change_log import pruning
 from app.store.engine.database import Database
 from tests import node
-from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
+from tests.client import ADMINISTRATOR, Client
 from tests.clients.test_clients import HERE, install_clients
 from tests.http.test_command import find_free_port
+from tests.scripts import Script, run_command, start_script
 
 PACKAGE = HERE / "node_modules/@tocsin/react"
 MAX_BYTES = 8_000
@@ -27,11 +27,8 @@ State = dict[str, Any]
 class Hook:
     """A mounted component that uses a hook (`hooks.mjs`)."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.stdin, self.stdout = process.stdin, process.stdout
+    def __init__(self, script: Script) -> None:
+        self.script = script
         self.state: State = {}
 
     async def wait_for(self, is_reached: Callable[[State], object]) -> State:
@@ -42,21 +39,19 @@ class Hook:
 
     async def call(self, function: str, *arguments: Any) -> Any:
         """Calls a function of the hook. Returns its result, or the code of its error."""
-        self.stdin.write(f"{json.dumps([function, *arguments])}\n".encode())
-        await self.stdin.drain()
+        await self.script.write_line(json.dumps([function, *arguments]))
         while (line := await self._read())[0] == "state":
             pass
         return line[1]
 
     async def _read(self) -> list[Any]:
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                line = json.loads(await self.stdout.readline())
+            line: list[Any] = await self.script.read_line()
         except TimeoutError:
             raise AssertionError(f"the state is still {self.state}") from None
         if line[0] == "state":
             self.state = line[1]
-        return list(line)
+        return line
 
 
 @contextlib.asynccontextmanager
@@ -70,21 +65,12 @@ async def mount(
     """Mounts a component that uses the hook in the organization of the client."""
     await asyncio.to_thread(install_clients)
     address = f"{url or client.url}/graphql"
-    process = await asyncio.create_subprocess_exec(
+    async with start_script(
         *("node", *options, "hooks.mjs", name, address, ADMINISTRATOR, json.dumps(arguments)),
-        cwd=HERE,
-        env=node.node_environment()
-        | {"ORGANIZATION": client.headers.get("data-partition-id", "default")},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=2**24,
-    )
-    try:
-        yield Hook(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        folder=HERE,
+        environment={"ORGANIZATION": client.headers.get("data-partition-id", "default")},
+    ) as script:
+        yield Hook(script)
 
 
 def is_loaded(state: State) -> bool:
@@ -459,15 +445,7 @@ async def delete(client: Client, id: str) -> None:
 def test_pages_and_changes_are_merged_to_the_list_of_the_database() -> None:
     install_clients()
 
-    compared = subprocess.run(
-        ["node", "live_list.mjs"],
-        cwd=HERE,
-        env=node.node_environment(),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    compared = run_command(HERE, "node", "live_list.mjs")
 
     assert (compared.stderr, json.loads(compared.stdout)) == ("", ["sequences", 5_000])
 
@@ -477,14 +455,9 @@ def test_the_generated_types_match_the_schema(tmp_path: Path) -> None:
     source = node.WEB / "packages/react"
     generated = tmp_path / "operations.ts"
 
-    subprocess.run(
-        ["node", "generate.mjs", node.WEB.parent / "schema.graphql", generated],
-        cwd=source,
-        env=node.node_environment(),
-        timeout=TIMEOUT_SECONDS,
-        check=True,
-    )
+    run = run_command(source, "node", "generate.mjs", node.WEB.parent / "schema.graphql", generated)
 
+    assert run.returncode == 0
     # If they differ, run `make schema`.
     assert generated.read_text() == (source / "src/operations.ts").read_text()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import json
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,39 +14,20 @@ import pytest
 from app.services.change_log import pruning
 from app.store.engine.database import Database
 from tests import node
-from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
+from tests.client import ADMINISTRATOR, Client
 from tests.clients.test_clients import HERE, install_clients
+from tests.scripts import Script, run_command, start_script
 
 MAX_BYTES = 6_000
 TRANSPORTS = ("websocket", "sse")
 
 
-class Case:
-    """A running case of `tocsin_cases.mjs`, which prints lines of JSON."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        assert process.stdout is not None
-        self.stdout = process.stdout
-
-    async def read_line(self) -> list[Any]:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            line = await self.stdout.readline()
-        assert line, "the process ended"
-        return list(json.loads(line))
-
-    async def read_until(self, *expected: str) -> list[list[Any]]:
-        """Reads lines up to one that begins with these values. Returns them."""
-        lines = [await self.read_line()]
-        while lines[-1][: len(expected)] != [*expected]:
-            lines.append(await self.read_line())
-        return lines
-
-    async def read_rest(self) -> list[list[Any]]:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            lines = (await self.stdout.read()).splitlines()
-            await self.process.wait()
-        return [json.loads(line) for line in lines]
+async def read_until(script: Script, *expected: str) -> list[list[Any]]:
+    """Reads lines up to one that begins with these values. Returns them."""
+    lines = [await script.read_line()]
+    while lines[-1][: len(expected)] != [*expected]:
+        lines.append(await script.read_line())
+    return lines
 
 
 @contextlib.asynccontextmanager
@@ -60,22 +39,16 @@ async def run_case(
     key: str = ADMINISTRATOR,
     after: str = "",
     transport: str = "auto",
-) -> AsyncIterator[Case]:
-    """Runs a case in the organization of the client."""
+) -> AsyncIterator[Script]:
+    """Runs a case of `tocsin_cases.mjs` in the organization of the client."""
     await asyncio.to_thread(install_clients)
     organization = client.headers.get("data-partition-id", "default")
-    process = await asyncio.create_subprocess_exec(
+    async with start_script(
         *("node", "tocsin_cases.mjs", name, f"{url or client.url}/graphql", key, after),
-        cwd=HERE,
-        env=node.node_environment() | {"TRANSPORT": transport, "ORGANIZATION": organization},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield Case(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        folder=HERE,
+        environment={"TRANSPORT": transport, "ORGANIZATION": organization},
+    ) as script:
+        yield script
 
 
 async def notify(client: Client, summary: str) -> None:
@@ -96,10 +69,10 @@ async def test_a_gap_is_reported_once(
             [*_, error] = await case.read_rest()
             assert error[:2] == ["error", "CURSOR_EXPIRED"]
             return
-        lines = await case.read_until("gap")
-        lines += await case.read_until("status", "connected")
+        lines = await read_until(case, "gap")
+        lines += await read_until(case, "status", "connected")
         await notify(own_client, "next")
-        lines += await case.read_until("data")
+        lines += await read_until(case, "data")
 
     assert lines.count(["gap"]) == 1
     assert lines[-1] == ["data", "next"]
@@ -111,10 +84,10 @@ async def test_a_subscription_starts_at_the_end_of_the_change_log(
 ) -> None:
     await notify(client, "before")
     async with run_case("added", client, transport=transport) as case:
-        await case.read_until("status", "connected")
+        await read_until(case, "status", "connected")
         await notify(client, "after")
 
-        assert await case.read_until("data") == [["data", "after"]]
+        assert await read_until(case, "data") == [["data", "after"]]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -122,7 +95,7 @@ async def test_a_subscription_without_a_cursor_is_not_started(
     client: Client, transport: str
 ) -> None:
     async with run_case("without_cursor", client, transport=transport) as case:
-        await case.read_until("status", "connected")
+        await read_until(case, "status", "connected")
         await notify(client, "a")
         [*_, error] = await case.read_rest()
 
@@ -132,9 +105,9 @@ async def test_a_subscription_without_a_cursor_is_not_started(
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_summary_is_followed_without_a_cursor(client: Client, transport: str) -> None:
     async with run_case("summary", client, transport=transport) as case:
-        [*_, first] = await case.read_until("data")
+        [*_, first] = await read_until(case, "data")
         await notify(client, "a")
-        [*_, second] = await case.read_until("data")
+        [*_, second] = await read_until(case, "data")
 
     assert first == ["data", {"notificationSummaryChanged": {"openCount": 0}}]
     assert second == ["data", {"notificationSummaryChanged": {"openCount": 1}}]
@@ -183,7 +156,7 @@ async def test_the_same_token_is_not_sent_again(client: Client, transport: str) 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_an_ended_subscription_lets_the_process_end(client: Client, transport: str) -> None:
     async with run_case("unsubscribe", client, transport=transport) as case:
-        await case.read_until("status", "connected")
+        await read_until(case, "status", "connected")
         await notify(client, "a")
         lines = await case.read_rest()
         code = case.process.returncode
@@ -197,10 +170,10 @@ async def test_without_web_sockets_events_are_sent_by_the_server(client: Client)
         proxy_without_web_sockets(client.url) as url,
         run_case("added", client, url=url) as case,
     ):
-        lines = await case.read_until("status", "connected")
+        lines = await read_until(case, "status", "connected")
         await notify(client, "a")
 
-        assert await case.read_until("data") == [["data", "a"]]
+        assert await read_until(case, "data") == [["data", "a"]]
     connecting = [line for line in lines if line[:2] == ["status", "connecting"]]
     assert len(connecting) == 3  # two failed WebSockets
 
@@ -229,15 +202,7 @@ def test_the_types_are_those_of_the_documents() -> None:
         "es2022,dom",
     )
 
-    compiled = subprocess.run(
-        [compiler, *options, "types.ts"],
-        cwd=HERE,
-        env=node.node_environment(),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    compiled = run_command(HERE, compiler, *options, "types.ts")
 
     assert (compiled.returncode, compiled.stdout) == (0, "")
 

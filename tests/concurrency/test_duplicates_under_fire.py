@@ -195,12 +195,7 @@ async def test_of_equal_reports_exactly_one_is_stored(servers: Servers, shoot: A
 
     answers = await shoot(servers, [reports_by_writer] * WRITERS)
 
-    stored = await fetch_all_nodes(servers[1], STORED)
-    firsts = {each["subject"]: each["id"] for each in stored if each["duplicateOf"] is None}
-    assert len(firsts) == FINGERPRINTS
-    assert len(answers) == FINGERPRINTS * EACH
-    assert {(each.subject, each.first_id) for each in answers} == set(firsts.items())
-    assert count_by_subject(answers, "STORED") == dict.fromkeys(firsts, 1)
+    stored = await check_originals(servers[1], answers)
     for number, action in enumerate(actions):
         of_it = {report["subject"] for report in reports_by_writer[number::3]}
         assert count_by_subject(answers, action) == dict.fromkeys(of_it, EACH - 1)
@@ -208,6 +203,17 @@ async def test_of_equal_reports_exactly_one_is_stored(servers: Servers, shoot: A
         assert len(matching) == len(of_it) * (EACH if action == "FLAG" else 1)
         assert {each["occurrences"] for each in matching} == {EACH if action == "COUNT" else 1}
         assert (await fetch_match_counts(servers[1]))[action] == len(of_it) * (EACH - 1)
+
+
+async def check_originals(client: Client, answers: Sequence[EventResult]) -> list[Any]:
+    """Checks that one report of each subject was stored first. Returns the stored events."""
+    stored = await fetch_all_nodes(client, STORED)
+    firsts = {each["subject"]: each["id"] for each in stored if each["duplicateOf"] is None}
+    assert len(firsts) == FINGERPRINTS
+    assert len(answers) == FINGERPRINTS * EACH
+    assert {(each.subject, each.first_id) for each in answers} == set(firsts.items())
+    assert count_by_subject(answers, "STORED") == dict.fromkeys(firsts, 1)
+    return stored
 
 
 async def create_overlapping_rules(client: Client) -> list[list[dict[str, Any]]]:
@@ -240,12 +246,7 @@ async def test_of_reports_that_three_rules_meet_exactly_one_is_stored(
 
     answers = await shoot(servers, reports_by_writer)
 
-    stored = await fetch_all_nodes(servers[1], STORED)
-    firsts = {each["subject"]: each["id"] for each in stored if each["duplicateOf"] is None}
-    assert len(firsts) == FINGERPRINTS
-    assert len(answers) == FINGERPRINTS * EACH
-    assert {(each.subject, each.first_id) for each in answers} == set(firsts.items())
-    assert count_by_subject(answers, "STORED") == dict.fromkeys(firsts, 1)
+    stored = await check_originals(servers[1], answers)
     totals = {
         action: count_by_subject(answers, action).total() for action in ("COUNT", "REJECT", "FLAG")
     }

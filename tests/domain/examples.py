@@ -60,22 +60,26 @@ def make_event_type(*fields: FieldDefinition, **overrides: Any) -> EventTypeSnap
     return EventTypeSnapshot(**defaults | overrides)
 
 
+_REPORTED: dict[str, Any] = {
+    "type": "pump.tripped",
+    "entity": Entity("Well", "well-001"),
+    "summary": "Pump 3 tripped",
+    "content": "It was the bearing.",
+    "source": "//scada/pumps",
+    "source_id": "trip-17",
+    "subject": "pump-3",
+    "outcome": Outcome.FAILURE,
+    "occurred_at": EARLIER,
+    "fields": {"pressure": 4.5},
+    "tags": ("Study:12",),
+    "notification": True,
+}
+
+
 def make_draft(**overrides: Any) -> EventDraft:
     """A draft with every attribute set, except the registered type."""
-    defaults: dict[str, Any] = {
-        "type": "pump.tripped",
-        "entity": Entity("Well", "well-001"),
+    defaults = _REPORTED | {
         "severity": "warn",
-        "summary": "Pump 3 tripped",
-        "content": "It was the bearing.",
-        "source": "//scada/pumps",
-        "source_id": "trip-17",
-        "subject": "pump-3",
-        "outcome": Outcome.FAILURE,
-        "occurred_at": EARLIER,
-        "fields": {"pressure": 4.5},
-        "tags": ("Study:12",),
-        "notification": True,
         "acknowledged": False,
         "extensions": {"traceparent": "00-1"},
         "payload": {"datacontenttype": "application/vnd.acme+json"},
@@ -84,26 +88,14 @@ def make_draft(**overrides: Any) -> EventDraft:
 
 
 def make_event(**overrides: Any) -> EventState:
-    defaults: dict[str, Any] = {
+    defaults = _REPORTED | {
         "id": EVENT_ID,
-        "type": "pump.tripped",
         "event_type_id": TYPE_ID,
         "event_type_version": 3,
         "category": "pumps",
-        "entity": Entity("Well", "well-001"),
         "severity": Severity.WARN,
-        "summary": "Pump 3 tripped",
-        "content": "It was the bearing.",
-        "source": "//scada/pumps",
-        "source_id": "trip-17",
-        "subject": "pump-3",
-        "outcome": Outcome.FAILURE,
-        "occurred_at": EARLIER,
         "recorded_at": EARLIER,
         "updated_at": EARLIER,
-        "fields": {"pressure": 4.5},
-        "tags": ("Study:12",),
-        "notification": True,
         "acknowledged_at": EARLIER,
         "acknowledged_by": "night shift",
         "acknowledgement_note": "On it.",

@@ -15,9 +15,9 @@ from app.services.auth import keys, operator_keys
 from app.services.auth.access import Access, authenticate_credential
 from app.services.auth.credential_watcher import CredentialWatcher
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from tests.client import Client, Subscription
+from tests.client import Client
 from tests.conftest import Serve
-from tests.factories import create_api_key
+from tests.factories import create_api_key, create_key_caller
 
 BELL = "subscription { notificationAdded { node { summary } } }"
 READ = Permission.EVENT_READ
@@ -26,14 +26,6 @@ READ = Permission.EVENT_READ
 @pytest.fixture
 def client(own_client: Client) -> Client:
     return own_client
-
-
-async def receive_close(subscription: Subscription) -> tuple[int, str]:
-    """Returns the code and the reason with which the server closes the socket."""
-    with pytest.raises(ConnectionClosed) as closed:
-        await subscription.socket.receive()
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
 async def test_a_socket_ends_when_its_key_is_revoked_by_another_process(
@@ -50,7 +42,7 @@ async def test_a_socket_ends_when_its_key_is_revoked_by_another_process(
         # `database` belongs to the test: the server learns of the commit only from the change log.
         await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
-        assert await receive_close(subscription) == (4403, "The API key was revoked.")
+        assert await subscription.socket.receive_close() == (4403, "The API key was revoked.")
         await client.log_event(summary="later", notification=True)
         assert await other_subscription.receive_next() == {"node": {"summary": "later"}}
 
@@ -62,7 +54,7 @@ async def test_a_socket_ends_when_its_key_expires(client: Client, database: Data
         key = await create_api_key(database, READ, expires_at=soon)
         with contextlib.suppress(ConnectionClosed):
             async with client.as_key(key).subscription(BELL) as subscription:
-                end = await receive_close(subscription)
+                end = await subscription.socket.receive_close()
                 break
 
     assert end == (4403, "The credential has expired.")
@@ -85,19 +77,15 @@ async def test_an_open_transaction_does_not_delay_a_revocation(
         await session.execute(text("SELECT pg_current_xact_id()"))
         await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
-        assert await receive_close(subscription) == (4403, "The API key was revoked.")
+        assert await subscription.socket.receive_close() == (4403, "The API key was revoked.")
     await other_process.close()
 
 
 async def test_one_statement_checks_the_keys_of_all_sockets(
     database: Database, statements: list[str]
 ) -> None:
-    caller = await authenticate_credential(
-        Access(database), f"Bearer {await create_api_key(database, READ)}"
-    )
-    other = await authenticate_credential(
-        Access(database), f"Bearer {await create_api_key(database, READ)}"
-    )
+    caller = await create_key_caller(database, READ)
+    other = await create_key_caller(database, READ)
     assert caller.credential_id is not None
     watcher = CredentialWatcher()
     lifetimes = [

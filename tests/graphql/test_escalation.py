@@ -92,13 +92,19 @@ async def fetch_bell(client: Client) -> tuple[int, list[str]]:
     return bell["unacknowledgedCount"], [edge["node"]["id"] for edge in bell["edges"]]
 
 
-async def test_a_more_severe_duplicate_of_an_acknowledged_event_notifies_again(
-    client: Client,
-) -> None:
+async def log_acknowledged_warning(client: Client) -> tuple[Any, Any]:
+    """Creates a rule. Returns an acknowledged event, and one of another type that is not."""
     await create_rule(client)
     warning = await log_event(client, WARNING)
     other = await log_event(client, WARNING, type="other")
     await acknowledge(client, warning)
+    return warning, other
+
+
+async def test_a_more_severe_duplicate_of_an_acknowledged_event_notifies_again(
+    client: Client,
+) -> None:
+    warning, other = await log_acknowledged_warning(client)
     seen = await fetch_event(client, warning)
     head = await client.execute_field(HEAD)
 
@@ -153,10 +159,7 @@ async def test_a_more_severe_duplicate_of_an_acknowledged_event_notifies_again(
 async def test_a_more_severe_duplicate_that_does_not_notify_only_takes_back_the_acknowledgement(
     client: Client,
 ) -> None:
-    await create_rule(client)
-    warning = await log_event(client, WARNING)
-    other = await log_event(client, WARNING, type="other")
-    await acknowledge(client, warning)
+    warning, other = await log_acknowledged_warning(client)
     head = await client.execute_field(HEAD)
 
     failure = await log_event(client, FAILURE, notification=False)
@@ -173,10 +176,7 @@ async def test_a_more_severe_duplicate_that_does_not_notify_only_takes_back_the_
 async def test_a_duplicate_that_is_no_more_severe_leaves_a_notification_alone(
     client: Client, severity: str | None
 ) -> None:
-    await create_rule(client)
-    warning = await log_event(client, WARNING)
-    other = await log_event(client, WARNING, type="other")
-    await acknowledge(client, warning)
+    warning, other = await log_acknowledged_warning(client)
     seen = await fetch_event(client, warning)
 
     counted = await log_event(client, FAILURE, severity=severity, summary="Pump still loud")

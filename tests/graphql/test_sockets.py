@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
@@ -88,10 +88,7 @@ def socket_url(server: Client) -> str:
 
 async def receive_close(connection: ClientConnection) -> tuple[int, str]:
     """Returns the code and the reason of a close. No other message may be received before it."""
-    with pytest.raises(ConnectionClosed) as closed:
-        await Socket(connection).receive()
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code, closed.value.rcvd.reason
+    return await Socket(connection).receive_close()
 
 
 async def subscribe(socket: Socket, query: str = QUERY, id: str = "1", **payload: Any) -> None:

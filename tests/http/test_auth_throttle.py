@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from app.domain.access.caller import Permission
 from app.domain.shared.limits import FailedAuthLimits
@@ -54,8 +53,7 @@ async def test_too_many_failures_are_rejected_by_every_api_and_recently_valid_ke
             await attacker.http.get("/event-types/a/schema.json"),
         ]
         async with attacker.socket() as socket:
-            with pytest.raises(ConnectionClosed) as closed:
-                await socket.receive()
+            close_code, _ = await socket.receive_close()
         served = await client.post("{ logHead }")
         without_header = await client.as_key(None).post("{ logHead }")
         ended = await was_valid.post("{ logHead }")
@@ -73,8 +71,7 @@ async def test_too_many_failures_are_rejected_by_every_api_and_recently_valid_ke
                 "extensions": {"code": "LIMIT_EXCEEDED"},
             }
         ]
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1013
+    assert close_code == 1013
     assert served.status_code == 200
     assert (without_header.status_code, ended.status_code) == (401, 401)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests import node
 from tests.client import TIMEOUT_SECONDS
+from tests.scripts import run_command
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -144,15 +144,13 @@ def copy_project(name: str, folder: Path, schema: str = SCHEMA) -> Path:
 
 def run_script(folder: Path, script: str, *arguments: str, stdin: str = "") -> Any:
     """Runs a script of a package, or of this folder."""
-    return subprocess.run(
-        ["node", str(HERE / "node_modules" / script), *arguments],
-        cwd=folder,
-        env=node.node_environment(),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=2 * TIMEOUT_SECONDS,
+    return run_command(
+        folder,
+        "node",
+        HERE / "node_modules" / script,
+        *arguments,
+        stdin=stdin,
+        seconds=2 * TIMEOUT_SECONDS,
     )
 
 

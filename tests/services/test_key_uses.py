@@ -17,7 +17,7 @@ from app.services.auth.key_uses import KeyUseRecorder
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import ADMINISTRATOR
-from tests.factories import create_api_key
+from tests.factories import create_api_key, create_key_caller
 from tests.services.test_correlating_at_once import wait_for_blocked_locks
 
 NOW = datetime(2026, 4, 10, 12, tzinfo=UTC)
@@ -102,12 +102,7 @@ async def test_a_failed_flush_loses_no_uses(database: Database, tmp_path: object
 async def test_a_revocation_concurrent_with_a_flush_is_not_lost(
     database: Database, database_url: str
 ) -> None:
-    older = await authenticate_credential(
-        Access(database), f"Bearer {await create_api_key(database)}"
-    )
-    newer = await authenticate_credential(
-        Access(database), f"Bearer {await create_api_key(database)}"
-    )
+    older, newer = await create_key_caller(database), await create_key_caller(database)
     assert older.credential_id is not None
     assert newer.credential_id is not None
     writing = Database(database_url)

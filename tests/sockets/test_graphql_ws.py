@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import shutil
 from pathlib import Path
 
 from tests import node
-from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
+from tests.client import ADMINISTRATOR
 from tests.conftest import Serve
+from tests.scripts import run_json_script
 
 HERE = Path(__file__).parent
 
@@ -21,17 +20,9 @@ async def test_graphql_ws_subscribes_queries_completes_and_pings(
     file = shutil.copy(sqlite_template, tmp_path / "tocsin.db")
     async with serve(f"sqlite:///{file}", sockets={"ping_interval_seconds": 0.05}) as client:
         address = client.url.replace("http", "ws", 1) + "/graphql"
-        process = await asyncio.create_subprocess_exec(
-            *("node", "client.mjs", address, ADMINISTRATOR),
-            cwd=HERE,
-            env=node.node_environment(),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            printed, _ = await process.communicate()
+        printed = await run_json_script(HERE, "node", "client.mjs", address, ADMINISTRATOR)
 
-    assert process.returncode == 0
-    assert json.loads(printed) == {
+    assert printed == {
         "opened": 1,
         "acknowledged": 1,
         "pinged": "yes",

@@ -8,9 +8,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import Connection, MetaData, insert, select, update
@@ -19,7 +17,7 @@ from app.database_setup import prepare_database
 from app.store.alembic_upgrade import alembic_config
 from app.store.engine import dialect
 from tests.client import Client
-from tests.conftest import POSTGRESQL, SQLITE, Serve, build_settings
+from tests.conftest import Serve, build_settings
 from tests.event_type_client import (
     ADD_FIELD,
     FIND,
@@ -32,6 +30,7 @@ from tests.event_type_client import (
     define_event_type,
     field_input,
 )
+from tests.store.empty_database import create_empty_database
 
 # The tables that an older version wrote, in the order in which they can be inserted.
 COPIED_TABLES = ("organization", "api_key", "event_type", "event_field", "event", "event_tag")
@@ -54,18 +53,10 @@ def client(own_client: Client) -> Client:
 
 
 @pytest.fixture
-async def old_url(database_url: str, postgresql: str, tmp_path: Path) -> AsyncIterator[str]:
+async def old_url(dialect: str, postgresql: str, tmp_path: Path) -> AsyncIterator[str]:
     """An empty database on the same server."""
-    if database_url.startswith(SQLITE):
-        yield f"sqlite:///{tmp_path / 'old.db'}"
-        return
-    assert database_url.startswith(POSTGRESQL)
-    name = f"old_{uuid4().hex}"
-    connection = await asyncpg.connect(postgresql.format("postgres"))
-    await connection.execute(f"CREATE DATABASE {name}")
-    yield postgresql.format(name)
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
+    async with create_empty_database(dialect, postgresql, tmp_path) as url:
+        yield url
 
 
 async def copy_to_revision(revision: str, url: str, source_url: str, *more_tables: str) -> None:

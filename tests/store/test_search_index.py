@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import Connection, MetaData, delete, func, select, text
@@ -39,6 +38,7 @@ from tests.factories import create_api_key
 from tests.graphql.test_history import DELETE, UPDATE
 from tests.graphql.test_lists import EVENTS, extract_summaries
 from tests.graphql.test_notifications import ADDED
+from tests.store.empty_database import create_empty_database
 
 DEFAULT, OTHER, TYPE = (UUID(int=n) for n in (1, 2, 3))
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
@@ -62,15 +62,8 @@ async def empty_url(
     request: pytest.FixtureRequest, postgresql: str, tmp_path: Path
 ) -> AsyncIterator[str]:
     """A database without any table."""
-    if request.param == SQLITE:
-        yield f"sqlite:///{tmp_path / 'older.db'}"
-        return
-    name = f"older_{uuid4().hex}"
-    connection = await asyncpg.connect(postgresql.format("postgres"))
-    await connection.execute(f"CREATE DATABASE {name}")
-    yield postgresql.format(name)
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
+    async with create_empty_database(request.param, postgresql, tmp_path) as url:
+        yield url
 
 
 async def create_older_database(url: str) -> None:

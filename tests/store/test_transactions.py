@@ -30,6 +30,7 @@ from app.store.migrate import UnusableDatabaseError, migrate_database
 from app.store.writing.inserts import insert_rows
 from tests.client import TIMEOUT_SECONDS
 from tests.factories import NOON, admin_caller, admin_command, create_api_key
+from tests.services.test_correlating_at_once import wait_for_blocked_locks
 
 
 async def test_concurrent_writers_of_several_processes_lose_no_update(database_url: str) -> None:
@@ -254,26 +255,13 @@ async def test_concurrent_lists_in_opposite_order_do_not_deadlock(
             await process_reports(session, [ReportCall(command, [m])])
             forward = asyncio.create_task(events.log_events(database, command, [a, m, z]))
             backward = asyncio.create_task(events.log_events(database, command, [z, m, a]))
-            await wait_for_two_blocked(database)
+            await wait_for_blocked_locks(database, 2)
             raise ZeroDivisionError
     reports = [*await forward, *await backward]
     await holder.close()
 
     assert [report.problems for report in reports] == [()] * 6
     assert sum(report.duplicate for report in reports) == 3
-
-
-async def wait_for_two_blocked(database: Database) -> None:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while True:
-            async with database.read(ALL_ORGANIZATIONS) as session:
-                if (await session.execute(waiting)).scalar_one() == 2:
-                    return
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("content", [None, b"not a database, " * 1000])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, ViewportSize
 
-from tests.browser.conftest import BrowserVisit, open_profile
+from tests.browser.conftest import BrowserVisit, open_phone
 from tests.client import Client
 from tests.conftest import POSTGRESQL, SQLITE
 
@@ -20,8 +20,5 @@ def dialect(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def narrow(client: Client, chromium: Browser) -> AsyncIterator[BrowserVisit]:
     """A phone with 360 pixels, the narrowest that is common."""
-    screen = ViewportSize(width=360, height=740)
-    async with open_profile(
-        client.url, chromium, viewport=screen, is_mobile=True, has_touch=True
-    ) as visit:
+    async with open_phone(client.url, chromium, ViewportSize(width=360, height=740)) as visit:
         yield visit
