@@ -16,7 +16,7 @@ EXAMPLES = {
     "An event attribute": r"\b(Event|draft|event|filter|self|state)\.subject\b"
     r'|"subject"|\bsubject: str \| None|`subject`',
     "A mutation": r"unacknowledge_event\b|unacknowledgeEvent\b|\bUNACKNOWLEDGED\b",
-    "A kind of rule": r"(?i)duplication_?rule",
+    "A kind of rule": r"(?i)duplication_?rule|rules\.duplicates import|rules import .*\bduplicates",
     "A subscription": r"(?<!`)eventChanged|event_changed\b|subscribe_to_changes\b",
     "A CloudEvents attribute": r"recordedtime",
 }

@@ -68,10 +68,7 @@ async def fetch_rules_by_type(
 
 
 async def load_enabled_rules(session: AsyncSession, event_type_ids: Sequence[UUID]) -> list[Any]:
-    """Returns the enabled rules of each kind, of these event types and of all, in their order.
-
-    They are values of the domain, such as `DuplicationRule`.
-    """
+    """Returns the enabled rules of each kind, of these event types and of all, in their order."""
     enabled_rules = []
     for table in tables.RULE_TABLES:
         if issubclass(table, tables.EnabledRule):
