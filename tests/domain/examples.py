@@ -19,6 +19,7 @@ from app.domain.intake.intake import (
     Rejected,
     ValidationResult,
 )
+from app.domain.rules.expressions import EvaluationContext, Expression
 from app.domain.shared.problems import Problem
 
 NOW = datetime(2026, 4, 10, 10, 30, tzinfo=UTC)
@@ -146,3 +147,10 @@ FREE_FORM = make_event(event_type_id=None, event_type_version=None, fields={"a":
 FLARED = make_event(
     type=FLARING.type, fields={"volume": 150, "cause": "Maintenance", "remarks": "None."}
 )
+
+
+def evaluate_expression(
+    expression: Expression, event: EventState, old: EventState | None, now: datetime
+) -> bool | str:
+    """Evaluates one expression. Returns its result or an error message."""
+    return EvaluationContext(event, old, now).evaluate(expression)

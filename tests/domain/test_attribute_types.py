@@ -16,9 +16,16 @@ from app.domain.events.severity import Severity
 from app.domain.events.state import Attribute, EventDraft, EventState, Use
 from app.domain.intake.intake import COPIED_ATTRIBUTES
 from app.domain.rules.expression_messages import EVENT_ATTRIBUTES
-from app.domain.rules.expressions import Expression, compile_expression, evaluate_expression
+from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.shared.limits import Limits
-from tests.domain.examples import EARLIER, NOW, OTHER_ID, make_draft, make_event
+from tests.domain.examples import (
+    EARLIER,
+    NOW,
+    OTHER_ID,
+    evaluate_expression,
+    make_draft,
+    make_event,
+)
 
 LIMITS = Limits()
 NULLABLE_EXTENSION = Use.REPORTED | Use.NULLABLE | Use.EXTENSION

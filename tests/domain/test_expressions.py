@@ -14,11 +14,17 @@ from app.domain.rules.expression_messages import TypeFields
 from app.domain.rules.expressions import (
     Expression,
     compile_expression,
-    evaluate_expression,
     validate_expression,
 )
 from app.domain.shared.limits import Limits
-from tests.domain.examples import EARLIER, NOW, make_event, make_field, nest_value
+from tests.domain.examples import (
+    EARLIER,
+    NOW,
+    evaluate_expression,
+    make_event,
+    make_field,
+    nest_value,
+)
 
 FORM = (
     make_field(name="volume_mcf"),

@@ -13,9 +13,9 @@ import pytest
 from app.domain.event_types.fields import FieldKind
 from app.domain.events.severity import Severity
 from app.domain.events.state import Entity, EventState
-from app.domain.rules.expressions import Expression, compile_expression, evaluate_expression
+from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.shared.limits import Limits
-from tests.domain.examples import NOW, make_event, make_field
+from tests.domain.examples import NOW, evaluate_expression, make_event, make_field
 
 PAGE = (Path(__file__).parents[2] / "docs/guard-rules.md").read_text()
 EXAMPLES = [dedent(each) for each in re.findall(r" *```cel\n(.*?) *```", PAGE, re.DOTALL)]

@@ -16,9 +16,9 @@ from itertools import islice
 
 from app.domain.event_types.fields import FieldKind
 from app.domain.events.state import EventState
-from app.domain.rules.expressions import Expression, compile_expression, evaluate_expression
+from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.shared.limits import Limits
-from tests.domain.examples import NOW, make_event, make_field
+from tests.domain.examples import NOW, evaluate_expression, make_event, make_field
 
 BATCH = 250
 # For a whole batch: infinite loops exceed the time, unbounded growth exceeds the memory.

@@ -42,7 +42,7 @@ async def build_entry(database: Database) -> NewEntry:
     """An entry of the change log that is not of an event."""
     command = await admin_command(database)
     return NewEntry(
-        subject=changes.ORGANIZATION,
+        subject="organization",
         subject_id=command.actor.organization_id,
         organization_id=command.actor.organization_id,
         actor="test",

@@ -126,13 +126,6 @@ class EvaluationContext:
         return expression.references.find_absent(self._event, self._old)
 
 
-def evaluate_expression(
-    expression: Expression, event: EventState, old: EventState | None, now: datetime
-) -> bool | str:
-    """Evaluates one expression. Returns its result or an error message."""
-    return EvaluationContext(event, old, now).evaluate(expression)
-
-
 def _run_program(program: Any, variables: dict[str, Any]) -> bool | str:
     kind, value = _evaluate_program(program, variables)
     if kind == "BOOL":

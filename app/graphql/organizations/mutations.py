@@ -22,6 +22,24 @@ class OrganizationPayload:
         description="Errors that prevented the change. Empty on success."
     )
 
+    @classmethod
+    def from_result(
+        cls, result: organizations.OrganizationResult, *, current: bool = True
+    ) -> OrganizationPayload:
+        row = result.organization
+        return cls(
+            organization=None if row is None else Organization.from_row(row, current),
+            user_errors=to_user_errors(result.problems),
+        )
+
+
+OrganizationName = Annotated[
+    str,
+    strawberry.argument(
+        description="Display name of the organization: one line, at most 255 characters by default."
+    ),
+]
+
 
 @strawberry.type
 class OrganizationMutations:
@@ -55,20 +73,10 @@ class OrganizationMutations:
                 "not be `*`."
             ),
         ],
-        name: Annotated[
-            str,
-            strawberry.argument(
-                description="Display name of the organization: one line, at most 255 characters "
-                "by default."
-            ),
-        ],
+        name: OrganizationName,
     ) -> OrganizationPayload:
         result = await organizations.create(info.context.database, info.context.command, key, name)
-        row = result.organization
-        return OrganizationPayload(
-            organization=None if row is None else Organization.from_row(row, current=False),
-            user_errors=to_user_errors(result.problems),
-        )
+        return OrganizationPayload.from_result(result, current=False)
 
     @strawberry.mutation(
         description=with_example(
@@ -88,17 +96,7 @@ class OrganizationMutations:
     async def update_organization(
         self,
         info: Info,
-        name: Annotated[
-            str,
-            strawberry.argument(
-                description="Display name of the organization: one line, at most 255 characters "
-                "by default."
-            ),
-        ],
+        name: OrganizationName,
     ) -> OrganizationPayload:
         result = await organizations.rename(info.context.database, info.context.command, name)
-        row = result.organization
-        return OrganizationPayload(
-            organization=None if row is None else Organization.from_row(row),
-            user_errors=to_user_errors(result.problems),
-        )
+        return OrganizationPayload.from_result(result)

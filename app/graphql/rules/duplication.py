@@ -8,7 +8,11 @@ import strawberry
 
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.shared.durations import Duration
-from app.graphql.rules.rule_pages import EventTypeIdFilter, build_rule_page_request
+from app.graphql.rules.rule_pages import (
+    RULE_EVENT_TYPE_DESCRIPTION,
+    EventTypeIdFilter,
+    build_rule_page_request,
+)
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ListSource, declare_source
@@ -43,9 +47,7 @@ class CreateDuplicationRuleInput:
         description="Display name of the rule: one line, at most 255 characters by default."
     )
     event_type_id: strawberry.ID | None = strawberry.field(
-        default=None,
-        description="ID of the event type to whose events the rule is limited. Null means that "
-        "the rule applies to all events of the organization. Cannot be changed later.",
+        default=None, description=RULE_EVENT_TYPE_DESCRIPTION
     )
     fingerprint: list[str] = strawberry.field(
         description="Paths of the attributes that must be equal in duplicates: "

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import strawberry
 
 from app.domain.rules.guards import GuardEnforcement
+from app.graphql.rules.rule_pages import RULE_EVENT_TYPE_DESCRIPTION
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.guard_rule import GuardRule
@@ -33,9 +34,7 @@ class CreateGuardRuleInput:
         description="Display name of the rule: one line, at most 255 characters by default."
     )
     event_type_id: strawberry.ID | None = strawberry.field(
-        default=None,
-        description="ID of the event type to whose events the rule is limited. Null means that "
-        "the rule applies to all events of the organization. Cannot be changed later.",
+        default=None, description=RULE_EVENT_TYPE_DESCRIPTION
     )
     expression: str = strawberry.field(
         description="CEL expression (Common Expression Language) that is true for valid events, "

@@ -12,6 +12,10 @@ from app.graphql.shared.nodes import parse_id_argument
 from app.services.definitions.rules import RulePageRequest
 from app.store.reading.pages import parse_page_request
 
+RULE_EVENT_TYPE_DESCRIPTION = (
+    "ID of the event type to whose events the rule is limited. Null means that the rule applies to "
+    "all events of the organization. Cannot be changed later."
+)
 EventTypeIdFilter = Annotated[
     strawberry.ID | None,
     strawberry.argument(

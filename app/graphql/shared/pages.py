@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 
 import strawberry
 
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import ConnectionPart, declare_source
 from app.services.shared.readers import ListReader
-from app.store.reading.pages import Page
 from app.store.tables import OrganizationOwned
 
 NodeT = TypeVar("NodeT")
@@ -107,12 +106,22 @@ class HasCursor(Protocol):
     cursor: str
 
 
-def build_page_info(page: Page[Any], edges: Sequence[HasCursor]) -> PageInfo:
+class HasNeighbors(Protocol):
+    @property
+    def has_next(self) -> bool: ...
+    @property
+    def has_previous(self) -> bool: ...
+
+
+def build_page_info(
+    page: HasNeighbors, edges: Sequence[HasCursor], end: str | None = None
+) -> PageInfo:
+    """Builds the information about a page. `end`: the end cursor if it is not the last edge's."""
     return PageInfo(
         has_next_page=page.has_next,
         has_previous_page=page.has_previous,
         start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
+        end_cursor=end or (edges[-1].cursor if edges else None),
     )
 
 

@@ -11,7 +11,7 @@ from app.domain.access.audit import AuditAction, format_changes
 from app.domain.shared.values import to_camel_case
 from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
 from app.graphql.shared.nodes import Node, format_id
-from app.graphql.shared.pages import PageInfo
+from app.graphql.shared.pages import PageInfo, build_page_info
 from app.services.change_log.audit import AuditPage
 from app.store import tables
 from app.store.change_log.audit import SUBJECTS, entry_id
@@ -103,10 +103,5 @@ class AuditEntryConnection:
         ]
         return cls(
             edges=edges,
-            page_info=PageInfo(
-                has_next_page=page.has_next,
-                has_previous_page=page.has_previous,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=page.end,
-            ),
+            page_info=build_page_info(page, edges, page.end),
         )

@@ -11,7 +11,7 @@ from strawberry.scalars import JSON
 from app.domain.events.filters import MATCH_ALL, EventFilter, find_transition
 from app.domain.events.state import EventChangeKind, ListTransition, diff_states
 from app.graphql.shared.nodes import format_id
-from app.graphql.shared.pages import PageInfo
+from app.graphql.shared.pages import PageInfo, build_page_info
 from app.graphql.types.event import Event
 from app.services.change_log import history
 from app.store.change_log.changes import REPORT, Entry
@@ -138,11 +138,6 @@ class EventChangeConnection:
         ]
         return cls(
             edges=edges,
-            page_info=PageInfo(
-                has_next_page=page.has_next,
-                has_previous_page=page.has_previous,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=page.end,
-            ),
+            page_info=build_page_info(page, edges, page.end),
             begins_at=page.begins_at,
         )

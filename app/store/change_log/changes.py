@@ -41,8 +41,6 @@ from app.store.writing.inserts import TableRows, insert_rows
 
 EVENT = "event"
 EVENT_TYPE = "event_type"
-ORGANIZATION = "organization"
-API_KEY = "api_key"
 # Reports are validated with these; `Organization.definitions` counts their changes.
 DEFINITION_SUBJECTS = frozenset(
     {EVENT_TYPE, *(str(table.__tablename__) for table in tables.RULE_TABLES)}
