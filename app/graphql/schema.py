@@ -143,7 +143,7 @@ class Schema(strawberry.Schema):
 
     @property
     def graphql_schema(self) -> GraphQLSchema:
-        """The schema of graphql-core."""
+        """The schema of graphql-core, for which Strawberry has no public name."""
         return self._schema
 
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> ExecutionResult:

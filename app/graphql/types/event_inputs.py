@@ -236,12 +236,12 @@ class EventFilter:
 
     def to_domain(self, limits: Limits) -> filters.EventFilter:
         """Converts the filter. Raises RequestError BAD_USER_INPUT with a path if it is invalid."""
-        filter = self._to_domain_at(FilterPath(limits, ("filter",)))
+        filter = self.to_domain_at(FilterPath(limits, ("filter",)))
         for problem in filters.validate_filter_size(filter, limits):
             raise bad_user_input(problem.message, "filter")
         return filter
 
-    def _to_domain_at(self, path: FilterPath) -> filters.EventFilter:
+    def to_domain_at(self, path: FilterPath) -> filters.EventFilter:
         return filters.EventFilter(
             ids=path.parse_ids(self.ids, "ids"),
             event_type_id=path.parse_id(self.event_type_id, "eventTypeId"),
@@ -267,7 +267,7 @@ class EventFilter:
             fields=path.parse_predicates(self.fields, "fields"),
             and_=self._convert_filters(self.and_, path, "and"),
             or_=self._convert_filters(self.or_, path, "or"),
-            not_=None if self.not_ is None else self.not_._to_domain_at(path.child("not")),
+            not_=None if self.not_ is None else self.not_.to_domain_at(path.child("not")),
         )
 
     @staticmethod
@@ -278,7 +278,7 @@ class EventFilter:
         if checked_filters is None:
             return None
         return tuple(
-            event_filter._to_domain_at(path.child(name, str(index)))
+            event_filter.to_domain_at(path.child(name, str(index)))
             for index, event_filter in enumerate(checked_filters)
         )
 
