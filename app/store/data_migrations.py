@@ -186,7 +186,7 @@ def _recompute_fingerprints(connection: Connection) -> None:
         for row in connection.execute(select(tables.DuplicationRule))
         if any(path == "tags" or path.startswith("fields") for path in row.fingerprint)
     }
-    original = tables.First
+    original = tables.FirstEvent
     of_rules = select(original).where(col(original.rule_id).in_(rules))
     set_fields: dict[tuple[UUID | None, int | None], frozenset[str]] = {}
     for rows in _fetch_batches(connection, of_rules, col(original.id), 0):

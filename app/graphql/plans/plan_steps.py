@@ -1,4 +1,4 @@
-"""Plans of operations: what each field reads, and which fields of it are written."""
+"""Types that the modules of plans share: requests, read plans and the fields that they write."""
 
 from __future__ import annotations
 

@@ -68,7 +68,9 @@ async def count_removals(session: AsyncSession, event_ids: Collection[UUID]) -> 
 
 async def stop_new_duplicates(session: AsyncSession, event_ids: Collection[UUID]) -> None:
     """Lets no later event become a duplicate of the events."""
-    statement = delete(tables.First).where(col(tables.First.event_id).in_(sorted(event_ids)))
+    statement = delete(tables.FirstEvent).where(
+        col(tables.FirstEvent.event_id).in_(sorted(event_ids))
+    )
     await session.execute(statement, execution_options={"synchronize_session": False})
 
 

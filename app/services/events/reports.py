@@ -303,7 +303,11 @@ async def load_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, table
 
 
 async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, tables.Event]:
-    """Writes the changes of the batch, and returns the rows of the new events."""
+    """Writes the changes of the batch, and returns the rows of the new events.
+
+    The entries of the change log, the events and their index rows are written in one round trip. If
+    an entry notifies, the entries come first, because its event stores the position of the entry.
+    """
     entries = batch.log_entries
     if not entries:
         return {}
@@ -312,9 +316,7 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
         event.id: tables.Event.from_domain(event, organization_id)
         for event in batch.new_events.values()
     }
-    if any(
-        each.notifies for each in entries
-    ):  # an event stores the position of the entry that rang
+    if any(each.notifies for each in entries):
         positions = await changes.append_entries(session, entries)
         known_rows = batch.lookup.events | rows
         for entry, position in zip(entries, positions, strict=True):

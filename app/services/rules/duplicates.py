@@ -118,7 +118,7 @@ async def store_originals(
         for event, event_fingerprints in new_originals
         for fingerprint in event_fingerprints
     ]
-    await insert_rows(session, (tables.First, rows))
+    await insert_rows(session, (tables.FirstEvent, rows))
     if unused_keys := [
         key for key in lookup.sorted_keys() if not lookup.originals.originals.get(key)
     ]:
@@ -161,7 +161,7 @@ async def _fetch_nearest_originals(
     session: AsyncSession,
     fingerprints: Mapping[UUID, Sequence[RuleFingerprint]],
     events: Sequence[EventState],
-) -> list[tables.First]:
+) -> list[tables.FirstEvent]:
     """Returns, per event and fingerprint, the nearest originals before and after the event."""
     keys = [
         (number, fingerprint.rule.id, fingerprint.digest, event.occurred_at)
@@ -169,20 +169,20 @@ async def _fetch_nearest_originals(
             (event, fingerprint) for event in events for fingerprint in fingerprints[event.id]
         )
     ]
-    originals: dict[int | None, tables.First] = {}
+    originals: dict[int | None, tables.FirstEvent] = {}
     for start in range(0, len(keys), MAX_KEYS_PER_STATEMENT):
         nearest = or_(
             *_nearest_conditions(
                 build_rows_cte(session, _KEY_COLUMNS, keys[start : start + MAX_KEYS_PER_STATEMENT])
             )
         )
-        rows = await session.scalars(select(tables.First).where(nearest))
+        rows = await session.scalars(select(tables.FirstEvent).where(nearest))
         originals |= {row.id: row for row in rows}
     return list(originals.values())
 
 
 def _nearest_conditions(keys: CTE) -> list[ColumnElement[bool]]:
-    table = tables.First
+    table = tables.FirstEvent
     row_id, at = col(table.id), col(table.occurred_at)
     same_key = (col(table.rule_id) == keys.c.rule_id, col(table.digest) == keys.c.digest)
     before = select(row_id).where(*same_key, at <= keys.c.occurred_at).order_by(at.desc(), row_id)

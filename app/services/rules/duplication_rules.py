@@ -222,7 +222,7 @@ async def _clear_fingerprints(
     session: AsyncSession, command: CommandContext, rows: Sequence[tables.DuplicationRule]
 ) -> int:
     ids = [row.id for row in rows]
-    await session.execute(delete(tables.First).where(col(tables.First.rule_id).in_(ids)))
+    await session.execute(delete(tables.FirstEvent).where(col(tables.FirstEvent.rule_id).in_(ids)))
     statement = delete(tables.Fingerprint).where(col(tables.Fingerprint.rule_id).in_(ids))
     deleted: Any = await session.execute(statement)
     for row in rows:

@@ -24,7 +24,7 @@ __all__ = [
     "DuplicationRule",
     "EnabledRule",
     "Fingerprint",
-    "First",
+    "FirstEvent",
     "GuardRule",
     "GuardRuleVersion",
     "RuleTable",
@@ -173,7 +173,7 @@ class Fingerprint(OrganizationOwned, table=True):
     caught: int = 0
 
 
-class First(OrganizationOwned, table=True):
+class FirstEvent(OrganizationOwned, table=True):
     """An event whose fingerprint marks others as duplicates. IDs ascend in log order."""
 
     __tablename__ = "first_event"
