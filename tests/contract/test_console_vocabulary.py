@@ -9,9 +9,9 @@ import pytest
 
 from app.domain.rules.duplicates import FINGERPRINT_PATHS
 from app.domain.rules.expression_messages import EVENT_ATTRIBUTES
-from app.domain.rules.expressions import Expression, compile_expression, evaluate_expression
+from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.shared.limits import Limits
-from tests.domain.examples import NOW, make_event
+from tests.domain.examples import NOW, evaluate_expression, make_event
 
 PATH = Path(__file__).parents[2] / "web/console/src/pages/rules/vocabulary.json"
 VOCABULARY = json.loads(PATH.read_text())
