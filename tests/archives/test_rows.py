@@ -266,7 +266,7 @@ def test_an_invalid_header_is_an_error(header: str, mapping: dict[str, str], mes
         ("notification", "yes", "Invalid value 'yes': expected true or false."),
         ("summary", 5, "Invalid value 5: expected a string."),
         ("severity", True, "Invalid value true: expected a string."),
-        ("source", ["a"], "Invalid value a list: expected a string."),
+        ("source", ["a"], "Invalid value […]: expected a string."),
     ],
 )
 def test_an_invalid_value_is_a_problem_of_its_column(column: str, value: Any, message: str) -> None:

@@ -156,6 +156,17 @@ def test_a_problem_shows_only_the_beginning_of_a_long_value() -> None:
     assert problem.message == f"Invalid value '{'a' * 100}…': expected at most 17 characters."
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [(["a"], "[…]"), ([], "[]"), ({"a": 1}, "{…}"), ({}, "{}")]
+)
+def test_a_problem_shows_the_brackets_of_a_list_or_an_object(value: Any, shown: str) -> None:
+    field = make_field(name="f", kind=FieldKind.TEXT)
+
+    [problem] = validate_values((field,), {"f": value})
+
+    assert problem.message == f"Invalid value {shown}: expected a string."
+
+
 def test_an_absent_required_field_is_reported_under_its_name() -> None:
     fields = (
         make_field(name="a", required=True),

@@ -17,9 +17,9 @@ def quote_value(value: Any) -> str:
         is_shown = len(value) <= _MAX_SHOWN_LENGTH
         return repr(value if is_shown else f"{value[:_MAX_SHOWN_LENGTH]}…")
     if isinstance(value, dict):
-        return "an object"
+        return "{…}" if value else "{}"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "[…]" if value else "[]"
     return json.dumps(value)[:_MAX_SHOWN_LENGTH]
 
 
