@@ -179,6 +179,12 @@ async def load_definitions(
     return definitions
 
 
+async def cache_event_types(session: AsyncSession, ids: Collection[UUID], limits: Limits) -> None:
+    """Caches event types with the rules that apply, and warns about rules beyond the limits."""
+    definitions = await _current_definitions(session)
+    await definitions.load_types(session, set(ids) - definitions.by_id.keys(), set(), limits)
+
+
 async def _current_definitions(session: AsyncSession) -> CachedDefinitions:
     organization_id, caches = session.info["scope"], session.info["organization_caches"]
     version = await definitions_version.fetch_definitions_version(session)
