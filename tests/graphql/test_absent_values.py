@@ -13,7 +13,9 @@ from tests.client import LOG_EVENT, Client
 from tests.cloudevent_client import cloud_event, fetch_by_source, send_binary, send_structured
 from tests.event_type_client import (
     CHECK,
+    UPDATE,
     UPDATE_EVENT,
+    change_event_type,
     codes_and_paths,
     define_event_type,
     field_input,
@@ -107,14 +109,57 @@ async def test_null_removes_a_field_by_an_update_and_its_default_is_not_applied_
     assert codes_and_paths(refused["userErrors"]) == [("FIELD_REQUIRED", "input.fields.detail")]
 
 
-async def test_null_under_an_unknown_name_is_rejected(client: Client) -> None:
-    await define_event_type(client, *FIELDS)
+@pytest.mark.parametrize("additional_fields", ["REFUSE", "DROP", "KEEP"])
+async def test_null_under_an_unknown_name_is_absent_by_every_way_in(
+    client: Client, database_url: str, tmp_path: Path, additional_fields: str
+) -> None:
+    event_type = await define_event_type(
+        client, *FIELDS, additionalFields=additional_fields, type="gauge"
+    )
+    values = {"detail": "x", "unknown": None}
+    stored = {"level": 1, "detail": "x"}
+    report = {"type": "gauge", "fields": values}
+    events, rows = tmp_path / "events.ndjson", tmp_path / "rows.ndjson"
+    events.write_text(json.dumps(cloud_event(id="imported", type="gauge", data=values)))
+    rows.write_text(json.dumps({"sourceId": "row", "source": "/wells"} | report))
 
-    payload = await client.execute_field(
-        LOG_EVENT, input={"type": "gauge", "fields": {"detail": "x", "detial": None}}
+    checked = await client.execute_field(CHECK, input=report)
+    logged = await client.execute_field(LOG_EVENT, input=report)
+    [bulk] = (await client.execute_field(LOG_EVENTS, inputs=[report]))["results"]
+    sent = await send_structured(client, cloud_event(id="sent", type="gauge", data=values))
+    updated = await client.execute_field(
+        UPDATE_EVENT, input={"id": logged["event"]["id"], "fields": {"unknown": None}}
+    )
+    newer = await change_event_type(
+        client, UPDATE, input={"id": event_type["id"], "description": "Newer"}
+    )
+    move = {"eventTypeVersion": newer["version"], "fields": {"unknown": None}}
+    moved = await client.execute_field(UPDATE_EVENT, input={"id": logged["event"]["id"]} | move)
+    imports = [
+        await run_command(database_url, "import", events),
+        await run_command(database_url, "import", "--format", "ndjson", rows),
+    ]
+
+    assert (checked["accepted"], checked["warnings"]) == (True, [])
+    assert (logged["event"]["fields"], logged["warnings"]) == (stored, [])
+    assert bulk == {"event": {"fields": stored}, "warnings": [], "userErrors": []}
+    assert (sent.status_code, sent.json()["results"][0]["warnings"]) == (202, [])
+    for change in (updated, moved):
+        assert (change["event"]["fields"], change["warnings"]) == (stored, [])
+    assert [(each.code, each.err) for each in imports] == [(0, []), (0, [])]
+    for name in ("sent", "imported", "row"):
+        event = await fetch_by_source(client, name)
+        assert (name, event["fields"], event["cloudEvent"]["data"]) == (name, stored, stored)
+
+
+async def test_nested_nulls_of_kept_values_stay(client: Client) -> None:
+    await define_event_type(client, *FIELDS, additionalFields="KEEP")
+
+    logged = await client.log_event(
+        type="gauge", fields={"detail": "x", "labels": {"host": None}, "list": [None]}
     )
 
-    assert codes_and_paths(payload["userErrors"]) == [("FIELD_UNKNOWN", "input.fields.detial")]
+    assert logged["fields"] == STORED | {"labels": {"host": None}, "list": [None]}
 
 
 async def test_free_form_data_keeps_null_and_blanks(client: Client) -> None:

@@ -20,11 +20,18 @@ from app.domain.event_types.conditions import (
     condition_fields,
     iterate_predicates,
 )
-from app.domain.event_types.fields import TEXT_KINDS, FieldDefinition, FieldKind
+from app.domain.event_types.fields import (
+    TEXT_KINDS,
+    AdditionalFields,
+    FieldDefinition,
+    FieldKind,
+)
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import UserErrorCode
 
+# A name that no event type defines.
+UNKNOWN = "unknown"
 OPTIONS = ("Maintenance", "Failure", "a.b", "é")
 VALID_VALUES: dict[FieldKind, list[Any]] = {
     FieldKind.TEXT: [
@@ -88,6 +95,7 @@ _BOUNDED = {FieldKind.NUMBER: {"minimum": -1.0}, FieldKind.INTEGER: {"maximum": 
 class RandomEventType:
     fields: tuple[FieldDefinition, ...]
     rules: tuple[ConditionalRule, ...]
+    additional_fields: AdditionalFields
 
     @property
     def predicates(self) -> list[FieldPredicate]:
@@ -95,7 +103,8 @@ class RandomEventType:
 
     @property
     def parts(self) -> Iterator[Enum]:
-        """Every kind, effect and operator in the event type."""
+        """Every kind, effect and operator, and what happens to additional fields."""
+        yield self.additional_fields
         yield from (field.kind for field in self.fields)
         yield from (rule.effect for rule in self.rules)
         yield from (predicate.operator for predicate in self.predicates)
@@ -121,7 +130,8 @@ def draw_types(seed: int, count: int) -> Iterator[RandomEventType]:
     random = Random(seed)
     for _ in range(count):
         fields = tuple(_draw_field(random, f"f{index}") for index in range(random.randint(3, 8)))
-        yield RandomEventType(fields, _draw_rules(random, fields))
+        rules = _draw_rules(random, fields)
+        yield RandomEventType(fields, rules, random.choice(list(AdditionalFields)))
 
 
 def draw_values(random: Random, drawn: RandomEventType) -> dict[str, Any]:
@@ -141,14 +151,15 @@ def draw_values(random: Random, drawn: RandomEventType) -> dict[str, Any]:
             values[field.name] = random.choice(
                 INVALID_VALUES if random.random() < 0.03 else candidates
             )
-    if random.random() < 0.02:
-        values["unknown"] = random.choice([1, None])
+    if random.random() < 0.1:
+        values[UNKNOWN] = random.choice([1, "", [], {"a": None}])
     return values
 
 
 def add_nulls(random: Random, drawn: RandomEventType, values: dict[str, Any]) -> dict[str, Any]:
-    """Sets some of the absent fields to null, hidden and required ones included."""
-    absent = [field.name for field in drawn.fields if field.name not in values]
+    """Sets some of the absent fields to null, hidden, required and undefined ones included."""
+    names = [*(field.name for field in drawn.fields), UNKNOWN]
+    absent = [name for name in names if name not in values]
     return values | {name: None for name in absent if random.random() < 0.3}
 
 

@@ -2,7 +2,8 @@
 
 For thousands of random event types, Ajv 8 with both drafts, react-jsonschema-form and JSON Forms
 find the same fields invalid, and react-jsonschema-form shows and requires the same fields. The
-browser gets null for some of the absent fields, which the server removes.
+browser gets null for some of the absent fields, which the server removes. If the type refuses
+additional fields, its schema rejects null under an undefined name, too.
 """
 
 from __future__ import annotations
@@ -19,19 +20,30 @@ import pytest
 from app.domain.event_types import visibility
 from app.domain.event_types.comparisons import value_satisfies
 from app.domain.event_types.conditions import ConditionalEffect, condition_holds
-from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.fields import AdditionalFields, FieldKind
 from app.domain.event_types.json_schema import JsonSchemaDraft, compile_schema, validate_values
 from app.domain.event_types.visibility import resolve_fields
 from app.domain.events.predicates import PredicateOperator
 from app.domain.shared.values import is_blank
 from tests.parity.conftest import Browser
-from tests.parity.random_event_types import RandomEventType, add_nulls, draw_types, draw_values
+from tests.parity.random_event_types import (
+    UNKNOWN,
+    RandomEventType,
+    add_nulls,
+    draw_types,
+    draw_values,
+)
 
 TYPES = 2_000
 BROKEN_TYPES = 200
 VALUES_PER_TYPE = 4
 SEED = 4
-PARTS: tuple[Enum, ...] = (*FieldKind, *ConditionalEffect, *PredicateOperator)
+PARTS: tuple[Enum, ...] = (
+    *FieldKind,
+    *ConditionalEffect,
+    *PredicateOperator,
+    *AdditionalFields,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,12 @@ def test_browsers_and_the_server_validate_and_show_the_same_fields(
 
     results = list(_compare_results(browser, types))
 
+    unknown_nulls = Counter(
+        each.drawn.additional_fields for each in results if each.values.get(UNKNOWN, "") is None
+    )
+    unknown_values = Counter(
+        each.drawn.additional_fields for each in results if each.values.get(UNKNOWN) is not None
+    )
     accepted = sum(not each.server["ajvDraft07"] for each in results)
     hidden = sum(len(each.server["visible"]) < len(each.drawn.fields) for each in results)
     blanks = sum(any(map(is_blank, each.values.values())) for each in results)
@@ -68,6 +86,9 @@ def test_browsers_and_the_server_validate_and_show_the_same_fields(
         print(f" {hidden:,} with hidden fields, {blanks:,} with blanks, {nulls:,} with nulls")
         print(f"{instants:,} comparisons of instants, {chains:,} types with chains of 3 and more")
         print(", ".join(f"{each.value} {occurred[each]:,}" for each in PARTS))
+        for noun, counts in (("nulls", unknown_nulls), ("other values", unknown_values)):
+            numbers = ", ".join(f"{each.value} {counts[each]:,}" for each in AdditionalFields)
+            print(f"{noun} under undefined names: {numbers}")
     assert [each for each in results if each.server != each.browser] == []
     assert len(types) >= 2_000
     assert accepted >= 0.3 * len(results)
@@ -76,6 +97,8 @@ def test_browsers_and_the_server_validate_and_show_the_same_fields(
     assert instants >= 100
     assert chains >= 100
     assert min(occurred[each] for each in PARTS) >= 50
+    assert min(unknown_nulls[each] for each in AdditionalFields) >= 300
+    assert min(unknown_values[each] for each in AdditionalFields) >= 100
 
 
 def _break_not_equal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +132,8 @@ def _break_resolution_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def _break_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     original = validate_values
 
-    def broken(fields: Any, values: Any, rules: Any) -> Any:
-        return original(fields, values)
+    def broken(fields: Any, values: Any, rules: Any, additional_fields: Any) -> Any:
+        return original(fields, values, (), additional_fields)
 
     monkeypatch.setattr("tests.parity.test_parity.validate_values", broken)
 
@@ -145,20 +168,25 @@ def _compare_results(browser: Browser, types: Sequence[RandomEventType]) -> Iter
         settled = [resolve_fields(drawn.fields, drawn.rules, values) for values in drawn_values]
         with_nulls = [add_nulls(random, drawn, resolved.values) for resolved in settled]
         draft2020, draft07 = (
-            compile_schema(drawn.fields, drawn.rules, draft=draft)
+            compile_schema(drawn.fields, drawn.rules, drawn.additional_fields, draft)
             for draft in (JsonSchemaDraft.DRAFT_2020_12, JsonSchemaDraft.DRAFT_07)
         )
         answers = browser({"draft2020": draft2020, "draft07": draft07, "values": with_nulls})
         for values, answer in zip(with_nulls, answers, strict=True):
             # No defaults: they were applied to the values.
             resolved = resolve_fields(drawn.fields, drawn.rules, values, ())
-            problems = validate_values(drawn.fields, resolved.values, drawn.rules)
-            wrong = sorted({problem.path[0] for problem in problems})
+            problems = validate_values(
+                drawn.fields, resolved.values, drawn.rules, drawn.additional_fields
+            )
+            wrong = {problem.path[0] for problem in problems}
+            if drawn.additional_fields is AdditionalFields.REFUSE and UNKNOWN in values:
+                assert (UNKNOWN in wrong) is (values[UNKNOWN] is not None)
+                wrong.add(UNKNOWN)  # the schema rejects null, too
             server = {
-                "ajvDraft2020": wrong,
-                "ajvDraft07": wrong,
-                "rjsf": wrong,
-                "jsonForms": wrong,
+                "ajvDraft2020": sorted(wrong),
+                "ajvDraft07": sorted(wrong),
+                "rjsf": sorted(wrong),
+                "jsonForms": sorted(wrong),
                 "visible": [*resolved.visible],
                 "required": [*resolved.required],
             }

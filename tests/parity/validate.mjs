@@ -40,7 +40,9 @@ function validateAll({ draft2020, draft07, values }) {
     validateDraft2020(value);
     validateDraft07(value);
     const kept = retrieveSchema(form, draft07, draft07, withoutNulls(value));
-    const visible = Object.keys(kept.properties).filter((name) => kept.properties[name] !== false);
+    // For values that the type does not define, react-jsonschema-form adds properties.
+    const names = Object.keys(draft07.properties);
+    const visible = names.filter((name) => kept.properties[name] !== false);
     return {
       ajvDraft2020: wrongFields(validateDraft2020.errors),
       ajvDraft07: wrongFields(validateDraft07.errors),

@@ -52,15 +52,11 @@ def resolve_fields(
 ) -> ResolvedFields:
     """Drops values of hidden fields and applies defaults, in dependency order.
 
-    `defaults` contains the names of the fields whose default may be applied; None for all. A field
-    that is null is absent. A null under an unknown name is kept.
+    `defaults` contains the names of the fields whose default may be applied; None for all. Null is
+    absent, also under a name that no field has.
     """
     resolution = _build_resolution_order(fields, rules)
-    resolved_values = {
-        name: value
-        for name, value in values.items()
-        if value is not None or name not in resolution.kinds
-    }
+    resolved_values = {name: value for name, value in values.items() if value is not None}
     if resolution.is_trivial:
         return ResolvedFields(resolved_values, tuple(resolution.kinds), resolution.required, ())
     visible, dropped = set(), set()

@@ -82,8 +82,16 @@ def schema_url(base_url: str, event: EventState) -> str | None:
     """Returns the URL of the JSON Schema that the event was validated against."""
     if event.event_type_id is None or event.event_type_version is None:
         return None
-    path = f"/event-types/{quote(event.type, safe='')}/schema.json"
-    return f"{base_url.rstrip('/')}{path}?version={event.event_type_version}"
+    return f"{base_url.rstrip('/')}{_schema_path(event.type)}?version={event.event_type_version}"
+
+
+def is_schema_url(url: str, type: str) -> bool:
+    """Whether a Tocsin server gives this URL to events of the type, as `schema_url` does."""
+    return url.partition("?")[0].endswith(_schema_path(type))
+
+
+def _schema_path(type: str) -> str:
+    return f"/event-types/{quote(type, safe='')}/schema.json"
 
 
 def entity_subject(entity: Entity) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -58,58 +58,82 @@ def decode_json_data(draft: EventDraft, limits: Limits) -> EventDraft:
 
 def read_source_keys(
     data: Mapping[str, Any],
-    fields: Iterable[FieldDefinition],
+    fields: Collection[FieldDefinition],
     additional_fields: AdditionalFields,
+    *,
+    names_first: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Keys]]:
     """Returns the data with the values of fields that have a source key under their names.
 
     Unless additional values are kept, a value that is read is not additional, so it is removed
-    from its path. Also returns, by field, the path that has its value or should have it.
+    from its path. So is an object on a path that has no other value than null. Also returns, by
+    field, the path that has its value or should have it. `names_first`: see `_find_source_keys`.
     """
     names = {field.name for field in fields}
     source_keys = {field.name: field.source_key for field in fields if field.source_key}
-    found = {
-        name: keys
-        for name, source_key in source_keys.items()
-        if (keys := _find_keys(data, source_key)) is not None
-    }
+    found = _find_source_keys(data, fields, names_first=names_first)
     values = {
         name: value for name, keys in found.items() if (value := _get(data, keys)) is not None
     }
+    keeps_others = additional_fields is AdditionalFields.KEEP
     rest = dict(data)
-    if additional_fields is not AdditionalFields.KEEP:
-        for keys in found.values():
-            if keys[0] not in names:
-                rest = _remove(rest, keys)
+    for keys in found.values():
+        # The property with the name of a field may be an object on the path of another one.
+        if len(keys) > 1 if keys[0] in names else not keeps_others:
+            rest = _remove(rest, keys)
+    for source_key in source_keys.values():
+        for name in _first_keys(source_key):
+            if isinstance(rest.get(name), dict) and (name in names or not keeps_others):
+                rest = rest if _has_value(rest[name]) else _remove(rest, (name,))
     paths = {
         name: found.get(name) or tuple(source_key.split("."))
         for name, source_key in source_keys.items()
-        if name in found or name not in data
+        if name in found or name not in rest
     }
     return rest | values, paths
 
 
 def find_replaced_properties(
-    data: Mapping[str, Any], fields: Iterable[FieldDefinition]
+    data: Mapping[str, Any], fields: Collection[FieldDefinition], *, names_first: bool = False
 ) -> list[Problem]:
     """Returns a warning for each property whose name a field has that is read from another path."""
     warnings = []
     unread = dict(data)
-    values: dict[str, tuple[str, Any]] = {}
-    for field in fields:
-        keys = None if field.source_key is None else _find_keys(data, field.source_key)
-        if keys is not None and field.source_key is not None:
-            values[field.name] = (field.source_key, _get(data, keys))
-            unread = _remove(unread, keys)
-    for name, (source_key, value) in values.items():
-        if value is not None and unread.get(name) not in (None, value):
+    source_keys = {field.name: field.source_key for field in fields}
+    found = _find_source_keys(data, fields, names_first=names_first)
+    for keys in found.values():
+        unread = _remove(unread, keys)
+    for name, keys in found.items():
+        value, replaced = _get(data, keys), unread.get(name)
+        if value is not None and replaced != value and _has_value(replaced):
             message = (
                 f"The property {quote_value(name)} of the data was dropped: the sourceKey of field "
-                f"{quote_value(name)} is {quote_value(source_key)}. To store both values, give the "
-                "field a different name."
+                f"{quote_value(name)} is {quote_value(source_keys[name])}. To store both values, "
+                "give the field a different name."
             )
             warnings.append(Problem(UserErrorCode.FIELD_UNKNOWN, message, ("fields", name)))
     return warnings
+
+
+def _find_source_keys(
+    data: Mapping[str, Any], fields: Collection[FieldDefinition], *, names_first: bool
+) -> dict[str, Keys]:
+    """Returns, by field, the keys that lead to the value at its source key.
+
+    With `names_first`, the data has the names of the fields, as that of outgoing events: a field is
+    read from its source key only if the data has neither a value under its name, nor another field
+    at the source key.
+    """
+    names = {field.name for field in fields}
+    found = {}
+    for field in fields:
+        keys = None if field.source_key is None else _find_keys(data, field.source_key)
+        if keys is None:
+            continue
+        is_named = data.get(field.name) is not None or (keys[0] in names and len(keys) == 1)
+        if not (names_first and is_named and keys[0] != field.name):
+            found[field.name] = keys
+    return found
 
 
 def find_set_paths(draft: EventDraft, fields: Iterable[FieldDefinition]) -> tuple[Keys, ...]:
@@ -151,6 +175,26 @@ def _find_keys(value: Any, path: str) -> Keys | None:
                 return (key, *keys)
         end = path.rfind(".", 0, end)
     return None
+
+
+def _first_keys(path: str) -> Iterator[str]:
+    """Yields the names that a top-level property on the path can have."""
+    end = path.find(".")
+    while end >= 0:
+        yield path[:end]
+        end = path.find(".", end + 1)
+
+
+def _has_value(value: Any) -> bool:
+    """Whether a value is anything else than null, or an object without such a value."""
+    waiting = [value]  # no recursion: the value may be nested too deeply to be stored
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += item.values()
+        elif item is not None:
+            return True
+    return False
 
 
 def _get(value: Any, keys: Keys) -> Any:

@@ -29,6 +29,7 @@ from app.domain.event_types.lifecycle import (
 )
 from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.events.attributes import validate_attributes
+from app.domain.events.cloudevents import is_schema_url
 from app.domain.events.predicates import MAX_INDEXED_FIELDS
 from app.domain.events.severity import Severity, SeverityMap, lookup_severity
 from app.domain.events.state import (
@@ -140,9 +141,16 @@ def validate_report(
     if draft.is_cloud_event:
         draft = decode_json_data(draft, command.limits)
         if event_type is not None and event_type.has_source_keys and isinstance(draft.fields, dict):
-            replaced = find_replaced_properties(draft.fields, event_type.fields)
+            schema = (draft.payload or {}).get("dataschema")
+            names_first = schema is not None and is_schema_url(schema, event_type.type)
+            replaced = find_replaced_properties(
+                draft.fields, event_type.fields, names_first=names_first
+            )
             fields, source_paths = read_source_keys(
-                draft.fields, event_type.fields, event_type.additional_fields
+                draft.fields,
+                event_type.fields,
+                event_type.additional_fields,
+                names_first=names_first,
             )
             draft = replace(draft, fields=fields)
     if event_type is not None and has_opaque_data(draft.payload):
@@ -371,7 +379,7 @@ def _drop_additional_fields(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Returns the values of the fields that the event type has, and warnings about the others."""
     defined = {field.name for field in event_type.fields}
-    dropped = [name for name in values if name not in defined]
+    dropped = [name for name, value in values.items() if value is not None and name not in defined]
     warnings = [
         _dropped_warning(f"Field {quote_value(name)} was dropped", replace_unstorable(name))
         for name in dropped[:_MAX_DROPPED_WARNINGS]

@@ -171,9 +171,9 @@ class EventCountQueries:
             list[str] | None,
             strawberry.argument(
                 description="Names of custom fields by which events are grouped, in addition to "
-                "`by`: at most 5 by default (configurable). If a value is a list, the event is "
-                "counted once for each of its elements, of which the first 100 count. None if "
-                "omitted."
+                "`by`: at most 5 by default (configurable); a repeated name has no effect. If a "
+                "value is a list, the event is counted once for each of its elements, of which the "
+                "first 100 count. None if omitted."
             ),
         ] = None,
         sum: Annotated[
