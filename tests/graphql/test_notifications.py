@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
-from tests.conftest import Serve
+from tests.conftest import Serve, Statements
 
 BELL = """
 query ($filter: EventFilter, $first: Int, $after: String) {
@@ -51,6 +51,10 @@ subscription ($filter: EventFilter, $after: String) {
 }
 """
 HEAD = "{ logHead }"
+LOAD_BELL = "{ notifications(first: 100) { nodes { id } } logHead }"
+CHANGES = """
+query ($after: String) { eventChanges(after: $after, first: 100) { nodes { eventId } } }
+"""
 LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
 
 
@@ -255,6 +259,40 @@ async def test_resuming_from_the_first_cursor_of_the_list_misses_and_repeats_not
         added = await subscription.receive_many(2)
 
     assert [each["node"]["summary"] for each in added] == ["between", "live"]
+
+
+@pytest.mark.parametrize("executor", ["plan", "graphql-core"])
+async def test_log_head_is_read_before_the_other_fields_of_a_query(
+    own_client: Client, statements: Statements, executor: str
+) -> None:
+    if executor == "plan":
+        statements.clear()
+        await own_client.execute_data(LOAD_BELL)
+    else:
+        async with own_client.subscription(LOAD_BELL) as socket:
+            statements.clear()
+            await socket.socket.receive()
+
+    reads = ["list" if "rang_seq DESC" in each else "head" for each in statements]
+    assert reads[-1] == "list"
+    assert reads.count("list") == 1
+    assert "head" in reads
+
+
+async def test_what_is_logged_while_a_list_is_loaded_is_in_the_list_or_after_log_head(
+    client: Client,
+) -> None:
+    calls = [call for number in range(15) for call in (client.execute_data(LOAD_BELL), number)]
+
+    loaded_or_logged = await asyncio.gather(
+        *(log_notifications(client, str(call)) if isinstance(call, int) else call for call in calls)
+    )
+
+    bells, ids = loaded_or_logged[::2], {id for [id] in loaded_or_logged[1::2]}
+    for bell in bells:
+        listed = {node["id"] for node in bell["notifications"]["nodes"]}
+        changes = await client.execute_field(CHANGES, after=bell["logHead"])
+        assert listed | {node["eventId"] for node in changes["nodes"]} == ids
 
 
 async def test_a_replay_delivers_the_same_entries_as_a_live_subscription(client: Client) -> None:

@@ -10,7 +10,7 @@ import strawberry
 
 from app.domain.events import filters
 from app.domain.shared.problems import Problem, invalid_input
-from app.graphql.execution.subscription_execution import FollowedFeed
+from app.graphql.execution.subscription_execution import FollowedFeed, QueryRoot
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import (
@@ -123,8 +123,8 @@ class NotificationQueries:
             "Notifications, that is, events with `notification: true`, in the order in which "
             "`notificationAdded` last delivered them, newest first. Use this query for the list "
             "of a notification bell, as in DeltaFi. To receive later notifications without a gap, "
-            "subscribe to `notificationAdded` with the cursor of the first edge as `after`, or "
-            "with `logHead` if the list is empty.\n\n"
+            "read `logHead` in the same operation, and subscribe to `notificationAdded` with it as "
+            "`after`.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, "
             "`BAD_USER_INPUT`.",
             """
@@ -167,16 +167,22 @@ class NotificationQueries:
     @strawberry.field(
         description=with_example(
             "Cursor of the current end of the change log. A subscription with this cursor as "
-            "`after` delivers everything that is recorded later.\n\n"
+            "`after` delivers everything that is recorded later. It is read before the other "
+            "fields of its operation: what is recorded between a list and `logHead` is delivered, "
+            "even if the list already has it.\n\n"
             "Requires a valid credential, but no permission.",
             """
             { logHead }
             """,
         ),
-        metadata=declare_source(ComputedField()),
+        metadata=declare_source(ComputedField(read_first=True)),
     )
-    async def log_head(self, info: Info) -> str:
-        return await feed.fetch_log_head(info.context.database, info.context.caller)
+    async def log_head(self: QueryRoot | None, info: Info) -> str:
+        if self is None:  # executed by a plan
+            return await feed.fetch_log_head(info.context.database, info.context.caller)
+        if isinstance(self.log_head, Exception):
+            raise self.log_head
+        return self.log_head
 
 
 @strawberry.type(description="Result of acknowledging events.")

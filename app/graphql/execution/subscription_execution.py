@@ -20,24 +20,28 @@ from graphql import (
     ExecutionResult,
     FieldNode,
     GraphQLSchema,
+    OperationType,
     TypeInfo,
     TypeInfoVisitor,
     VariableNode,
     Visitor,
     visit,
 )
+from graphql.execution.collect_fields import collect_fields
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.graphql.execution.input_errors import MAX_REPORTED_ERRORS, add_variable_paths
 from app.graphql.shared.context import Context
+from app.graphql.shared.field_sources import is_read_first
 from app.services.change_log.broadcast import Push, RenderedEntry
+from app.services.change_log.feed import fetch_log_head
 from app.services.change_log.subscriptions import LogSubscription
 from app.store.change_log.changes import LOG_START, Entry, LogPosition
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
-# Returns the JSON that is sent to the client.
 _READ_FIELD = "NotificationEdge", "read"
+# Returns the JSON that is sent to the client.
 SerializeResult = Callable[[ExecutionResult], str]
 
 
@@ -81,8 +85,18 @@ class LiveValue(SharedSource[Item], Generic[Item, Value]):
         return OpenedLiveValue(executor, self)
 
 
+@dataclass(frozen=True)
+class QueryRoot:
+    """Root value of a query that selects `logHead`: the cursor, or the error of reading it."""
+
+    log_head: str | Exception
+
+
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """Returns an `OpenedSubscription` instead of executing a subscription per subscriber."""
+    """Returns an `OpenedSubscription` instead of executing a subscription per subscriber.
+
+    Reads `logHead` before the other fields of a query, as its plan would.
+    """
 
     @classmethod
     def build(
@@ -111,7 +125,29 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
     def execute_operation(self, serially: bool | None = None) -> Any:
         if isinstance(self.root_value, SharedSource):
             return ExecutionResult(data=cast("Any", self.root_value.open(self)))
+        if self._selects_log_head():
+            return self._execute_after_log_head(serially)
         return super().execute_operation(serially)
+
+    def _selects_log_head(self) -> bool:
+        root_type = self.schema.query_type
+        if self.operation.operation is not OperationType.QUERY or root_type is None:
+            return False
+        fields = collect_fields(
+            self.schema, self.fragments, self.variable_values, root_type, self.operation
+        )
+        selected = fields.grouped_field_set.values()
+        return any(is_read_first(root_type, item.node) for [item, *_] in selected)
+
+    async def _execute_after_log_head(self, serially: bool | None) -> Any:
+        context: Context = self.context_value
+        try:
+            log_head: str | Exception = await fetch_log_head(context.database, context.caller)
+        except Exception as error:  # of the field: its resolver raises it
+            log_head = error
+        self.root_value = QueryRoot(log_head)
+        result = super().execute_operation(serially)
+        return await result if self.is_awaitable(result) else result
 
     def build_per_event_executor(self, payload: Any) -> Any:
         """Returns a new executor: a copy would share the fields collected for earlier events."""

@@ -52,6 +52,7 @@ from app.graphql.shared.field_sources import (
     get_field_source,
     get_python_type,
     get_strawberry_field,
+    is_read_first,
 )
 from app.graphql.types.user_error import catch_argument_problems
 from app.store.tables.columns import DriverCodec
@@ -119,7 +120,8 @@ class Planner:
 
     def _plan_object(self, type_: GraphQLObjectType, fields: FieldGroups) -> WriteValues:
         return create_object_writer(
-            {key: self._plan_field(type_, details) for key, details in fields.items()}
+            {key: self._plan_field(type_, details) for key, details in fields.items()},
+            [key for key, [item, *_] in fields.items() if is_read_first(type_, item.node)],
         )
 
     def _plan_field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -19,19 +19,27 @@ from app.store.reading import projection
 _BOOLEANS = {True: "true", False: "false"}
 
 
-def create_object_writer(members: Mapping[str, str | WriteValues]) -> WriteValues:
-    """Creates the writer of objects. `members`: by response key, JSON or the writer of a field."""
+def create_object_writer(
+    members: Mapping[str, str | WriteValues], first_members: Container[str] = ()
+) -> WriteValues:
+    """Creates the writer of objects. `members`: by response key, JSON or the writer of a field.
+
+    `first_members`: response keys of the fields that are read before the others.
+    """
     texts = (
         f'"{key}":{member if isinstance(member, str) else "%s"}' for key, member in members.items()
     )
     template = "{" + ",".join(texts) + "}"  # GraphQL names contain no %
-    member_writers = [member for member in members.values() if not isinstance(member, str)]
+    writers = {key: member for key, member in members.items() if not isinstance(member, str)}
+    reading_order = sorted(writers, key=lambda key: key not in first_members)
 
     async def write(request: OperationRequest, objects: Sequence[Any]) -> Sequence[str]:
-        if not member_writers:
+        if not writers:
             return [template] * len(objects)
-        columns = [await write_member(request, objects) for write_member in member_writers]
-        return [template % values for values in zip(*columns, strict=True)]
+        columns = {key: await writers[key](request, objects) for key in reading_order}
+        return [
+            template % values for values in zip(*[columns[key] for key in writers], strict=True)
+        ]
 
     return write
 

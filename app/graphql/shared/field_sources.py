@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from graphql import GraphQLField, GraphQLObjectType
+from graphql import FieldNode, GraphQLField, GraphQLObjectType
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
@@ -95,7 +95,12 @@ class LookupSource:
 
 @dataclass(frozen=True)
 class ComputedField:
-    """An object, a list or a value that the field's resolver returns."""
+    """An object, a list or a value that the field's resolver returns.
+
+    `read_first`: before the other fields of the object.
+    """
+
+    read_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,13 @@ def get_python_type(type_: GraphQLObjectType) -> type:
 
 def get_backing_table(type_: GraphQLObjectType) -> type[OrganizationOwned] | None:
     return _TABLES_BY_TYPE.get(get_python_type(type_))
+
+
+def is_read_first(type_: GraphQLObjectType, node: FieldNode) -> bool:
+    """Whether the selected field is read before the other fields of the object."""
+    name = node.name.value
+    source = None if name.startswith("__") else get_field_source(type_, name)
+    return isinstance(source, ComputedField) and source.read_first
 
 
 def get_field_source(type_: GraphQLObjectType, name: str) -> FieldSource | None:
