@@ -15,6 +15,7 @@ from app.services.change_log import pruning
 from app.store.engine.database import Database
 from tests import node
 from tests.client import ADMINISTRATOR, Client
+from tests.clients.network import relay
 from tests.clients.test_clients import HERE, install_clients
 from tests.scripts import Script, run_command, start_script
 
@@ -39,6 +40,7 @@ async def run_case(
     key: str = ADMINISTRATOR,
     after: str = "",
     transport: str = "auto",
+    ping_interval: int = 15_000,
 ) -> AsyncIterator[Script]:
     """Runs a case of `tocsin_cases.mjs` in the organization of the client."""
     await asyncio.to_thread(install_clients)
@@ -46,7 +48,11 @@ async def run_case(
     async with start_script(
         *("node", "tocsin_cases.mjs", name, f"{url or client.url}/graphql", key, after),
         folder=HERE,
-        environment={"TRANSPORT": transport, "ORGANIZATION": organization},
+        environment={
+            "TRANSPORT": transport,
+            "ORGANIZATION": organization,
+            "PING_INTERVAL": str(ping_interval),
+        },
     ) as script:
         yield script
 
@@ -163,6 +169,105 @@ async def test_an_ended_subscription_lets_the_process_end(client: Client, transp
 
     assert lines == [["data", "a"], ["cursor", "string"]]
     assert code == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_connection_is_replaced_that_ends_without_notice(
+    client: Client, transport: str
+) -> None:
+    async with (
+        relay(client.url) as network,
+        run_case(
+            "unsubscribe", client, url=network.url, transport=transport, ping_interval=500
+        ) as case,
+    ):
+        await read_until(case, "status", "connected")
+
+        network.freeze()
+        await notify(client, "a")
+        lines = await read_until(case, "status", "waiting")
+        network.thaw()
+        lines += await read_until(case, "data")
+        network.interrupt()  # which ends the frozen connection, too
+        lines += await case.read_rest()
+        code = case.process.returncode
+
+    assert [line for line in lines if line[0] == "data"] == [["data", "a"]]
+    assert code == 0  # nothing is left that keeps the process running
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_token_that_is_not_available_is_requested_again(
+    client: Client, transport: str
+) -> None:
+    async with run_case("token_later", client, transport=transport) as case:
+        lines = await read_until(case, "status", "connected")
+        await notify(client, "a")
+
+        assert await read_until(case, "data") == [["data", "a"]]
+    waiting = [line for line in lines if line[:2] == ["status", "waiting"]]
+    assert [line[2] for line in waiting] == ["There is no token: TypeError: Failed to fetch"] * 2
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_limit_that_no_retry_meets_ends_the_subscription(
+    client: Client, transport: str
+) -> None:
+    async with run_case("too_large", client, transport=transport) as case:
+        lines = await case.read_rest()
+
+    assert lines[-1][:2] == ["error", "LIMIT_EXCEEDED"]
+    assert not [line for line in lines if line[:2] == ["status", "waiting"]]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_list_that_cannot_be_loaded_after_a_gap_is_loaded_later(
+    own_client: Client, database: Database, transport: str
+) -> None:
+    after = await own_client.execute_field("{ logHead }")
+    await notify(own_client, "pruned")
+    await pruning.prune_entries(database, datetime.now(UTC) + timedelta(seconds=1))
+
+    async with run_case("gap_and_failure", own_client, after=after, transport=transport) as case:
+        lines = await read_until(case, "gap")
+        lines += await read_until(case, "gap")
+        await read_until(case, "status", "connected")
+        await notify(own_client, "next")
+
+        assert await read_until(case, "data") == [["data", "next"]]
+    assert lines.count(["gap"]) == 2
+    assert ["status", "waiting", "The list is not available."] in lines
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_server_that_has_started_meanwhile_does_not_refuse_the_origin(
+    client: Client, transport: str
+) -> None:
+    async with (
+        relay(client.url) as network,
+        run_case("in_page", client, url=network.url, transport=transport) as case,
+    ):
+        await read_until(case, "status", "connected")
+
+        network.interrupt()
+        lines = await read_until(case, "probe")
+        await network.resume()
+        for _ in range(2):
+            await case.write_line("")
+        lines += await read_until(case, "status", "connected")
+        await notify(client, "a")
+        lines += await read_until(case, "data")
+
+    assert lines[-1] == ["data", "a"]
+    assert lines.count(["probe"]) == 1
+
+
+async def test_the_url_of_the_server_of_a_page_may_be_relative(client: Client) -> None:
+    async with run_case("relative", client) as case:
+        await read_until(case, "status", "connected")
+        await notify(client, "a")
+
+        assert await read_until(case, "data") == [["data", "a"]]
 
 
 async def test_without_web_sockets_events_are_sent_by_the_server(client: Client) -> None:

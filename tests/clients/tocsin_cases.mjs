@@ -1,8 +1,9 @@
 // tocsin_cases.mjs CASE URL KEY [AFTER]: runs one case with @tocsin/client, and prints what happens as
 // lines of JSON.
 import { createRequire } from "node:module";
+import { once } from "node:events";
 import WebSocket from "ws";
-import { createTocsinClient } from "@tocsin/client";
+import { createTocsinClient, TocsinError } from "@tocsin/client";
 
 globalThis.WebSocket ??= WebSocket; // Node has its own since version 22.
 const [, , name, url, key, after] = process.argv;
@@ -35,10 +36,27 @@ const cases = {
       onGap: () => print("gap"),
     });
   },
+  /** The list cannot be loaded at once. */
+  gap_and_failure(client) {
+    let calls = 0;
+    client.subscribe(ADDED, {
+      after,
+      ...report(summaryOf),
+      onGap() {
+        print("gap");
+        if (++calls === 1) throw new TocsinError("UNAVAILABLE", "The list is not available.");
+      },
+    });
+  },
   gap_without_handler: (client) => client.subscribe(ADDED, { after, ...report(summaryOf) }),
   added: (client) => client.subscribe(ADDED, report(summaryOf)),
   without_cursor: (client) => client.subscribe(WITHOUT_CURSOR, report(() => null)),
   summary: (client) => client.subscribe(SUMMARY, report((data) => data)),
+  async too_large(client) {
+    const fields = Array.from({ length: 3_000 }, (_, index) => `a${index}: cursor`);
+    const document = `subscription ($after: String) { notificationAdded(after: $after) { cursor ${fields.join(" ")} } }`;
+    client.subscribe(document, report((data) => data));
+  },
   async invalid(client) {
     client.subscribe("subscription { nothing }", report((data) => data));
   },
@@ -74,5 +92,30 @@ const getToken = (rejected) => {
   if (rejected !== null) print("rejected", rejected);
   return key === "new-each-time" ? `invalid-${++tokens}` : key;
 };
-const { TRANSPORT: transport, ORGANIZATION: organization } = process.env;
-await cases[name](createTocsinClient({ url, getToken, organization, transport }));
+/** The backend that issues tokens is not available at first. */
+const getTokenLater = (rejected) => {
+  if (++tokens <= 2) throw new TypeError("Failed to fetch");
+  return getToken(rejected);
+};
+/** A page of another origin. It waits for a line before it tests whether the server can be reached. */
+const fetchInPage = async (input, init) => {
+  if (init.mode === "no-cors") {
+    print("probe");
+    await once(process.stdin, "data");
+  }
+  return fetch(input, init);
+};
+
+const { TRANSPORT: transport, ORGANIZATION: organization, PING_INTERVAL: pingInterval = 15_000 } = process.env;
+const options = { url, getToken, organization, transport, pingInterval: Number(pingInterval) };
+const page = new URL(url);
+if (name === "relative") {
+  globalThis.location = page;
+  options.url = page.pathname;
+} else if (name === "token_later") {
+  options.getToken = getTokenLater;
+} else if (name === "in_page") {
+  globalThis.location = new URL("http://app.example/");
+  options.fetch = fetchInPage;
+}
+await (cases[name] ?? cases.added)(createTocsinClient(options));

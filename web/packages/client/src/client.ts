@@ -2,8 +2,10 @@ import { type Client as SocketClient, createClient } from "graphql-ws";
 import { type Document, printDocument } from "./document.js";
 import {
   fromOperationErrors,
+  isTemporary,
   type OperationError,
   RejectedTokenError,
+  retryAfterOf,
   TemporaryError,
   TocsinError,
 } from "./errors.js";
@@ -11,17 +13,23 @@ import { dataOf, type Endpoint, type Operation, type Result, sendOperation, stre
 import { type GetToken, Tokens } from "./tokens.js";
 
 export interface TocsinClientOptions {
-  /** URL of the GraphQL API, such as `https://tocsin.example/graphql`. */
+  /** URL of the GraphQL API, such as `https://tocsin.example/graphql` or, in a page of the server, `/graphql`. */
   url: string;
   /**
    * Returns an API key or an access token. If the server has rejected the last one, it is passed:
-   * return a new one then, or the same one to give up.
+   * return a new one then, or the same one to give up. If it throws, subscriptions try it again.
    */
   getToken: GetToken;
   /** Key of the organization, if the token allows more than one. */
   organization?: string;
   /** `auto`, the default, uses WebSockets, and server-sent events where WebSockets are blocked. */
   transport?: "auto" | "websocket" | "sse";
+  /**
+   * Milliseconds between two pings of a WebSocket. If the server does not respond before the next one, the connection
+   * is lost, although the network has not said so. So is an event stream without data for four times as long.
+   * Default 15,000.
+   */
+  pingInterval?: number;
   /** Implementations for environments without their own. */
   fetch?: typeof fetch;
   webSocketImpl?: unknown;
@@ -79,24 +87,26 @@ export interface TocsinClient {
 }
 
 const LOG_HEAD = "{ logHead }";
-const RETRIED_CODES = new Set(["UNAVAILABLE", "LIMIT_EXCEEDED"]);
-// See "Close codes" in the documentation of Tocsin. 1000 and 1001: the page is left.
-const RETRIED_CLOSE_CODES = new Set([1000, 1001, 1005, 1006, 1012, 1013, 4408, 4500]);
+// See "Close codes" in the documentation of Tocsin. 1000 and 1001: the page is left. 4005 and 4499 are of graphql-ws: there
+// is no token, and no response.
+const RETRIED_CLOSE_CODES = new Set([1000, 1001, 1005, 1006, 1012, 1013, 4005, 4408, 4499, 4500]);
 const CREDENTIAL_CLOSE_CODES = new Set([4401, 4403]);
 // WebSockets that fail this often while HTTP works are blocked, for example by a proxy.
 const MAX_FAILED_SOCKETS = 2;
 // A connection that lasted this long was a good one: the next retry is quick again.
 const STABLE_MS = 10_000;
+const CONNECT_MS = 20_000;
 
 export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
   const tokens = new Tokens(options.getToken);
   const organization = options.organization;
+  const { transport = "auto", pingInterval = 15_000 } = options;
   const endpoint: Endpoint = {
-    url: options.url,
+    maxSilence: 4 * pingInterval,
+    url: typeof location === "undefined" ? options.url : new URL(options.url, location.href).href,
     headers: organization ? { "data-partition-id": organization } : {},
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
   };
-  const transport = options.transport ?? "auto";
   const hasSockets = options.webSocketImpl !== undefined || typeof WebSocket !== "undefined";
   let usesEvents = transport === "sse" || (transport === "auto" && !hasSockets);
   let isOpen = false;
@@ -105,33 +115,49 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
   let lastFailure = 0;
   let failedSockets = 0;
   let socketToken = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let sockets: SocketClient | null = null;
   const running = new Set<AbortController>();
 
   function openSockets(): SocketClient {
     return (sockets ??= createClient({
-      url: options.url.replace(/^http/, "ws"),
+      url: endpoint.url.replace(/^http/, "ws"),
       webSocketImpl: options.webSocketImpl,
       retryAttempts: 0,
+      keepAlive: pingInterval,
       connectionParams: async () => {
         socketToken = await tokens.take();
         return { ...endpoint.headers, authorization: `Bearer ${socketToken}` };
       },
       on: {
         connecting: () => {
+          terminateAfter(CONNECT_MS);
           connections++;
           wasAccepted = false;
         },
         connected: () => {
+          clearTimeout(timer);
           isOpen = wasAccepted = true;
           failedSockets = 0;
           tokens.accept(socketToken);
         },
+        ping: (isReceived) => {
+          if (!isReceived) terminateAfter(pingInterval);
+        },
+        pong: (isReceived) => {
+          if (isReceived) clearTimeout(timer);
+        },
         closed: () => {
+          clearTimeout(timer);
           isOpen = false;
         },
       },
     }));
+  }
+
+  function terminateAfter(milliseconds: number): void {
+    clearTimeout(timer);
+    timer = setTimeout(() => sockets?.terminate(), milliseconds);
   }
 
   async function request(document: Document<any, any>, variables = {}, { signal }: RequestOptions = {}) {
@@ -202,6 +228,7 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
         },
         error: (reason) => {
           leave();
+          unsubscribe(); // graphql-ws counts it as long as it is not told
           reject(fromSocketFailure(reason));
         },
         complete: () => {
@@ -227,7 +254,7 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
     const message = `The server closed the connection with code ${code}${text ? `: ${text}` : "."}`;
     if (CREDENTIAL_CLOSE_CODES.has(code)) return new RejectedTokenError(socketToken, message);
     return RETRIED_CLOSE_CODES.has(code)
-      ? new TemporaryError(message, !wasAccepted && code === 1006)
+      ? new TemporaryError(message, !wasAccepted && (code === 1006 || code === 4499))
       : new TocsinError("CLOSED", message, [], code);
   }
 
@@ -263,18 +290,24 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
 
     /** Throws an error after which a retry cannot succeed. */
     async function recover(error: unknown): Promise<void> {
-      if (!(error instanceof TocsinError)) throw error;
       if (error instanceof RejectedTokenError) {
         tokens.reject(error.token, error.message);
-      } else if (error.code === "CURSOR_EXPIRED" && onGap) {
-        cursor = (await onGap()) ?? null;
-      } else if (!(error instanceof TemporaryError) && !RETRIED_CODES.has(error.code)) {
-        throw error;
+      } else if (error instanceof TocsinError && error.code === "CURSOR_EXPIRED" && onGap) {
+        try {
+          cursor = (await onGap()) ?? null;
+        } catch (failure) {
+          await waitAfter(failure);
+        }
       } else {
-        if (Date.now() - connectedAt > STABLE_MS) retries = 0;
-        onStatus?.("waiting", error);
-        await pause(delayOf(retries++), signal);
+        await waitAfter(error);
       }
+    }
+
+    async function waitAfter(error: unknown): Promise<void> {
+      if (!(error instanceof TocsinError) || !isTemporary(error)) throw error;
+      if (Date.now() - connectedAt > STABLE_MS) retries = 0;
+      onStatus?.("waiting", error);
+      await pause(retryAfterOf(error) * 1000 + delayOf(retries++), signal);
     }
 
     async function run(): Promise<void> {

@@ -37,14 +37,22 @@ export function fromOperationErrors(errors: readonly OperationError[]): TocsinEr
   );
 }
 
+/** Whether the operation can succeed if it is tried again. Other limits than rates do not change. */
+export const isTemporary = (error: TocsinError): boolean =>
+  error.code === "UNAVAILABLE" || retryAfterOf(error) > 0;
+
+/** Seconds that the server asks to wait before a retry. */
+export const retryAfterOf = ({ errors }: TocsinError): number => Number(errors[0]?.extensions?.retryAfterSeconds ?? 0);
+
 /** A failure after which the operation can succeed if it is tried again. */
 export class TemporaryError extends TocsinError {
   constructor(
     message: string,
     /** The connection failed before the server accepted it. */
     readonly neverConnected = false,
+    errors?: readonly OperationError[],
   ) {
-    super("UNAVAILABLE", message);
+    super("UNAVAILABLE", message, errors);
   }
 }
 

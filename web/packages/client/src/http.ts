@@ -14,6 +14,8 @@ export interface Endpoint {
   url: string;
   headers: Record<string, string>;
   fetch: typeof fetch;
+  /** Milliseconds without any data after which an event stream is lost. */
+  maxSilence: number;
 }
 
 /** Sends an operation. Throws a TocsinError unless the response has data without errors. */
@@ -34,29 +36,38 @@ export async function* streamResults(
   operation: Operation,
   signal: AbortSignal,
 ): AsyncGenerator<Result | null> {
-  const response = await post(endpoint, token, operation, "text/event-stream", signal);
-  yield null; // connected
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  for (;;) {
-    let chunk: ReadableStreamReadResult<string>;
-    try {
-      chunk = await reader.read();
-    } catch (error) {
-      throw new TemporaryError(`The connection was lost: ${error}`);
+  const silence = new AbortController();
+  const end = () => silence.abort(new TemporaryError("The server has sent nothing for too long."));
+  let timer = setTimeout(end, endpoint.maxSilence);
+  try {
+    const signals = AbortSignal.any([signal, silence.signal]);
+    const response = await post(endpoint, token, operation, "text/event-stream", signals);
+    yield null; // connected
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      let chunk: ReadableStreamReadResult<string>;
+      try {
+        chunk = await reader.read();
+      } catch (error) {
+        throw new TemporaryError(`The connection was lost: ${error}`);
+      }
+      if (chunk.done) throw new TemporaryError("The server ended the stream.");
+      clearTimeout(timer);
+      timer = setTimeout(end, endpoint.maxSilence);
+      text += chunk.value;
+      for (let size: number; (size = text.indexOf("\n\n")) >= 0; ) {
+        const lines = text.slice(0, size).split("\n");
+        text = text.slice(size + 2);
+        const field = (name: string) =>
+          lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        if (field("event") === "complete") return;
+        const data = field("data");
+        if (field("event") === "next" && data) yield JSON.parse(data);
+      }
     }
-    if (chunk.done) throw new TemporaryError("The server ended the stream.");
-    text += chunk.value;
-    let end: number;
-    while ((end = text.indexOf("\n\n")) >= 0) {
-      const lines = text.slice(0, end).split("\n");
-      text = text.slice(end + 2);
-      const field = (name: string) =>
-        lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-      if (field("event") === "complete") return;
-      const data = field("data");
-      if (field("event") === "next" && data) yield JSON.parse(data);
-    }
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -77,18 +88,13 @@ async function post(
   try {
     response = await endpoint.fetch(endpoint.url, {
       method: "POST",
-      headers: {
-        accept,
-        "content-type": "application/json",
-        ...endpoint.headers,
-        authorization: `Bearer ${token}`,
-      },
+      headers: buildHeaders(endpoint, token, accept),
       body: JSON.stringify(operation),
       signal,
     });
   } catch (error) {
     signal?.throwIfAborted();
-    if (await isOriginRefused(endpoint)) throw originError();
+    if (await isOriginRefused(endpoint, token)) throw originError();
     throw new TemporaryError(`The server cannot be reached: ${error}`, true);
   }
   if (response.ok) return response;
@@ -96,22 +102,34 @@ async function post(
   const error = body.errors?.length ? fromOperationErrors(body.errors) : null;
   const message = error?.message ?? `The server responded with status ${response.status}.`;
   if (response.status === 401) throw new RejectedTokenError(token, message);
-  if (response.status === 429 || response.status >= 500) throw new TemporaryError(message);
+  if (response.status === 429 || response.status >= 500) throw new TemporaryError(message, false, error?.errors);
   throw error ?? new TocsinError("CLOSED", message);
 }
+
+const buildHeaders = (endpoint: Endpoint, token: string, accept: string) => ({
+  accept,
+  "content-type": "application/json",
+  ...endpoint.headers,
+  authorization: `Bearer ${token}`,
+});
 
 /**
  * Whether the server can be reached, but not by pages of this origin: a browser then reports the
  * same error as for a server that is down, except for a request whose response it does not show.
  */
-async function isOriginRefused({ url, fetch }: Endpoint): Promise<boolean> {
+async function isOriginRefused(endpoint: Endpoint, token: string): Promise<boolean> {
+  const { url, fetch } = endpoint;
   if (typeof location === "undefined" || new URL(url).origin === location.origin) return false;
-  try {
-    await fetch(url, { mode: "no-cors" });
-    return true;
-  } catch {
-    return false;
-  }
+  const isSent = (init: RequestInit) => fetch(url, init).then(() => true, () => false);
+  const isReachable = () => isSent({ mode: "no-cors" });
+  const isAccepted = () =>
+    isSent({
+      method: "POST",
+      headers: buildHeaders(endpoint, token, "application/json"),
+      body: '{"query":"{__typename}"}',
+    });
+  // A server that has started since the request failed does not refuse the next one.
+  return (await isReachable()) && !(await isAccepted()) && (await isReachable());
 }
 
 export function originError(): TocsinError {

@@ -1,4 +1,4 @@
-import { TocsinError } from "./errors.js";
+import { TemporaryError, TocsinError } from "./errors.js";
 
 export type GetToken = (rejected: string | null) => string | Promise<string>;
 
@@ -14,9 +14,18 @@ export class Tokens {
   constructor(private readonly getToken: GetToken) {}
 
   async take(): Promise<string> {
-    const token = await this.getToken(this.rejected);
+    const token = await this.getNext();
     if (token === this.rejected) throw this.refusal();
     return token;
+  }
+
+  private async getNext(): Promise<string> {
+    try {
+      return await this.getToken(this.rejected);
+    } catch (error) {
+      if (error instanceof TocsinError) throw error;
+      throw Object.assign(new TemporaryError(`There is no token: ${error}`), { cause: error });
+    }
   }
 
   accept(token: string): void {
