@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from gql import Client, gql
-from gql.transport.exceptions import TransportConnectionFailed
+from gql.transport.exceptions import TransportConnectionFailed, TransportQueryError
 from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
 
@@ -50,10 +50,16 @@ async def follow_bell(
                     entry = result["notificationAdded"]
                     after, retries = entry["cursor"], 0
                     yield entry
+        except TransportQueryError as error:
+            extensions = error.errors[0]["extensions"] if error.errors else {}
+            delay = extensions.get("retryAfterSeconds", 0)
+            if extensions.get("code") != "UNAVAILABLE" and not delay:
+                raise  # A retry would fail again.
         except (TransportConnectionFailed, TimeoutError) as error:
+            delay = 0
             close = getattr(error.__cause__, "rcvd", None)
             has_expired = was_accepted and close and close.code == 4403
             if close and 4400 <= close.code < 4500 and close.code != 4408 and not has_expired:
                 raise  # A retry would fail again.
-            await asyncio.sleep(min(0.1 * 2 ** min(retries, 7), 10) * random.uniform(0.5, 1))
-            retries += 1
+        await asyncio.sleep(delay + min(0.1 * 2 ** min(retries, 7), 10) * random.uniform(0.5, 1))
+        retries += 1

@@ -30,7 +30,6 @@ SUBSCRIPTIONS = {
         }
     """,
 }
-RETRIED_CODES = {"UNAVAILABLE", "LIMIT_EXCEEDED"}
 
 
 async def follow(
@@ -61,17 +60,19 @@ async def follow(
                     cursor, retries = entry["cursor"], 0
                     store(stored, cursor)
         except TransportQueryError as error:
-            code = error.errors and error.errors[0]["extensions"]["code"]
-            if code == "CURSOR_EXPIRED":
+            extensions = error.errors[0]["extensions"] if error.errors else {}
+            if extensions.get("code") == "CURSOR_EXPIRED":
                 cursor = None
                 continue
-            if code not in RETRIED_CODES:
-                raise
+            delay = extensions.get("retryAfterSeconds", 0)
+            if extensions.get("code") != "UNAVAILABLE" and not delay:
+                raise  # A retry would fail again.
         except (TransportConnectionFailed, TimeoutError) as error:
+            delay = 0
             close = getattr(error.__cause__, "rcvd", None)
             if close and 4400 <= close.code < 4500 and close.code != 4408:
                 raise  # A retry would fail again: see the close codes.
-        await asyncio.sleep(min(0.1 * 2 ** min(retries, 7), 10) * random.uniform(0.5, 1))
+        await asyncio.sleep(delay + min(0.1 * 2 ** min(retries, 7), 10) * random.uniform(0.5, 1))
         retries += 1
 
 

@@ -10,7 +10,7 @@ export function resumingClient({ getToken, ...options }) {
   const client = createClient({
     connectionParams: async () => ({ authorization: `Bearer ${await getToken()}` }),
     retryAttempts: Infinity,
-    retryWait: (retries) => pause(Math.min(100 * 2 ** retries, 10_000) * (0.5 + Math.random() / 2)),
+    retryWait: (retries) => new Promise((resolve) => setTimeout(resolve, delayOf(retries))),
     // 4403: the credential is not valid. If it was before, it has expired, and a new one may help.
     shouldRetry: (event) => event.code !== 4403 || hadExpired,
     ...options,
@@ -24,15 +24,33 @@ export function resumingClient({ getToken, ...options }) {
   });
   const subscribe = (payload, sink) => {
     const variables = { ...payload.variables };
+    let retries = 0;
+    let timer;
+    let unsubscribe;
     const next = (result) => {
       const [entry] = Object.values(result.data ?? {});
       if (entry?.cursor) variables.after = entry.cursor;
+      retries = 0;
       sink.next(result);
     };
-    // graphql-ws sends this object again after it reconnects, with the changed variables.
-    return client.subscribe({ ...payload, variables }, { ...sink, next });
+    const error = (reason) => {
+      const { code, retryAfterSeconds = 0 } = reason[0]?.extensions ?? {};
+      // The database was not available, or a rate limit is exhausted: a retry can succeed.
+      const canRetry = code === "UNAVAILABLE" || retryAfterSeconds > 0;
+      if (canRetry) timer = setTimeout(follow, retryAfterSeconds * 1000 + delayOf(retries++));
+      else sink.error(reason);
+    };
+    const follow = () => {
+      // graphql-ws sends this object again after it reconnects, with the changed variables.
+      unsubscribe = client.subscribe({ ...payload, variables }, { ...sink, next, error });
+    };
+    follow();
+    return () => {
+      clearTimeout(timer);
+      unsubscribe();
+    };
   };
   return { ...client, subscribe };
 }
 
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const delayOf = (retries) => Math.min(100 * 2 ** retries, 10_000) * (0.5 + Math.random() / 2);

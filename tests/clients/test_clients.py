@@ -13,9 +13,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import jwt
 import pytest
 from gql.transport.exceptions import TransportConnectionFailed
+from structlog.testing import capture_logs
 
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
@@ -23,7 +25,7 @@ from tests import node
 from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.clients.bell import follow_bell
 from tests.clients.drive import run_scenario
-from tests.conftest import Serve
+from tests.conftest import POSTGRESQL, Serve
 from tests.factories import create_api_key
 from tests.http.test_command import find_free_port, start_server
 from tests.scripts import Script, start_script
@@ -154,6 +156,42 @@ async def test_each_client_stops_when_its_key_is_revoked(
     cause: Any = failed.value.__cause__
     assert cause.rcvd.code == 4403
     assert code == 1  # at the first error
+
+
+@pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
+async def test_each_client_subscribes_again_when_the_database_was_not_available(
+    own_client: Client, database_url: str
+) -> None:
+    install_clients()
+    url = f"{own_client.url}/graphql"
+    administration = await asyncpg.connect(database_url)
+    async with start_node_clients(url) as clients:
+        await clients.read_line()
+        after = await own_client.execute_field("{ logHead }")
+        transaction = administration.transaction()
+        await transaction.start()
+        await administration.execute("LOCK TABLE log")  # cursors cannot be validated
+        async with contextlib.aclosing(follow_bell(url, get_administrator_key, after)) as gql:
+            with capture_logs() as logs:
+                await clients.write_line(after)
+                nothing: ReceivedIds = {name: [] for name in FOLLOWERS}
+                receiving = asyncio.create_task(wait_for_one_more(clients, gql, nothing))
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    while count_unavailable(logs) < len(FOLLOWERS):
+                        await asyncio.sleep(0.1)
+
+            await transaction.rollback()
+            id = await log_notification(own_client, "once the database is available")
+            received = await receiving
+            for name, other_id in await close_clients(clients):
+                received[name].append(other_id)
+    await administration.close()
+
+    assert received == {name: [id] for name in FOLLOWERS}
+
+
+def count_unavailable(logs: list[Any]) -> int:
+    return sum(log["event"] == "database_unavailable" for log in logs)
 
 
 @pytest.mark.parametrize(

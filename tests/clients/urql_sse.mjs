@@ -44,11 +44,11 @@ export function followBell(client, after, onNotification, onError) {
       if (isFinal(error)) {
         stop();
         onError(error);
-      } else if (hasNext) {
+      } else if (hasNext && !error) {
         retries = 0;
         after = data.notificationAdded.cursor;
         onNotification(data.notificationAdded);
-      } else {
+      } else if (!hasNext) {
         // The stream ended. If there is no error, this result repeats the previous one.
         const milliseconds = Math.min(100 * 2 ** retries++, 10_000) * (0.5 + Math.random() / 2);
         timer = setTimeout(follow, milliseconds);
@@ -60,4 +60,8 @@ export function followBell(client, after, onNotification, onError) {
 }
 
 /** Whether a retry would fail again. Network errors and statuses of 429 and above are retried. */
-const isFinal = (error) => error?.graphQLErrors.length > 0 && !(error.response?.status >= 429);
+function isFinal(error) {
+  const [first] = error?.graphQLErrors ?? [];
+  const isUnavailable = first?.extensions.code === "UNAVAILABLE";
+  return first !== undefined && !isUnavailable && !(error.response?.status >= 429);
+}
