@@ -2,6 +2,7 @@
 // the hook as a line of JSON. Reads calls of its functions from standard input: lines such as
 // ["acknowledge", "id"].
 import { Window } from "happy-dom";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
 
@@ -11,8 +12,9 @@ globalThis.navigator ??= window.navigator; // Node has its own since version 21.
 globalThis.WebSocket ??= WebSocket; // Node has its own since version 22.
 const { createElement, StrictMode, version: reactVersion } = await import("react");
 const { createRoot } = await import("react-dom/client");
-const { createTocsinClient } = await import("@tocsin/client");
-const hooks = await import("@tocsin/react");
+const load = process.env.MODULES === "commonjs" ? createRequire(import.meta.url) : (name) => import(name);
+const { createTocsinClient } = await load("@tocsin/client");
+const hooks = await load("@tocsin/react");
 
 const [, , name, url, key, text] = process.argv;
 const print = (...values) => console.log(JSON.stringify(values));

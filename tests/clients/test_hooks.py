@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app.services.change_log import pruning
 from app.store.engine.database import Database
 from tests import node
 from tests.client import ADMINISTRATOR, Client
+from tests.clients.network import relay
 from tests.clients.test_clients import HERE, install_clients
-from tests.http.test_command import find_free_port
 from tests.scripts import Script, run_command, start_script
 
 PACKAGE = HERE / "node_modules/@tocsin/react"
@@ -61,14 +63,21 @@ async def mount(
     *arguments: Any,
     url: str | None = None,
     options: Sequence[str] = (),
+    modules: str = "esm",
 ) -> AsyncIterator[Hook]:
-    """Mounts a component that uses the hook in the organization of the client."""
+    """Mounts a component that uses the hook in the organization of the client.
+
+    `modules`: the build of the packages, `esm` or `commonjs`.
+    """
     await asyncio.to_thread(install_clients)
     address = f"{url or client.url}/graphql"
     async with start_script(
         *("node", *options, "hooks.mjs", name, address, ADMINISTRATOR, json.dumps(arguments)),
         folder=HERE,
-        environment={"ORGANIZATION": client.headers.get("data-partition-id", "default")},
+        environment={
+            "ORGANIZATION": client.headers.get("data-partition-id", "default"),
+            "MODULES": modules,
+        },
     ) as script:
         yield Hook(script)
 
@@ -281,6 +290,47 @@ async def test_an_open_bell_shows_an_unacknowledged_notification_at_its_place(
     assert summaries(state) == ["3", "2", "1"]
 
 
+FRAGMENT = {"fragment": "fragment Row on Event { tags source }"}
+
+
+@pytest.mark.parametrize("modules", ["esm", "commonjs"])
+async def test_a_list_has_the_fields_of_a_fragment(client: Client, modules: str) -> None:
+    await log_events(client, "1", source="/field", tags=["a"])
+    async with mount("useLiveEvents", client, None, FRAGMENT, modules=modules) as hook:
+        loaded = await hook.wait_for(is_loaded)
+
+        await log_events(client, "2", source="/field", tags=["b"])
+        await hook.wait_for(lambda state: state["newCount"] == 1)
+        await hook.call("showNew")
+        shown = await hook.wait_for(lambda state: state["newCount"] == 0)
+
+    assert fields_of_fragment(loaded["events"]) == [{"tags": ["a"], "source": "/field"}]
+    assert fields_of_fragment(shown["events"]) == [
+        {"tags": ["b"], "source": "/field"},
+        {"tags": ["a"], "source": "/field"},
+    ]
+
+
+async def test_the_notifications_of_a_bell_have_the_fields_of_a_fragment(client: Client) -> None:
+    await log_events(client, "1", source="/field", tags=["a"], notification=True)
+    async with mount("useBell", client, FRAGMENT) as bell:
+        await bell.wait_for(is_loaded)
+
+        await log_events(client, "2", source="/field", tags=["b"], notification=True)
+        state = await bell.wait_for(lambda state: len(state["notifications"]) == 2)
+
+    assert fields_of_fragment([each["event"] for each in state["notifications"]]) == [
+        {"tags": ["b"], "source": "/field"},
+        {"tags": ["a"], "source": "/field"},
+    ]
+
+
+def fields_of_fragment(events: Sequence[State]) -> list[State]:
+    """The fields besides those that the order of a list needs."""
+    keys = ("id", "severity", "occurredAt", "recordedAt", "lastOccurredAt", "acknowledged")
+    return [{name: event[name] for name in event if name not in keys} for event in events]
+
+
 def has_counts(open_count: int, unread_count: int) -> Callable[[State], bool]:
     def is_reached(state: State) -> bool:
         summary = state["summary"] or {}
@@ -383,50 +433,6 @@ async def test_the_hooks_work_with_react_18(client: Client) -> None:
     assert (shown["reactVersion"], rung["reactVersion"]) == ("18.3.1", "18.3.1")
 
 
-class Network:
-    """A relay to a server that can be interrupted."""
-
-    def __init__(self, server_url: str) -> None:
-        host, port = server_url.removeprefix("http://").split(":")
-        self.target = host, int(port)
-        self.port = find_free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.writers: set[asyncio.StreamWriter] = set()
-        self.server: asyncio.Server | None = None
-
-    async def resume(self) -> None:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-
-    def interrupt(self) -> None:
-        """Closes the connections, and accepts none."""
-        assert self.server is not None
-        self.server.close()
-        for writer in self.writers:
-            writer.close()
-        self.writers.clear()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_connection(*self.target)
-        self.writers |= {writer, server_writer}
-        await asyncio.gather(_pump(reader, server_writer), _pump(server_reader, writer))
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-@contextlib.asynccontextmanager
-async def relay(server_url: str) -> AsyncIterator[Network]:
-    network = Network(server_url)
-    await network.resume()
-    yield network
-    network.interrupt()
-
-
 UPDATE = (
     "mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors { code } } }"
 )
@@ -442,12 +448,13 @@ async def delete(client: Client, id: str) -> None:
     assert await client.execute_field(DELETE, id=id) == {"userErrors": []}
 
 
-def test_pages_and_changes_are_merged_to_the_list_of_the_database() -> None:
+@pytest.mark.parametrize(("script", "count"), [("live_list.mjs", 5_000), ("bell_order.mjs", 500)])
+def test_pages_and_changes_are_merged_to_the_list_of_the_database(script: str, count: int) -> None:
     install_clients()
 
-    compared = run_command(HERE, "node", "live_list.mjs")
+    compared = run_command(HERE, "node", "--no-warnings", script)
 
-    assert (compared.stderr, json.loads(compared.stdout)) == ("", ["sequences", 5_000])
+    assert (compared.stderr, json.loads(compared.stdout)) == ("", ["sequences", count])
 
 
 def test_the_generated_types_match_the_schema(tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def test_the_types_are_those_of_the_documents() -> None:
         "es2022,dom",
     )
 
-    compiled = run_command(HERE, compiler, *options, "types.ts")
+    compiled = run_command(HERE, compiler, *options, "types.ts", "types.cts")
 
     assert (compiled.returncode, compiled.stdout) == (0, "")
 

@@ -137,9 +137,9 @@ class BellRows<Fields, Event extends LiveEvent<Fields> = LiveEvent<Fields>> exte
 
   readonly markRead = async (cursor = this.newestCursor()): Promise<void> => {
     if (cursor === undefined) return;
-    const position = this.list.rows.find((row) => row.cursor === cursor)?.position;
     const { markNotificationsRead } = await this.client.request(MarkNotificationsReadDocument, { upTo: cursor });
     throwUserErrors(markNotificationsRead.userErrors);
+    const position = this.list.rows.find((row) => row.cursor === cursor)?.position;
     if (position === undefined) return this.requireReload();
     const rows = this.list.rows.map((row) => (row.position <= position ? { ...row, read: true } : row));
     this.setList({ ...this.list, rows });

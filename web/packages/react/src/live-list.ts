@@ -39,7 +39,7 @@ export interface LiveListRules<Row> {
   maxWaiting: number;
   /** Whether the place of a changed row is known. By default, it is. A row without it only replaces. */
   hasPlace?: (row: Row) => boolean;
-  /** Returns the new state of a shown row. By default, the changed row. */
+  /** Returns the new state of a row. By default, the changed row. */
   merge?: (old: Row, changed: Row) => Row;
 }
 
@@ -100,9 +100,10 @@ export function applyChanges<Row>(
   const missed = list.missed && new Map(list.missed);
   let overflowed = list.overflowed;
   for (const change of changes) {
-    const { id, row } = change;
+    const { id } = change;
+    const row = change.row && mergeRow(rules, missed?.get(id)?.row, change.row);
     missed?.delete(id);
-    missed?.set(id, change);
+    missed?.set(id, { id, row });
     const index = indexes.get(id);
     if (row === null) {
       if (index !== undefined) rows[index] = null;
@@ -111,13 +112,13 @@ export function applyChanges<Row>(
       moved.delete(id);
     } else if (index !== undefined) {
       const old = rows[index] as Row;
-      const merged = rules.merge ? rules.merge(old, row) : row;
+      const merged = mergeRow(rules, old, row);
       if (rules.compare(old, merged) !== 0) moved.add(id);
       rows[index] = merged;
-    } else if ((rules.hasPlace?.(row) ?? true) && isLoaded(rules, list, row)) {
-      if (!overflowed) waiting.set(id, row);
     } else {
-      waiting.delete(id);
+      const merged = mergeRow(rules, waiting.get(id), row);
+      if (!(rules.hasPlace?.(merged) ?? true) || !isLoaded(rules, list, merged)) waiting.delete(id);
+      else if (!overflowed) waiting.set(id, merged);
     }
     if (waiting.size > rules.maxWaiting) {
       overflowed = true;
@@ -127,6 +128,9 @@ export function applyChanges<Row>(
   const remaining = rows.filter((row): row is Row => row !== null);
   return { ...list, rows: remaining, waiting, moved, overflowed, missed };
 }
+
+const mergeRow = <Row>(rules: LiveListRules<Row>, old: Row | null | undefined, changed: Row): Row =>
+  old && rules.merge ? rules.merge(old, changed) : changed;
 
 /** Shows the waiting rows and moves those that have changed. Reload a list that has overflowed. */
 export function showWaiting<Row>(rules: LiveListRules<Row>, list: LiveList<Row>): LiveList<Row> {

@@ -1,7 +1,6 @@
 import { type Document, printDocument, TocsinError } from "@tocsin/client";
 import { EventFieldsDocument } from "./operations.js";
 
-const RETRIED_CODES = new Set(["UNAVAILABLE", "LIMIT_EXCEEDED"]);
 const MAX_DELAY_MS = 10_000;
 
 /** Repeats a request until the server is available. Throws other errors. */
@@ -15,7 +14,7 @@ export async function retry<Result>(
     try {
       return await request();
     } catch (error) {
-      if (!(error instanceof TocsinError) || !RETRIED_CODES.has(error.code)) throw error;
+      if (!(error instanceof TocsinError) || error.code !== "UNAVAILABLE") throw error;
       onWaiting?.(error);
     }
     await new Promise((resolve) => setTimeout(resolve, delay * (0.5 + Math.random() / 2)));
