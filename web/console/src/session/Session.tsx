@@ -1,5 +1,5 @@
 // Signing in: the console is shown once the server has accepted a key. The key is shared with
-// GraphiQL and with other tabs (see ../../../shared/key).
+// GraphiQL and with other tabs (see ../../../shared/useKey).
 
 import { TocsinError } from "@tocsin/client";
 import { TocsinProvider } from "@tocsin/react";
@@ -14,20 +14,14 @@ import {
   useRef,
   useState,
 } from "react";
-import { forgetKey, keepKey, keyInLink, removeLink, shareKey, storedKey } from "../../../shared/key";
-import { NO_LONGER_VALID, type Problem, verifyKey } from "../../../shared/verify";
+import { useKey } from "../../../shared/useKey";
+import { NO_LONGER_VALID, type Problem } from "../../../shared/verify";
 import { type Api, ApiContext, connect } from "../api/client";
 import { ViewerDocument } from "../api/generated";
 import { ErrorState, Loading } from "../shell/states";
 import { OrganizationForm, SignIn } from "./SignIn";
 import { texts } from "../texts";
 import { forgetOrganization, keepOrganization, storedOrganization } from "./organization";
-
-/** A key that is being verified, or that has a problem. */
-interface Candidate {
-  key: string;
-  problem: Problem | null;
-}
 
 interface Session {
   /** Ends the session if the error says that the server no longer accepts the key. */
@@ -44,52 +38,9 @@ export function useSession(): Session {
   return session;
 }
 
-function firstCandidate(): Candidate | null {
-  const key = keyInLink() ?? storedKey();
-  return key ? { key, problem: null } : null;
-}
-
 export function SessionGate({ children }: { children: ReactNode }) {
-  const [key, setKey] = useState<string | null>(null);
-  const [candidate, setCandidate] = useState(firstCandidate);
+  const { key, candidate, isVerifying, verify, retry, cancel, reject, signOut } = useKey();
   const [organization, setOrganization] = useState(storedOrganization);
-
-  useEffect(() => {
-    if (!candidate || candidate.problem) return;
-    const abort = new AbortController();
-    void verifyKey(candidate.key, abort.signal).then((problem) => {
-      if (abort.signal.aborted) return;
-      // Until the key is verified, the link stays in the address so that a reload tries it again.
-      if (!problem?.canRetry) removeLink();
-      if (problem) {
-        if (!problem.canRetry) forgetKey(candidate.key);
-        setCandidate({ ...candidate, problem });
-        return;
-      }
-      keepKey(candidate.key);
-      setKey(candidate.key);
-      setCandidate(null);
-    });
-    return () => abort.abort();
-  }, [candidate]);
-
-  useEffect(() => {
-    // A link that is opened in a tab with this page changes the fragment and loads nothing.
-    const takeLink = () => {
-      const next = keyInLink();
-      if (next) setCandidate({ key: next, problem: null });
-    };
-    addEventListener("hashchange", takeLink);
-    return () => removeEventListener("hashchange", takeLink);
-  }, []);
-
-  useEffect(
-    () =>
-      shareKey((shared) =>
-        setCandidate((now) => (now && !now.problem ? now : { key: shared, problem: null })),
-      ),
-    [],
-  );
 
   const choose = useCallback((next: string) => {
     keepOrganization(next);
@@ -98,13 +49,12 @@ export function SessionGate({ children }: { children: ReactNode }) {
 
   const leave = useCallback(
     (problem: Problem | null) => {
-      if (key) forgetKey(key);
       forgetOrganization();
       setOrganization(null);
-      setKey(null);
-      setCandidate(problem && key ? { key, problem } : null);
+      if (problem && key) reject(key, problem);
+      else signOut();
     },
-    [key],
+    [key, reject, signOut],
   );
 
   const session = useMemo(
@@ -118,14 +68,14 @@ export function SessionGate({ children }: { children: ReactNode }) {
     [leave, choose],
   );
 
-  if (candidate && !candidate.problem) return <Loading message={texts.signIn.verifying} />;
+  if (isVerifying) return <Loading message={texts.signIn.verifying} />;
   if (!key || candidate) {
     return (
       <SignIn
         problem={candidate?.problem ?? null}
-        onKey={(next) => setCandidate({ key: next, problem: null })}
-        onRetry={() => candidate && setCandidate({ ...candidate, problem: null })}
-        onCancel={key ? () => setCandidate(null) : null}
+        onKey={verify}
+        onRetry={retry}
+        onCancel={key && candidate?.key !== key ? cancel : null}
       />
     );
   }
