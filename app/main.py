@@ -23,6 +23,7 @@ from app.services.auth.rate_limits import RateLimits
 from app.services.change_log.feed import Feed
 from app.services.change_log.notification_summaries import NotificationSummaries
 from app.services.runtime.guard_checks import start_checking_guards
+from app.services.retention.application import start_applying_policies
 from app.services.runtime.health import HealthMonitor
 from app.services.runtime.search_renewal import start_renewing_words
 from app.settings import Settings
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
                 access.credential_watcher.start_watching(database),
                 start_renewing_words(database),
                 start_checking_guards(database, settings.limits),
+                start_applying_policies(database, settings.retention, settings.limits),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
                 NotificationSummaries(database, app.state.feed) as app.state.notification_summaries,
             ):

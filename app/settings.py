@@ -23,6 +23,7 @@ from app.domain.shared.limits import (
     FailedAuthLimits,
     Limits,
     RequestLimits,
+    RetentionLimits,
     SocketLimits,
     SubscriptionLimits,
 )
@@ -182,6 +183,10 @@ class Settings(BaseSettings):
     limits: Limits = Field(
         default_factory=Limits,
         description="Limits on events, event types, rules, filters and lists.",
+    )
+    retention: RetentionLimits = Field(
+        default_factory=RetentionLimits,
+        description="Load that the application of retention policies causes.",
     )
     sockets: SocketLimits = Field(
         default_factory=SocketLimits, description="Limits and timeouts for WebSocket connections."

@@ -12,7 +12,8 @@ from app.archives.importing import INTERRUPTED
 from app.archives.output import ExportOutput, OutputError
 from app.domain.shared.values import format_instant
 from app.services.events import archives
-from app.services.events.archives import ExportSource
+from app.services.events.archives import ExportSource, PrunedMeanwhileError
+from app.store.change_log.changes import LogPosition
 from app.store.engine.database import Database
 from app.store.engine.database_errors import unavailable_reason
 
@@ -40,13 +41,13 @@ class Exporter:
         Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED, and OutputError.
         """
         export_range = await archives.open_range(self.database, organization_id, self.output.after)
-        result = ExportResult(0, export_range.encode_cursor(export_range.after))
+        result = ExportResult(0, export_range.encode_cursor(export_range.start))
         start = self.encoder.start()
         self.output.write(b"" if self.output.is_continued else start, result.cursor)
         pages = archives.fetch_pages(
             self.database, export_range, self.source, self.patience_seconds
         )
-        position = export_range.after
+        position = export_range.start
         try:
             async for page in pages:
                 encoded = self.encoder.encode(page.objects)
@@ -55,17 +56,22 @@ class Exporter:
                 result.objects += len(page.objects)
                 result.cursor = export_range.encode_cursor(position)
             log_begins_at = export_range.snapshot.begins_at
-            if position < export_range.until:
+            if isinstance(position, LogPosition) and position < export_range.until:
                 result.stop_reason = (
                     "The export is incomplete: an open database transaction hides later events. "
                     "Continue the export after this transaction has ended"
                 )
-            elif self.output.after is None and log_begins_at is not None:
+            elif self.output.after is None and log_begins_at and not self.source.reads_events:
                 begins_at = format_instant(log_begins_at)
                 result.stop_reason = (
                     "The export is incomplete: the change log was pruned, and has no entries "
                     f"before {begins_at}"
                 )
+        except PrunedMeanwhileError:
+            result.stop_reason = (
+                "The export is incomplete: the change log was pruned during the export. Export to "
+                "a new file"
+            )
         except asyncio.CancelledError:
             result.stop_reason = INTERRUPTED
         except OutputError as error:

@@ -43,6 +43,7 @@ from app.graphql.execution.subscription_execution import Executor
 from app.graphql.organizations.api_keys import ApiKeyMutations
 from app.graphql.organizations.mutations import OrganizationMutations
 from app.graphql.organizations.queries import OrganizationQueries
+from app.graphql.organizations.retention import RetentionMutations, RetentionQueries
 from app.graphql.rules.duplication import DuplicationRuleMutations, DuplicationRuleQueries
 from app.graphql.rules.guards import GuardRuleMutations, GuardRuleQueries
 from app.graphql.shared.error_codes import (
@@ -91,6 +92,7 @@ class Query(
     NotificationQueries,
     NotificationSummaryQueries,
     OrganizationQueries,
+    RetentionQueries,
 ):
     pass
 
@@ -113,6 +115,7 @@ class Mutation(
     CloudEventMutations,
     OrganizationMutations,
     ApiKeyMutations,
+    RetentionMutations,
 ):
     pass
 

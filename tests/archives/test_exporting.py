@@ -11,6 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -23,6 +24,7 @@ from app.archives.rows import EVENT_COLUMNS, format_event
 from app.domain.events.filters import EventFilter
 from app.domain.events.severity import Outcome
 from app.domain.events.state import Entity, EventDraft
+from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.change_log import pruning
 from app.services.events import archives, events
 from app.services.events.reports import ReportCall, process_reports
@@ -360,7 +362,7 @@ async def test_ctrl_c_prints_the_cursor_to_continue_from(
     assert after.ids == ["late", "c"]
 
 
-async def test_an_export_of_a_pruned_change_log_reports_that_it_is_incomplete(
+async def test_an_export_after_a_prune_has_every_stored_event_once(
     database: Database, database_url: str
 ) -> None:
     await log_events(database, "a", "b")
@@ -370,12 +372,77 @@ async def test_an_export_of_a_pruned_change_log_reports_that_it_is_incomplete(
     await pruning.prune_entries(database, datetime.now(UTC))
     await log_events(database, "d")
 
-    lacking = await run_command(database_url, "export")
+    everything = await run_command(database_url, "export")
+    [end] = re.findall(r"--after (\S+)", "".join(everything.err))
+    await log_events(database, "e")
+    later = await run_command(database_url, "export", "--after", end)
     behind = await run_command(database_url, "export", "--after", cursor)
+    history = await run_command(database_url, "export", "--history")
 
-    assert (lacking.code, lacking.ids) == (1, ["d"])
-    assert (
-        "The export is incomplete: the change log was pruned, and has no entries before"
-    ) in lacking.err[-1]
+    assert (everything.code, everything.ids) == (0, ["a", "b", "c", "d"])
+    assert (later.code, later.ids) == (0, ["e"])
     assert (behind.code, behind.ids) == (1, [])
     assert "The cursor has expired" in behind.err[-1]
+    assert history.code == 1
+    assert (
+        "The export is incomplete: the change log was pruned, and has no entries before"
+    ) in history.err[-1]
+
+
+async def test_an_export_resumes_among_events_whose_entries_were_pruned(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "PAGE_SIZE", 2)
+    await log_events(database, *"abcde")
+    await pruning.prune_entries(database, datetime.now(UTC))
+    await log_events(database, "f")
+
+    pages = await export_pages(database)
+    resumed = [[ids for ids, _ in await export_pages(database, end)] for _, end in pages]
+    await pruning.prune_entries(database, datetime.now(UTC))
+    with pytest.raises(RequestError) as expired:
+        await export_pages(database, pages[0][1])
+
+    assert [ids for ids, _ in pages if ids] == ["ab", "cd", "e", "f"]
+    assert [[ids for ids in each if ids] for each in resumed[:3]] == [
+        ["cd", "e", "f"],
+        ["e", "f"],
+        ["f"],
+    ]
+    assert expired.value.code is ErrorCode.CURSOR_EXPIRED
+
+
+async def test_an_export_that_a_prune_overtakes_ends_with_an_error_instead_of_a_gap(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "PAGE_SIZE", 2)
+    await log_events(database, *"abcd")
+    export_range = await archives.open_range(database, await find_organization(database), None)
+    pages = archives.fetch_pages(database, export_range, archives.select_events(EventFilter()), 0)
+
+    exported = ""
+    with pytest.raises(archives.PrunedMeanwhileError):
+        async for page in pages:
+            exported += "".join(str(event.source_id) for event in page.objects)
+            if exported == "ab":
+                await pruning.prune_entries(database, datetime.now(UTC))
+
+    assert exported == "ab"
+
+
+async def export_pages(database: Database, after: str | None = None) -> list[tuple[str, str]]:
+    """Returns the source IDs of each page, and the cursor after it."""
+    export_range = await archives.open_range(database, await find_organization(database), after)
+    source = archives.select_events(EventFilter())
+    return [
+        (
+            "".join(str(event.source_id) for event in page.objects),
+            export_range.encode_cursor(page.position),
+        )
+        async for page in archives.fetch_pages(database, export_range, source, 0)
+    ]
+
+
+async def find_organization(database: Database) -> UUID:
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        return (await session.scalars(select(col(tables.Organization.id)))).one()

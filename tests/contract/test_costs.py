@@ -56,6 +56,7 @@ DERIVED_COSTS = {
     "Query.events": 20,
     "Query.guardRules": 20,
     "Query.notifications": 20,
+    "Query.retentionPolicies": 20,
 }
 
 

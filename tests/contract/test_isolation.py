@@ -63,6 +63,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             "guard_rule",
             "duplication_rule",
             "api_key",
+            "retention_policy",
             "audit_entry",
             "organization",
         )
@@ -128,6 +129,10 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         ('{ auditEntries(filter: {subjectId: "$guard_rule"}) { nodes { id } } }', ANSWERED),
         ('{ auditEntries(after: "$audit") { nodes { id } } }', INVALID_CURSOR),
         ("{ auditEntries(first: 100) { nodes { subjectId } edges { cursor } } }", ANSWERED),
+    ],
+    "Query.retentionPolicies": [
+        ('{ retentionPolicies(after: "$policies") { nodes { id } } }', INVALID_CURSOR),
+        ("{ retentionPolicies { totalCount nodes { id name filter } } }", ANSWERED),
     ],
     "Query.notifications": [
         ('{ notifications(after: "$bell") { nodes { id } } }', INVALID_CURSOR),
@@ -392,6 +397,33 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "Mutation.updateOrganization": [],  # the organization of the request
+    "Mutation.createRetentionPolicy": [
+        (
+            build_mutation(
+                'createRetentionPolicy(input: {name: "p", keepFor: "P1D", '
+                'filter: {ids: ["$event"]}})',
+                "retentionPolicy { name filter }",
+            ),
+            ANSWERED,
+        )
+    ],
+    "Mutation.updateRetentionPolicy": [
+        (
+            build_mutation(
+                'updateRetentionPolicy(input: {id: "$retention_policy", name: "p"})',
+                "retentionPolicy { id }",
+            ),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.deleteRetentionPolicy": [
+        (
+            build_mutation(
+                'deleteRetentionPolicy(id: "$retention_policy")', "retentionPolicy { id }"
+            ),
+            NOT_FOUND,
+        )
+    ],
     "Mutation.createApiKey": [],  # no argument names data of another organization
     "Mutation.revokeApiKey": [
         (build_mutation('revokeApiKey(id: "$api_key")', "apiKey { id }"), NOT_FOUND)
@@ -439,12 +471,15 @@ KEY = """mutation { createApiKey(input: {name: "k", permissions: [EVENT_READ]}) 
   apiKey { id } } }"""
 TYPE_VERSIONS = """query ($id: ID!) {
   eventType(by: {id: $id}) { versions { pageInfo { endCursor } } } }"""
+POLICY = """mutation { createRetentionPolicy(input: {name: "p", keepFor: "P1D",
+  filter: {types: ["none"]}}) { retentionPolicy { id } } }"""
 AUDIT_ENTRY = "{ auditEntries(first: 1) { nodes { id } } }"
 CURSORS = {
     "cursor": "{ events(first: 1) { pageInfo { endCursor } } }",
     "types": "{ eventTypes(first: 1) { pageInfo { endCursor } } }",
     "guards": "{ guardRules(first: 1) { pageInfo { endCursor } } }",
     "duplications": "{ duplicationRules(first: 1) { pageInfo { endCursor } } }",
+    "policies": "{ retentionPolicies(first: 1) { pageInfo { endCursor } } }",
     "bell": "{ notifications(first: 1) { pageInfo { endCursor } } }",
     "change": "{ eventChanges(first: 1) { pageInfo { endCursor } } }",
     "audit": "{ auditEntries(first: 1) { pageInfo { endCursor } } }",
@@ -461,6 +496,7 @@ STATE_QUERIES = (
          duplicationRules { id name enabled matchCount resetAt } } } }""",
     "{ eventChanges(first: 100) { nodes { cursor kind eventId actor } } }",
     "{ auditEntries(first: 100) { nodes { id action subjectId actor changes } } }",
+    "{ retentionPolicies { nodes { id name filter keepFor updatedAt } } }",
     "{ notifications { totalCount unacknowledgedCount nodes { id } } }",
     "{ eventCounts(by: [SEVERITY, TYPE, SOURCE, ACKNOWLEDGED]) { type source count } }",
     '{ eventCounts(byFields: ["b"], sum: ["a"]) { fields sums count occurrences } }',
@@ -487,6 +523,7 @@ async def populate_organization(client: Client) -> dict[str, str]:
         'mutation { logContainerEvent(containerId: "c", event: {eventType: ACCESS}) { duplicate } }'
     )
     key = (await client.execute_field(KEY))["apiKey"]
+    policy = (await client.execute_field(POLICY))["retentionPolicy"]
     cursors = {
         name: (await client.execute_field(query))["pageInfo"]["endCursor"]
         for name, query in CURSORS.items()
@@ -501,6 +538,7 @@ async def populate_organization(client: Client) -> dict[str, str]:
         "guard_rule": guard["id"],
         "duplication_rule": rule["id"],
         "api_key": key["id"],
+        "retention_policy": policy["id"],
         "audit_entry": (await client.execute_field(AUDIT_ENTRY))["nodes"][0]["id"],
         "organization": (await client.execute_field("{ organization { id } }"))["id"],
         "log_head": await client.execute_field("{ logHead }"),

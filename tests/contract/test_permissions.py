@@ -137,6 +137,10 @@ OPERATIONS = {
         'mutation { createApiKey(input: {name: "", permissions: []}) { userErrors { code } } }'
     ),
     "Mutation.revokeApiKey": f"mutation {{ revokeApiKey(id: {ID}) {{ userErrors {{ code }} }} }}",
+    "Query.retentionPolicies": "{ retentionPolicies { nodes { id } } }",
+    "Mutation.deleteRetentionPolicy": (
+        f"mutation {{ deleteRetentionPolicy(id: {ID}) {{ userErrors {{ code }} }} }}"
+    ),
     "Mutation.createOrganization": (
         'mutation { createOrganization(key: "", name: "") { userErrors { code } } }'
     ),
@@ -167,6 +171,8 @@ CHECKED_ELSEWHERE = {
     "DuplicationRule.eventType",
     "GuardRule.eventType",
     "Query.tryGuardRule",
+    "Mutation.createRetentionPolicy",
+    "Mutation.updateRetentionPolicy",
     "Entity.events",
     "EventField.eventType",
     "FieldValue.field",

@@ -260,7 +260,7 @@ async def test_an_event_that_no_longer_matches_keeps_its_references(
     )
     ids = [UUID(id) for id in (original, other)]
 
-    batches = events._delete_selected(database, command, EventSelection(ids, 2, list(conditions)))
+    batches = events.delete_selected(database, command, EventSelection(ids, 2, list(conditions)))
     deleted = [str(row.id) async for rows in batches for row in rows]
 
     assert deleted == [other]

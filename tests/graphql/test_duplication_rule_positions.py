@@ -288,6 +288,7 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
             " ON event (organization_id, source, source_id)",
             "ALTER TABLE api_key DROP COLUMN created_by",
             "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
+            "DROP TABLE retention_policy",
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

@@ -139,6 +139,7 @@ async def _argument_choices(both: PlanAndExecution) -> dict[str, list[dict[str, 
             {"eventTypeId": ("ID", types[2]["id"])},
             {"after": ("String", data["duplicationRules"]["edges"][0]["cursor"])},
         ],
+        "Query.retentionPolicies": [{}, {"first": ("Int", 1)}],
         "Query.eventCounts": [
             {"by": ("[EventDimension!]!", ["SEVERITY", "TYPE", "ENTITY"])},
             {"by": ("[EventDimension!]!", []), "filter": ("EventFilter", FILTERS[3])},

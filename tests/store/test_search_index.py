@@ -570,6 +570,7 @@ REMOVED_SINCE = (
     " ON event (organization_id, source, source_id)",
     "ALTER TABLE api_key DROP COLUMN created_by",
     "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
+    "DROP TABLE retention_policy",
 )
 
 

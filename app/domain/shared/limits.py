@@ -192,6 +192,16 @@ class Limits:
         "Maximum number of API keys that `Organization.apiKeys` returns. Valid keys come first.",
     )
 
+    retention_policies: int = _limit(
+        100, "Maximum number of retention policies of an organization."
+    )
+    retention_seconds: float = _limit(
+        86_400,
+        "Minimum value in seconds of `keepFor` of a retention policy: one day, so that a mistake "
+        "does not remove events of today.",
+        ge=0,
+    )
+
     @property
     def max_clock_skew(self) -> timedelta:
         return timedelta(seconds=self.clock_skew_seconds)
@@ -320,6 +330,24 @@ class FailedAuthLimits:
         10_000,
         "Maximum number of addresses with failed attempts that are kept in memory, and maximum "
         "number of recently valid credentials. The oldest ones are removed first.",
+    )
+
+
+@dataclass(frozen=True)
+class RetentionLimits:
+    """Load that the application of retention policies causes."""
+
+    interval_seconds: float = _limit(
+        3_600,
+        "Time in seconds after which a retention policy is applied again. One server process of "
+        "the database applies it.",
+        ge=_MIN_SECONDS,
+    )
+    max_time_percent: float = _limit(
+        20,
+        "Maximum share in percent of the time that a server process spends on retention policies: "
+        "after each transaction, which removes at most 500 events or 1,000 entries, it pauses.",
+        ge=0.1,
     )
 
 

@@ -24,10 +24,12 @@ from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.event import Event
 from app.graphql.types.event_type import EventField, EventType
 from app.graphql.types.organization import Organization
+from app.graphql.types.retention_policy import RetentionPolicy
 from app.services.auth import keys, organizations
 from app.services.change_log import audit
 from app.services.definitions import event_types
 from app.services.events import event_queries
+from app.services.retention import policies
 from app.services.shared.readers import lookup_by_id
 from app.store import tables
 
@@ -116,7 +118,7 @@ class OrganizationQueries:
     @strawberry.field(
         description=with_example(
             "Object with this ID: an event, event type, field of an event type, rule of any "
-            "kind, API key or audit entry, or the organization of the "
+            "kind, API key, retention policy or audit entry, or the organization of the "
             "request. Null if there is no such object in the organization, or the caller is not "
             "permitted to read the object.\n\n"
             "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE or "
@@ -161,6 +163,8 @@ class OrganizationQueries:
         if caller.has_any_permission(MANAGE_ORGANIZATION):
             if key := await keys.KEY_BY_ID.fetch_row(database, caller, node_id):
                 return ApiKey.from_row(key)
+            if policy := await policies.POLICY_BY_ID.fetch_row(database, caller, node_id):
+                return RetentionPolicy.from_row(policy)
             if entry := await audit.fetch_entry(database, caller, node_id):
                 return AuditEntry.from_row(entry)
         if caller.has_any_permission(READ_ORGANIZATION) and node_id == caller.organization_id:

@@ -8,6 +8,7 @@ import strawberry
 
 from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Permission
+from app.domain.access.retention import RetentionTarget
 from app.domain.event_types.conditions import ConditionalEffect
 from app.domain.event_types.fields import AdditionalFields, FieldKind
 from app.domain.event_types.json_schema import JsonSchemaDraft
@@ -309,4 +310,12 @@ register_enum(
     SEVERITY_UNKNOWN="A warning: the reported severity is unknown, so the event has the severity "
     "INFO. Send a known severity, or ask the operator of the server to add this one to "
     "`TOCSIN_SEVERITY_MAP`.",
+)
+register_enum(
+    RetentionTarget,
+    "What a retention policy removes.",
+    EVENTS="Events, with their correlations. The change log keeps an entry of each deleted event, "
+    "with its last state.",
+    HISTORY="Entries about events in the change log, that is, the history of events and what "
+    "subscriptions resume from. The events themselves are kept, and so are audit entries.",
 )

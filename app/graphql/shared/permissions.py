@@ -50,6 +50,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.duplicationRules": READ_RULES,
     "Query.checkEvent": CREATE_EVENTS,
     "Query.auditEntries": MANAGE_ORGANIZATION,
+    "Query.retentionPolicies": MANAGE_ORGANIZATION,
     "Mutation.logEvent": CREATE_EVENTS,
     "Mutation.logEvents": CREATE_EVENTS,
     "Mutation.ingestCloudEvents": CREATE_EVENTS,
@@ -88,6 +89,10 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Mutation.updateOrganization": MANAGE_ORGANIZATION,
     "Mutation.createApiKey": MANAGE_ORGANIZATION,
     "Mutation.revokeApiKey": MANAGE_ORGANIZATION,
+    # The services of the first two also require DELETE_EVENTS.
+    "Mutation.createRetentionPolicy": MANAGE_ORGANIZATION,
+    "Mutation.updateRetentionPolicy": MANAGE_ORGANIZATION,
+    "Mutation.deleteRetentionPolicy": MANAGE_ORGANIZATION,
     "Subscription.notificationAdded": READ_EVENTS,
     "Subscription.notificationSummaryChanged": READ_EVENTS,
     "Subscription.eventChanged": READ_EVENTS,

@@ -56,7 +56,7 @@ class AuditEntry(Node):
         "Tocsin wrote. For SIGN_IN_FAILED, `reason` is EXPIRED or REVOKED. For RETENTION_APPLIED, "
         "`before` is the time before which entries were removed, `removedEventChanges` and "
         "`removedAuditEntries` are their numbers, and `oldestRemoved` and `newestRemoved` their "
-        "first and last times."
+        "first and last times; an entry about a retention policy has `before` and `deletedEvents`."
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Pruning: removes old entries from the change log, only on an operator's command.
+"""Pruning: removes old entries from the change log, on an operator's command or by a policy.
 
 Each organization gets an audit entry of what was removed, unless nothing was.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,15 +29,20 @@ from app.store.tables.columns import Horizon
 
 ACTOR = "tocsin prune"
 BATCH_SIZE = 1_000
+MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
 _POSITION_COLUMNS = (col(tables.Change.tx), col(tables.Change.seq))
 
 
 @dataclass(frozen=True)
 class _Options:
-    """What to remove: entries before a time, of events or of everything."""
+    """What to remove: entries before a time, of events or of everything.
+
+    `organization_id`: None for all organizations.
+    """
 
     before: datetime
-    audit_entries: bool
+    audit_entries: bool = False
+    organization_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,14 @@ class _Removal:
 
 
 async def count_prunable_entries(
-    database: Database, before: datetime, *, audit_entries: bool = False
+    database: Database,
+    before: datetime,
+    *,
+    audit_entries: bool = False,
+    organization_id: UUID | None = None,
 ) -> int:
     """Counts the entries that `prune_entries` would remove."""
-    options = _Options(before, audit_entries)
+    options = _Options(before, audit_entries, organization_id)
     await database.log_horizon.refresh()
     async with database.read(ALL_ORGANIZATIONS) as session:
         statement = (
@@ -71,40 +80,76 @@ async def count_prunable_entries(
         return (await session.scalars(statement, changes.horizon_parameters(session))).one()
 
 
+async def pause_as_long(seconds: float) -> None:
+    """Pauses for as long as a batch took, so that other transactions can write."""
+    await asyncio.sleep(seconds)
+
+
 async def prune_entries(
-    database: Database, before: datetime, *, audit_entries: bool = False
+    database: Database,
+    before: datetime,
+    *,
+    audit_entries: bool = False,
+    organization_id: UUID | None = None,
+    actor: str = ACTOR,
+    until: LogPosition | None = None,
+    pause: Callable[[float], Awaitable[None]] = pause_as_long,
 ) -> int:
     """Removes the entries before the time, in batches, and returns their number.
 
-    `audit_entries`: whether to remove those of everything but events, too.
+    `audit_entries`: whether to remove those of everything but events, too. `organization_id`: None
+    for all organizations. `until`: the last position to examine. `pause` is called after each
+    batch, with the seconds that it took.
 
     If it is interrupted, the start of the change log and the audit entries match the removed
-    entries. It pauses between batches for as long as a batch took, so that other transactions can
-    write.
+    entries.
     """
-    options = _Options(before, audit_entries)
-    pruning = _Pruning(options)
+    options = _Options(before, audit_entries, organization_id)
+    pruning = _Pruning(options, actor)
     position = changes.LOG_START
     while True:
         started = time.monotonic()
-        batch = await _find_prunable(database, options, position)
+        batch = await _find_prunable(database, options, position, until)
         if not batch:
             return pruning.removed_count
         position = batch[-1].position
         await pruning.remove_entries(database, batch)
-        await asyncio.sleep(time.monotonic() - started)
+        await pause(time.monotonic() - started)
 
 
-def _prunable_conditions(options: _Options) -> tuple[Condition, ...]:
+async def find_prunable_end(
+    database: Database, before: datetime, organization_id: UUID
+) -> LogPosition | None:
+    """Position of the first entry of events that is too new to be removed. None if there is none.
+
+    Later entries are newer, except for the differences between the clocks of servers.
+    """
+    statement = (
+        select(*_POSITION_COLUMNS)
+        .where(
+            col(tables.Change.subject) == changes.EVENT,
+            col(tables.Change.at) >= before + MAX_CLOCK_DIFFERENCE,
+        )
+        .order_by(*_POSITION_COLUMNS)
+        .limit(1)
+    )
+    async with database.read(organization_id) as session:
+        row = (await session.execute(statement)).one_or_none()
+    return None if row is None else LogPosition(row[0] or 0, row[1] or 0)
+
+
+def _prunable_conditions(options: _Options) -> list[Condition]:
     # Entries beyond the horizon have not been read yet.
-    conditions = (col(tables.Change.at) < options.before, _POSITION_COLUMNS[0] < Horizon())
-    if options.audit_entries:
-        return conditions
-    return (*conditions, col(tables.Change.subject) == changes.EVENT)
+    conditions = [col(tables.Change.at) < options.before, _POSITION_COLUMNS[0] < Horizon()]
+    if options.organization_id is not None:
+        conditions.append(col(tables.Change.organization_id) == options.organization_id)
+    if not options.audit_entries:
+        conditions.append(col(tables.Change.subject) == changes.EVENT)
+    return conditions
 
 
 async def _find_prunable(
-    database: Database, options: _Options, after: LogPosition
+    database: Database, options: _Options, after: LogPosition, until: LogPosition | None
 ) -> Sequence[_PrunableEntry]:
     """Uses a read transaction: on SQLite a write transaction would block all writers."""
     await database.log_horizon.refresh()
@@ -113,7 +158,7 @@ async def _find_prunable(
     async with database.read(ALL_ORGANIZATIONS) as session:
         statement = (
             select(*_POSITION_COLUMNS, *columns)
-            .where(*_prunable_conditions(options), *changes.build_range(after))
+            .where(*_prunable_conditions(options), *changes.build_range(after, until))
             .order_by(*_POSITION_COLUMNS)
             .limit(BATCH_SIZE)
         )
@@ -129,9 +174,10 @@ async def _find_prunable(
 class _Pruning:
     """Removes batches of entries, and keeps the audit entry of each organization up to date."""
 
-    def __init__(self, options: _Options) -> None:
+    def __init__(self, options: _Options, actor: str) -> None:
         self.removed_count = 0
         self._options = options
+        self._actor = actor
         self._now = datetime.now(UTC)
         self._removals: dict[UUID, _Removal] = {}
 
@@ -156,7 +202,7 @@ class _Pruning:
         organization = await session.get_one(tables.Organization, organization_id)
         action, values = AuditAction.RETENTION_APPLIED, collect_values(organization)
         entry = create_entry(
-            organization, action, ACTOR, self._now, values, self._format_removal(removal)
+            organization, action, self._actor, self._now, values, self._format_removal(removal)
         )
         if removal.sequence is None:
             [position] = await changes.append_entries(session, [entry])

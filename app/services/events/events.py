@@ -168,7 +168,7 @@ async def update_event(
 
 async def delete_event(database: Database, command: CommandContext, event_id: UUID) -> EventResult:
     """Deletes the event and returns its last state. The change log keeps an entry."""
-    batches = _delete_selected(database, command, EventSelection.from_ids([event_id]))
+    batches = delete_selected(database, command, EventSelection.from_ids([event_id]))
     rows = [row async for batch in batches for row in batch]
     return EventResult(rows[0]) if rows else event_not_found(event_id)
 
@@ -201,11 +201,11 @@ async def delete_events(
         )
         return BulkResult(problems=(Problem(UserErrorCode.CONFLICT, message, ("expectedCount",)),))
 
-    count = sum([len(rows) async for rows in _delete_selected(database, command, selection)])
+    count = sum([len(rows) async for rows in delete_selected(database, command, selection)])
     return BulkResult(count, selection.remaining_count)
 
 
-def _delete_selected(
+def delete_selected(
     database: Database, command: CommandContext, selection: EventSelection
 ) -> AsyncIterator[list[tables.Event]]:
     """Deletes those of the events that still match, in batches. Yields their last state.

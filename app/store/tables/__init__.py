@@ -11,6 +11,7 @@ from app.store.tables.organizations import (
     OrganizationOwned,
     owned_tables,
 )
+from app.store.tables.retention import RetentionPolicy
 from app.store.tables.rules import *  # noqa: F403 (so that a rule is added in one module)
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "OrganizationOwned",
     "ReadMark",
     "Receipt",
+    "RetentionPolicy",
     "owned_tables",
 ]

@@ -11,7 +11,8 @@ export const possibleTypes: Record<string, string[]> = {
     "EventField",
     "EventType",
     "GuardRule",
-    "Organization"
+    "Organization",
+    "RetentionPolicy"
   ],
   "UserError": [
     "DuplicateError",
@@ -86,7 +87,8 @@ export const connections: Record<string, Record<string, string[]>> = {
     ],
     "notifications": [
       "filter"
-    ]
+    ],
+    "retentionPolicies": []
   }
 };
 
@@ -140,6 +142,9 @@ export const typesWithoutId: string[] = [
   "OrganizationPayload",
   "PageInfo",
   "ResetDuplicationPayload",
+  "RetentionPolicyConnection",
+  "RetentionPolicyEdge",
+  "RetentionPolicyPayload",
   "SeverityCount",
   "TransitionError",
   "UpdateEventPayload",

@@ -1,0 +1,228 @@
+"""Applies retention policies in the background of every server process.
+
+Each policy is applied by one process at a time, which holds its lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import or_, select, update
+from sqlmodel import col
+
+from app.domain.access.audit import AuditAction
+from app.domain.access.caller import Caller, Permission
+from app.domain.access.retention import RetentionTarget
+from app.domain.events.filter_json import filter_from_json
+from app.domain.intake.intake import CommandContext
+from app.domain.shared.limits import Limits, RetentionLimits
+from app.domain.shared.values import format_instant
+from app.services.change_log import pruning
+from app.services.events.bulk_changes import EventSelection
+from app.services.events.events import delete_selected
+from app.services.shared.background_tasks import run_in_background
+from app.store import tables
+from app.store.change_log import changes
+from app.store.change_log.audit import collect_values, create_entry
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.reading import event_conditions
+
+ACTOR = "retention policy"
+LEASE_TIME = timedelta(minutes=2)
+MAX_SELECTED_EVENTS = 5_000
+POLICIES_PER_READ = 100
+RETRY_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def start_applying_policies(
+    database: Database, retention: RetentionLimits, limits: Limits
+) -> AsyncIterator[None]:
+    """Applies the policies of all organizations until the block is left."""
+    async with run_in_background(_apply_repeatedly(database, retention, limits), "retention"):
+        yield
+
+
+async def _apply_repeatedly(database: Database, retention: RetentionLimits, limits: Limits) -> None:
+    pause_seconds = min(RETRY_SECONDS, retention.interval_seconds)
+    while True:
+        try:
+            await apply_due_policies(database, retention, limits)
+        except Exception as error:  # the policies are applied at the next opportunity
+            log.warning("retention_failed", cause=str(error))
+        await asyncio.sleep(pause_seconds)
+
+
+async def apply_due_policies(
+    database: Database, retention: RetentionLimits, limits: Limits
+) -> None:
+    """Applies each policy that was not applied within the interval, unless a process does so."""
+    table = tables.RetentionPolicy
+    # Those that were never applied come first on both databases.
+    order = (col(table.last_applied_at).is_not(None), col(table.last_applied_at))
+    statement = select(table).where(*_is_due(retention)).order_by(*order).limit(POLICIES_PER_READ)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        policies = list(await session.scalars(statement))
+    for policy in policies:
+        holder = str(uuid4())
+        if await _take_lease(database, policy, holder, _is_due(retention)):
+            await _Application(database, policy, holder, retention, limits).run()
+
+
+def _is_due(retention: RetentionLimits) -> list[Any]:
+    table, now = tables.RetentionPolicy, datetime.now(UTC)
+    interval_start = now - timedelta(seconds=retention.interval_seconds)
+    return [
+        or_(col(table.last_applied_at).is_(None), col(table.last_applied_at) < interval_start),
+        or_(col(table.leased_until).is_(None), col(table.leased_until) < now),
+    ]
+
+
+async def _take_lease(
+    database: Database, policy: tables.RetentionPolicy, holder: str, conditions: Sequence[Any]
+) -> bool:
+    """Takes or extends the lease, if the conditions hold and the policy has not changed."""
+    table = tables.RetentionPolicy
+    is_same = (col(table.id) == policy.id, col(table.updated_at) == policy.updated_at)
+    statement = (
+        update(table)
+        .where(*is_same, *conditions)
+        .values(lease_holder=holder, leased_until=datetime.now(UTC) + LEASE_TIME)
+        .returning(col(table.id))
+    )
+    async with database.write(policy.organization_id, writes_log=False) as session:
+        return (await session.execute(statement)).one_or_none() is not None
+
+
+class _LeaseLostError(Exception):
+    """The policy was changed or deleted, or another process applies it."""
+
+
+class _Application:
+    """One application of a policy, by the process that holds its lease."""
+
+    def __init__(
+        self,
+        database: Database,
+        policy: tables.RetentionPolicy,
+        holder: str,
+        retention: RetentionLimits,
+        limits: Limits,
+    ) -> None:
+        self._database = database
+        self._policy = policy
+        self._holder = holder
+        self._pause_factor = max(0.0, 100 / retention.max_time_percent - 1)
+        self._now = datetime.now(UTC)
+        self._before = policy.to_domain().expiration_time(self._now)
+        actor = Caller(
+            f"{ACTOR} {policy.name}", policy.organization_id, frozenset({Permission.EVENT_DELETE})
+        )
+        self._command = CommandContext(actor, self._now, limits)
+
+    async def run(self) -> None:
+        is_of_events = self._policy.target is RetentionTarget.EVENTS
+        removed = 0
+        try:
+            if is_of_events:
+                async for count in self._delete_events():
+                    removed += count
+            else:
+                removed = await self._prune_history()
+        except _LeaseLostError:
+            return
+        finally:
+            # Also after an error: what is deleted stays deleted.
+            await self._finish(removed if is_of_events else 0)
+        if removed:
+            log.info(
+                "retention_applied",
+                policy=self._policy.name,
+                organization=str(self._policy.organization_id),
+                target=self._policy.target.value,
+                removed=removed,
+            )
+
+    async def _delete_events(self) -> AsyncIterator[int]:
+        filter = filter_from_json(self._policy.filter or {})
+        table = tables.Event
+        before = self._before
+        conditions = [
+            *event_conditions.build_conditions(filter, self._policy.organization_id),
+            col(table.recorded_at) < before,
+            col(table.updated_at) < before,
+            or_(col(table.last_occurred_at).is_(None), col(table.last_occurred_at) < before),
+        ]
+        order = (col(table.recorded_at), col(table.id))
+        statement = select(col(table.id)).where(*conditions).order_by(*order)
+        while True:
+            async with self._database.read(self._policy.organization_id) as session:
+                ids = list(await session.scalars(statement.limit(MAX_SELECTED_EVENTS)))
+            started = time.monotonic()
+            selection = EventSelection(ids, len(ids), conditions)
+            async for rows in delete_selected(self._database, self._command, selection):
+                yield len(rows)
+                await self._pause(time.monotonic() - started)
+                started = time.monotonic()
+            if len(ids) < MAX_SELECTED_EVENTS:
+                return
+
+    async def _prune_history(self) -> int:
+        organization_id = self._policy.organization_id
+        end = await pruning.find_prunable_end(self._database, self._before, organization_id)
+        return await pruning.prune_entries(
+            self._database,
+            self._before,
+            organization_id=organization_id,
+            actor=self._command.actor.name,
+            until=end,
+            pause=self._pause,
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        """Pauses in proportion to the seconds of a batch. Raises _LeaseLostError."""
+        await asyncio.sleep(seconds * self._pause_factor)
+        is_holder = col(tables.RetentionPolicy.lease_holder) == self._holder
+        if not await _take_lease(self._database, self._policy, self._holder, [is_holder]):
+            raise _LeaseLostError
+
+    async def _finish(self, deleted_events: int) -> None:
+        table = tables.RetentionPolicy
+        statement = (
+            update(table)
+            .where(
+                col(table.id) == self._policy.id,
+                col(table.lease_holder) == self._holder,
+            )
+            .values(last_applied_at=self._now, lease_holder=None, leased_until=None)
+        )
+        writes_log = deleted_events > 0
+        async with self._database.write(
+            self._policy.organization_id, writes_log=writes_log
+        ) as session:
+            # A policy that was changed meanwhile is applied again.
+            unchanged = col(table.updated_at) == self._policy.updated_at
+            await session.execute(statement.where(unchanged))
+            if writes_log:
+                values = {
+                    "before": format_instant(self._before),
+                    "deletedEvents": deleted_events,
+                }
+                entry = create_entry(
+                    self._policy,
+                    AuditAction.RETENTION_APPLIED,
+                    self._command.actor.name,
+                    datetime.now(UTC),
+                    collect_values(self._policy),
+                    values,
+                )
+                await changes.append_entries(session, [entry])
