@@ -95,6 +95,10 @@ def prune(
             "are older are removed."
         ),
     ],
+    organization: Annotated[
+        str | None,
+        typer.Option(help="Key of the organization. By default, all organizations are pruned."),
+    ] = None,
     audit_entries: Annotated[
         bool,
         typer.Option(
@@ -106,14 +110,84 @@ def prune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the number of entries without removing them.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove the entries without asking for confirmation.")
+    ] = False,
 ) -> None:
     """Permanently remove old entries about events from the change log. Events are kept.
 
-    Servers can keep running. An audit entry of each organization records what was removed.
+    Servers can keep running. An audit entry of each organization records what was removed. Cursors
+    that are older than a removed entry expire in every organization.
     """
     from app.database_commands import prune
 
-    prune(before, audit_entries=audit_entries, dry_run=dry_run)
+    prune(before, organization, audit_entries=audit_entries, dry_run=dry_run, yes=yes)
+
+
+@main.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write. It must not exist.")],
+) -> None:
+    """Write a backup of the database to a file. Servers can keep running.
+
+    The backup of a PostgreSQL database is an archive of pg_dump, which must be installed.
+    """
+    from app.backup_commands import backup
+
+    backup(file)
+
+
+@main.command()
+def restore(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Backup that `tocsin backup` wrote.")
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the SQLite database if it exists.")
+    ] = False,
+) -> None:
+    """Restore the database from a backup, migrate it, and expire all cursors.
+
+    Stop all servers first. A PostgreSQL database must exist and be empty; the backup is restored by
+    pg_restore, which must be installed.
+    """
+    from app.backup_commands import restore
+
+    restore(file, replace=replace)
+
+
+@main.command()
+def verify() -> None:
+    """Verify that events, change log, receipts and search index are consistent.
+
+    Prints each problem, and exits with code 1 if there is any. Servers can keep running.
+    """
+    from app.backup_commands import verify
+
+    verify()
+
+
+@main.command()
+def copy(
+    from_: Annotated[
+        str, typer.Option("--from", metavar="URL", help="URL of the database to copy.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="URL of an empty database: a SQLite file that does not exist, or a PostgreSQL "
+            "database without tables.",
+        ),
+    ],
+) -> None:
+    """Copy a database to an empty one, for example from SQLite to PostgreSQL, and verify the copy.
+
+    Stop all servers first. If the command is interrupted, run it again to continue. Cursors expire.
+    """
+    from app.backup_commands import copy
+
+    copy(from_, to)
 
 
 @main.command()

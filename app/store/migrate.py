@@ -48,6 +48,14 @@ class OlderDatabaseError(UnusableDatabaseError):
     """The database is missing, is empty, or lacks migrations of this version."""
 
 
+class UnfinishedCopyError(UnusableDatabaseError):
+    """The database is the target of a copy that has not ended."""
+
+
+# The revision of a database that is the target of an unfinished copy.
+UNFINISHED_COPY = "copying"
+
+
 @dataclass(frozen=True)
 class EpochChange:
     old: str
@@ -56,7 +64,7 @@ class EpochChange:
 
 async def migrate_database(url: URL, pooler_url: URL | None = None) -> None:
     """Runs the missing migrations. Raises UnusableDatabaseError if that is impossible."""
-    await _run_migration(url, pooler_url, _upgrade)
+    await run_migration(url, _upgrade, pooler_url)
 
 
 async def start_new_epoch(url: URL, pooler_url: URL | None = None) -> EpochChange:
@@ -64,12 +72,13 @@ async def start_new_epoch(url: URL, pooler_url: URL | None = None) -> EpochChang
 
     All cursors issued so far expire. Raises ServersRunningError if servers run.
     """
-    return await _run_migration(url, pooler_url, _replace_epoch)
+    return await run_migration(url, _replace_epoch, pooler_url)
 
 
-async def _run_migration(
-    url: URL, pooler_url: URL | None, function: Callable[[Connection], Result]
+async def run_migration(
+    url: URL, function: Callable[[Connection], Result], pooler_url: URL | None = None
 ) -> Result:
+    """Runs a function in a transaction of migrations. Raises UnusableDatabaseError."""
     async with _open_engine(url, pooler_url) as engine, engine.begin() as connection:
         return await connection.run_sync(function)
 
@@ -165,12 +174,23 @@ def _current_revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(ALEMBIC_VERSION.name):
         return None
     current = connection.scalars(select(ALEMBIC_VERSION.c.version_num)).one_or_none()
-    if current is not None and current not in _revisions():
-        raise NewerDatabaseError(
-            f"The database is at migration {current}, which this version does not have: a later "
-            "version of Tocsin has used the database. Install that version."
+    if current == UNFINISHED_COPY:
+        raise UnfinishedCopyError(
+            "The database is the target of a copy that has not ended. Run `tocsin copy` again."
         )
+    if current is not None and (problem := find_newer_revision(current)) is not None:
+        raise NewerDatabaseError(f"The database is {problem}")
     return current
+
+
+def find_newer_revision(revision: str) -> str | None:
+    """Describes a revision that only a later version of Tocsin has. None for a known one."""
+    if revision in _revisions():
+        return None
+    return (
+        f"at migration {revision}, which this version does not have: a later version of Tocsin has "
+        "used the database. Install that version."
+    )
 
 
 @cache

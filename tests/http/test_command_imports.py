@@ -75,7 +75,7 @@ async def test_database_commands_import_no_server_and_migrations_only_to_migrate
     new = await list_command_imports(tmp_path, "migrate")
     others = await asyncio.gather(
         list_command_imports(tmp_path, "migrate"),
-        list_command_imports(tmp_path, "prune", "--before", "2026-01-01"),
+        list_command_imports(tmp_path, "prune", "--before", "2026-01-01", "--yes"),
         list_command_imports(tmp_path, "keys", "list"),
         list_command_imports(tmp_path, "export"),
     )

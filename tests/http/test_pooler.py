@@ -163,7 +163,9 @@ async def test_a_server_responds_through_the_pooler(
 async def test_a_pooler_without_direct_url_is_rejected_with_the_reason(
     pooler_url: str, tmp_path: Path, command: str
 ) -> None:
-    arguments = ["prune", "--before", "2026-01-01"] if command == "prune" else command.split()
+    arguments = (
+        ["prune", "--before", "2026-01-01", "--yes"] if command == "prune" else command.split()
+    )
     code, out, err = await run_command(tmp_path, *arguments, database_url=pooler_url)
 
     assert (code, out, err) == (1, "", pooler_message(pooler_url))

@@ -33,7 +33,13 @@ from app.store.migrate import start_new_epoch
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 from tests.factories import create_api_key
-from tests.http.test_command import find_free_port, run_command, start_server
+from tests.http.test_command import (
+    COMMAND,
+    command_environment,
+    find_free_port,
+    run_command,
+    start_server,
+)
 from tests.http.test_workers import wait_for_serving_workers
 
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,7 +80,7 @@ async def test_old_entries_are_removed_while_a_server_runs_and_counted(
     arguments = ("prune", "--before", "2026-01-02")
     dry = await run_command(tmp_path, *arguments, "--dry-run", database_url=database_url)
     unchanged = await client.execute_field(CHANGES)
-    pruned = await run_command(tmp_path, *arguments, database_url=database_url)
+    pruned = await run_command(tmp_path, *arguments, "--yes", database_url=database_url)
 
     number = dry[1].split()[2]
     assert dry == (0, f"Would remove {number} {WHAT}\n", "")
@@ -218,7 +224,7 @@ async def test_audit_entries_are_removed_on_request(
     arguments = ("prune", "--before", "2026-01-02", "--audit-entries")
 
     dry = await run_command(tmp_path, *arguments, "--dry-run", database_url=database_url)
-    pruned = await run_command(tmp_path, *arguments, database_url=database_url)
+    pruned = await run_command(tmp_path, *arguments, "--yes", database_url=database_url)
 
     assert entries > 0
     assert dry == (0, f"Would remove {entries + 1} {WHAT}\n", "")
@@ -251,7 +257,7 @@ async def test_a_time_in_the_future_is_rejected(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_was_never_migrated_is_not_changed(tmp_path: Path) -> None:
-    code, out, err = await run_command(tmp_path, "prune", "--before", "2026-01-01")
+    code, out, err = await run_command(tmp_path, "prune", "--before", "2026-01-01", "--yes")
 
     assert (code, out) == (1, "")
     assert "`tocsin migrate`" in err
@@ -405,3 +411,71 @@ WHAT = "entries older than 2026-01-02T00:00:00.000000Z from the change log."
 async def set_entry_times(database: Database, instant: datetime) -> None:
     async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(update(tables.Change).values(at=instant))
+
+
+async def test_one_organization_is_pruned_and_the_others_keep_their_entries(
+    client: Client, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    other = client.as_key(await create_api_key(database, *Permission, organization="acme"))
+    await client.log_event()
+    await other.log_event()
+    await set_entry_times(database, OLD)
+    arguments = ("prune", "--before", "2026-01-02", "--organization")
+
+    dry = await run_command(tmp_path, *arguments, "acme", "--dry-run", database_url=database_url)
+    pruned = await run_command(tmp_path, *arguments, "acme", "--yes", database_url=database_url)
+    unknown = await run_command(tmp_path, *arguments, "no", "--yes", database_url=database_url)
+
+    what = WHAT.removesuffix(".").replace("entries", "1 entry", 1) + " of the organization 'acme'."
+    assert dry == (0, f"Would remove {what}\n", "")
+    assert pruned == (0, f"Removed {what}\n", "")
+    assert unknown == (2, "", "--organization: There is no organization with the key 'no'.\n")
+    assert len((await client.execute_field(CHANGES))["nodes"]) == 1
+    assert (await other.execute_field(CHANGES))["nodes"] == []
+
+
+async def test_pruning_asks_for_confirmation_and_refuses_to_run_without_it(
+    client: Client, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await client.log_event()
+    await set_entry_times(database, OLD)
+    arguments = ("prune", "--before", "2026-01-02")
+
+    refused = await run_command(tmp_path, *arguments, database_url=database_url)
+    no = await answer_question(tmp_path, database_url, b"n\n", *arguments)
+    kept = len((await client.execute_field(CHANGES))["nodes"])
+    yes = await answer_question(tmp_path, database_url, b"y\n", *arguments)
+
+    assert refused == (
+        2,
+        "",
+        "Pruning cannot be undone. Add --yes to confirm it, or --dry-run to count the entries.\n",
+    )
+    assert (no[0], kept) == (1, 1)
+    assert no[1].endswith("Nothing was removed.\n")
+    question = f"Permanently remove 1 entry {WHAT.removeprefix('entries ').removesuffix('.')}?"
+    assert no[1].startswith(question)
+    assert yes[0] == 0
+    assert (await client.execute_field(CHANGES))["nodes"] == []
+
+
+async def answer_question(
+    tmp_path: Path, database_url: str, answer: bytes, *arguments: str
+) -> tuple[int, str]:
+    """Returns exit code and output of a command whose input is a terminal."""
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        *arguments,
+        cwd=tmp_path,
+        env=command_environment(database_url=database_url),
+        stdin=theirs,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    os.close(theirs)
+    os.write(ours, answer)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        out, _ = await process.communicate()
+    os.close(ours)
+    return process.returncode or 0, out.decode()

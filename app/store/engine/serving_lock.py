@@ -82,7 +82,14 @@ def exclude_servers(connection: Connection) -> Iterator[None]:
             raise ServersRunningError
         yield
         return
-    descriptor = _lock_file(connection.engine.url.database or "", fcntl.LOCK_EX)
+    with exclude_servers_of_file(connection.engine.url.database or ""):
+        yield
+
+
+@contextlib.contextmanager
+def exclude_servers_of_file(database_file: str) -> Iterator[None]:
+    """Keeps servers from running on a SQLite file. Raises ServersRunningError if one does."""
+    descriptor = _lock_file(database_file, fcntl.LOCK_EX)
     if descriptor is None:
         raise ServersRunningError
     try:

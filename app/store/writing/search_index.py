@@ -5,7 +5,7 @@ Each is an indexed table of its own, written in the transaction of the event.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -152,6 +152,14 @@ def extract_outdated(outdated: Sequence[OutdatedWords]) -> list[dict[str, Any]]:
     return [
         _words_row(each.organization_id, each.event_id, each.summary, each.content)
         for each in outdated
+    ]
+
+
+def build_words_rows(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The words of events, of which these are the columns."""
+    return [
+        _words_row(each["organization_id"], each["id"], each["summary"], each["content"])
+        for each in events
     ]
 
 

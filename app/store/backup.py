@@ -1,0 +1,158 @@
+"""Backups: SQLite's online backup, and PostgreSQL's own programs pg_dump and pg_restore."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect
+from sqlalchemy.engine import URL
+
+from app.store import tables
+from app.store.engine.dialect import display_address, is_postgresql
+from app.store.engine.serving_lock import exclude_servers, exclude_servers_of_file
+from app.store.migrate import UnusableDatabaseError, find_newer_revision, run_migration
+
+_FILE_SUFFIXES = ("-wal", "-shm")
+
+
+class BackupError(UnusableDatabaseError):
+    """The backup cannot be written or restored. The message says why."""
+
+
+def write_backup(url: URL, file: Path) -> None:
+    """Writes a backup of one moment while servers run. Raises BackupError."""
+    with _write_new_file(file) as partial_file:
+        if is_postgresql(url):
+            _run_program("pg_dump", url, "--format=custom", f"--file={partial_file}")
+            return
+        # Not created if it is missing.
+        source = sqlite3.connect(
+            f"{Path(url.database or '').absolute().as_uri()}?mode=ro", uri=True
+        )
+        with contextlib.closing(source), contextlib.closing(sqlite3.connect(partial_file)) as copy:
+            source.backup(copy)
+        _check_file(partial_file, file)
+
+
+async def restore_backup(url: URL, file: Path, *, replace: bool) -> None:
+    """Restores a backup. `replace`: a SQLite database that exists.
+
+    Raises BackupError, and ServersRunningError if servers use the database.
+    """
+    if is_postgresql(url):
+        await run_migration(url, lambda connection: _restore_dump(connection, url, file))
+    else:
+        _restore_file(Path(url.database or ""), file, replace=replace)
+
+
+def _restore_file(database_file: Path, file: Path, *, replace: bool) -> None:
+    _require_file(file)
+    _check_file(file, file)
+    if database_file.exists() and not replace:
+        raise BackupError(
+            f"The database {database_file.absolute()} exists. To replace it, add --replace."
+        )
+    with exclude_servers_of_file(str(database_file)):
+        partial_file = _partial_path(database_file)
+        with _remove_on_error(partial_file):
+            shutil.copyfile(file, partial_file)
+            _sync(partial_file)
+            for suffix in _FILE_SUFFIXES:  # of the replaced database
+                Path(f"{database_file}{suffix}").unlink(missing_ok=True)
+            partial_file.replace(database_file)
+
+
+def _require_file(file: Path) -> None:
+    if not file.is_file():
+        raise BackupError(f"There is no file {file}.")
+
+
+def _restore_dump(connection: Connection, url: URL, file: Path) -> None:
+    _require_file(file)
+    with exclude_servers(connection):
+        if inspect(connection).has_table(str(tables.Organization.__tablename__)):
+            raise BackupError(
+                f"The database at {display_address(url)} is not empty. Create an empty database: "
+                f"dropdb {url.database}, createdb {url.database}."
+            )
+        options = ("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
+        _run_program("pg_restore", url, *options, str(file))
+
+
+def _run_program(name: str, url: URL, *arguments: str) -> None:
+    """Runs a program of PostgreSQL. The password is passed in its environment."""
+    plain_url = url.set(drivername="postgresql", password=None).render_as_string()
+    command = [name, *arguments, f"--dbname={plain_url}"]
+    if shutil.which(name) is None:
+        raise BackupError(
+            f"{name} is not installed. Install the client programs of PostgreSQL, or run on "
+            f"another machine: {shlex.join(command)}"
+        )
+    password = {} if url.password is None else {"PGPASSWORD": str(url.password)}
+    result = subprocess.run(  # noqa: S603 (the arguments are not parsed by a shell)
+        command, env=os.environ | password, capture_output=True, text=True, check=False
+    )
+    if result.returncode != 0:
+        raise BackupError(f"{name} failed: {result.stderr.strip()}")
+
+
+def _check_file(file: Path, displayed_file: Path) -> None:
+    """Raises BackupError unless the file is an intact SQLite database of Tocsin."""
+    try:
+        source = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        with contextlib.closing(source) as connection:
+            [(state,), *_] = connection.execute("PRAGMA quick_check(1)").fetchall()
+            [(revision,)] = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    except (sqlite3.Error, ValueError) as error:
+        raise BackupError(
+            f"{displayed_file} is not a SQLite database of Tocsin: {error}."
+        ) from error
+    if state != "ok":
+        raise BackupError(f"{displayed_file} is damaged: {state}.")
+    if (problem := find_newer_revision(revision)) is not None:
+        raise BackupError(f"{displayed_file} is {problem}")
+
+
+@contextlib.contextmanager
+def _write_new_file(file: Path) -> Iterator[Path]:
+    """Yields a path whose file becomes the new file at the end. Raises BackupError if it exists."""
+    partial_file = _partial_path(file)
+    try:
+        # Backups contain digests of API keys.
+        os.close(os.open(partial_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        with _remove_on_error(partial_file):
+            yield partial_file
+            _sync(partial_file)
+            os.link(partial_file, file)  # unlike a rename, it does not replace a file
+            partial_file.unlink()
+    except FileExistsError:
+        raise BackupError(f"The file {file} exists. Choose a different file.") from None
+    except OSError as error:
+        raise BackupError(f"Cannot write to {file}: {error.strerror}.") from error
+    except sqlite3.Error as error:
+        raise BackupError(f"The database cannot be read: {error}.") from error
+
+
+@contextlib.contextmanager
+def _remove_on_error(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
+def _partial_path(file: Path) -> Path:
+    return file.with_name(f"{file.name}.partial")
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())

@@ -1,0 +1,311 @@
+"""`tocsin backup`, `restore`, `verify` and `copy`: nothing is lost, and old cursors expire."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import delete, select, update
+from sqlmodel import col
+
+from app.store import database_copy, tables
+from app.store.database_copy import CopyError, TableProgress, copy_database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import display_address, parse_database_url
+from app.store.verification import verify_database
+from tests.client import Client
+from tests.conftest import POSTGRESQL, SQLITE, Serve
+from tests.event_type_client import define_event_type, field_input
+from tests.http.test_command import run_command
+from tests.postgresql_server import execute
+
+RULE = """
+mutation {
+  createDuplicationRule(
+    input: {name: "r", fingerprint: ["fields.a"], window: "P1D", action: FLAG}
+  ) { userErrors { code } }
+}
+"""
+CORRELATE = """
+mutation ($id: ID!, $ids: [ID!]!) {
+  correlateEvents(eventId: $id, relatedIds: $ids, relation: CAUSED_BY) { userErrors { code } }
+}
+"""
+ACKNOWLEDGE = 'mutation ($id: ID!) { acknowledgeEvent(id: $id, note: "n") { userErrors { code } } }'
+DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
+# Everything that clients see, without cursors.
+STATE = """
+{
+  events(first: 50, orderBy: {field: RECORDED_AT, direction: ASC}) {
+    totalCount
+    nodes {
+      id type summary content severity severityText source sourceId occurredAt recordedAt updatedAt
+      fields tags version occurrences acknowledgedAt acknowledgementNote duplicateOf { id }
+      eventTypeVersion entity { type entityId }
+      correlations { nodes { relation event { id } } }
+      history(first: 10) { nodes { kind at actor changes } }
+    }
+  }
+  notifications { totalCount nodes { id } }
+  eventTypes { nodes { id name version fields { id name label kind } } }
+  duplicationRules { nodes { id name fingerprint position matchCount } }
+  auditEntries(first: 50) { nodes { id at action subjectType subjectId changes } }
+}
+"""
+SEARCH = """
+query ($filter: EventFilter) { events(filter: $filter) { nodes { summary } } }
+"""
+FOLLOW = "query ($after: String) { eventChanges(after: $after) { nodes { kind } } }"
+REPORT = {"type": "gauge", "source": "/a", "sourceId": "1", "fields": {"a": 1, "n": {"b": "ü"}}}
+
+
+@contextlib.asynccontextmanager
+async def serve_with_data(database_url: str, serve: Serve) -> AsyncIterator[Client]:
+    """A server whose database has rows of nearly all tables."""
+    async with serve(database_url) as client:
+        await define_event_type(client, field_input("p"), name="Pump", type="pump")
+        assert (await client.execute_field(RULE))["userErrors"] == []
+        first = await client.log_event(**REPORT, summary="pump failure 🔥", tags=["x", "y"])
+        await client.log_event(
+            **REPORT | {"sourceId": "2"}, summary="flagged", notification=True, severity="fatal"
+        )
+        huge = {"big": 12345678901234567890123, "exact": 0.1}
+        third = await client.log_event(
+            summary="third", fields=huge, entity={"type": "W", "id": "w"}
+        )
+        gone = await client.log_event(summary="gone", source="/a", sourceId="3")
+        await client.execute_field(CORRELATE, id=third["id"], ids=[first["id"]])
+        await client.execute_field(ACKNOWLEDGE, id=first["id"])
+        await client.execute_field(DELETE, id=gone["id"])
+        yield client
+
+
+async def read_state(client: Client) -> Any:
+    return (await client.execute(STATE))["data"]
+
+
+async def check_restored(client: Client, state: Any, cursor: str) -> None:
+    """Verifies data, search index, receipts, and the positions of new entries."""
+    assert await read_state(client) == state
+    for filter in (
+        {"search": "pump fail*"},
+        {"tags": {"all": ["x"]}, "fields": [{"field": "n.b", "operator": "EQ", "value": "ü"}]},
+    ):
+        found = await client.execute_field(SEARCH, filter=filter)
+        assert found["nodes"] == [{"summary": "pump failure 🔥"}]
+    error = await client.expect_error(FOLLOW, after=cursor)
+    assert error["extensions"]["code"] == "CURSOR_EXPIRED"
+    async with client.subscription("subscription { eventChanged { kind } }") as changes:
+        head = await client.execute_field("{ logHead }")
+        repeated = await client.log_event(**REPORT, summary="pump failure 🔥", tags=["x", "y"])
+        await client.log_event(summary="new")
+        received = await changes.receive_next()
+    assert repeated["id"] == state["events"]["nodes"][0]["id"]
+    assert received == {"kind": "LOGGED"}
+    later = await client.execute_field(FOLLOW, after=head)
+    assert later["nodes"] == [{"kind": "LOGGED"}]
+
+
+@pytest.fixture
+async def empty_urls(postgresql: str, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    """The URL of an empty database of each kind."""
+    name = f"empty_{uuid4().hex}"
+    await execute(postgresql, f"CREATE DATABASE {name}")
+    yield {SQLITE: f"sqlite:///{tmp_path / 'empty.db'}", POSTGRESQL: postgresql.format(name)}
+    await execute(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_a_backup_of_a_running_server_is_restored_with_a_new_epoch(
+    dialect: str, database_url: str, empty_urls: dict[str, str], tmp_path: Path, serve: Serve
+) -> None:
+    file, other_url = tmp_path / "tocsin.backup", empty_urls[dialect]
+    backup, restore = ("backup", str(file)), ("restore", str(file))
+    async with serve_with_data(database_url, serve) as client:
+        state, cursor = await read_state(client), await client.execute_field("{ logHead }")
+        written = await run_command(tmp_path, *backup, database_url=database_url)
+        again = await run_command(tmp_path, *backup, database_url=database_url)
+
+    restored = await run_command(tmp_path, *restore, database_url=other_url)
+    twice = await run_command(tmp_path, *restore, database_url=other_url)
+
+    assert written == (0, f"Wrote the backup {file} ({file.stat().st_size:,} bytes).\n", "")
+    assert again == (1, "", f"The file {file} exists. Choose a different file.\n")
+    address = display_address(parse_database_url(other_url))
+    assert restored == (
+        0,
+        f"Restored {file} to the database at {address}. All cursors have expired: clients that use "
+        "one get CURSOR_EXPIRED, and must load their lists again.\n",
+        "",
+    )
+    refusal = {SQLITE: "exists. To replace it, add --replace.", POSTGRESQL: "is not empty."}
+    assert twice[:2] == (1, "")
+    assert refusal[dialect] in twice[2]
+    assert list(tmp_path.glob("*.partial")) == []
+    async with serve(other_url) as client:
+        await check_restored(client, state, cursor)
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+async def test_a_sqlite_database_is_replaced_only_without_servers_and_by_an_intact_backup(
+    database_url: str, tmp_path: Path, serve: Serve
+) -> None:
+    file, damaged = tmp_path / "tocsin.backup", tmp_path / "damaged"
+    replace = ("--replace",)
+    async with serve_with_data(database_url, serve) as client:
+        state, cursor = await read_state(client), await client.execute_field("{ logHead }")
+        await run_command(tmp_path, "backup", str(file), database_url=database_url)
+        await client.log_event(summary="later")
+        serving = await run_command(
+            tmp_path, "restore", str(file), *replace, database_url=database_url
+        )
+    damaged.write_bytes(file.read_bytes()[:4096])
+    answers = [
+        await run_command(tmp_path, "restore", str(each), *replace, database_url=database_url)
+        for each in (damaged, tmp_path / "missing", file)
+    ]
+
+    address = display_address(parse_database_url(database_url))
+    assert serving == (
+        1,
+        "",
+        f"Servers are using the database at {address}. Stop all servers first.\n",
+    )
+    assert answers[0][2].startswith(f"{damaged} is ")
+    assert answers[1][2] == f"There is no file {tmp_path / 'missing'}.\n"
+    assert [each[0] for each in answers] == [1, 1, 0]
+    async with serve(database_url) as client:
+        await check_restored(client, state, cursor)
+
+
+@pytest.mark.parametrize("target", [SQLITE, POSTGRESQL])
+async def test_a_copy_has_all_data_and_expires_cursors(
+    database_url: str, empty_urls: dict[str, str], target: str, tmp_path: Path, serve: Serve
+) -> None:
+    target_url = empty_urls[target]
+    copy = ("copy", "--from", database_url, "--to")
+    async with serve_with_data(database_url, serve) as client:
+        state, cursor = await read_state(client), await client.execute_field("{ logHead }")
+
+    copied = await run_command(tmp_path, *copy, target_url)
+    twice = await run_command(tmp_path, *copy, target_url)
+    same = await run_command(tmp_path, *copy, database_url)
+    verified = await run_command(tmp_path, "verify", database_url=target_url)
+
+    lines = copied[1].splitlines()
+    assert (copied[0], copied[2]) == (0, "")
+    assert {"event: 3 rows", "organization: 1 row", "api_key: 1 row"} <= set(lines)
+    assert lines[-1].startswith("Copied and verified ")
+    assert twice[:2] == (1, "")
+    assert twice[2].endswith("is not empty. Create an empty database.\n")
+    assert same == (1, "", "--from and --to are the same database.\n")
+    assert verified[0] == 0
+    assert verified[1].startswith("Verified 3 events and ")
+    async with serve(target_url) as client:
+        await check_restored(client, state, cursor)
+
+
+@pytest.mark.parametrize("target", [SQLITE, POSTGRESQL])
+async def test_an_interrupted_copy_continues_and_servers_refuse_its_target(
+    database: Database,
+    database_url: str,
+    empty_urls: dict[str, str],
+    target: str,
+    tmp_path: Path,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database_copy, "PAGE_SIZE", 3)
+    async with serve(database_url) as client:
+        for number in range(10):
+            await client.log_event(summary=f"event {number}", tags=["t"], fields={"n": number})
+        state, cursor = await read_state(client), await client.execute_field("{ logHead }")
+    urls = parse_database_url(database_url), parse_database_url(empty_urls[target])
+    reports: list[TableProgress] = []
+
+    def interrupt(report: TableProgress) -> None:
+        if (report.table, report.rows) == ("event", 6):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await copy_database(*urls, interrupt)
+    refused = await run_command(tmp_path, "migrate", database_url=empty_urls[target])
+    totals = await copy_database(*urls, reports.append)
+
+    assert refused == (
+        1,
+        "",
+        "The database is the target of a copy that has not ended. Run `tocsin copy` again.\n",
+    )
+    events = [each.rows for each in reports if each.table == "event" and not each.verifying]
+    assert events == [6, 9, 10]
+    assert totals["event"] == 10
+    async with serve(empty_urls[target]) as client:
+        assert await read_state(client) == state
+        error = await client.expect_error(FOLLOW, after=cursor)
+        assert error["extensions"]["code"] == "CURSOR_EXPIRED"
+
+
+async def test_a_copy_that_differs_from_the_original_fails_and_stays_unusable(
+    database_url: str, empty_urls: dict[str, str], tmp_path: Path, serve: Serve
+) -> None:
+    async with serve(database_url) as client:
+        await client.log_event(summary="before")
+    urls = parse_database_url(database_url), parse_database_url(empty_urls[SQLITE])
+
+    def damage(progress: TableProgress) -> None:
+        if progress.verifying and progress.table == "organization":
+            with contextlib.closing(sqlite3.connect(urls[1].database or "")) as connection:
+                connection.execute("UPDATE event SET summary = 'damaged'")
+                connection.commit()
+
+    with pytest.raises(CopyError) as error:
+        await copy_database(*urls, damage)
+    refused = await run_command(tmp_path, "migrate", database_url=empty_urls[SQLITE])
+
+    message = str(error.value)
+    assert message.startswith("The copy differs from the original: the table event has 1 row with ")
+    assert refused[0] == 1
+
+
+async def test_verification_finds_what_is_inconsistent(
+    database: Database, database_url: str, tmp_path: Path, serve: Serve
+) -> None:
+    async with serve_with_data(database_url, serve):
+        intact = await verify_database(database, lambda _: None)
+    ids = {}
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        for event in await session.scalars(select(tables.Event)):
+            ids[event.summary] = event.id
+    pump, flagged, third = ids["pump failure 🔥"], ids["flagged"], ids["third"]
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        for statement in (
+            delete(tables.EventTag),
+            delete(tables.Receipt).where(col(tables.Receipt.source_id) == "2"),
+            delete(tables.EventWords).where(col(tables.EventWords.event_id) == third),
+            delete(tables.EventValue).where(col(tables.EventValue.event_id) == third),
+            delete(tables.Change).where(col(tables.Change.kind) == "DELETED"),
+            update(tables.Event).where(col(tables.Event.id) == pump).values(version=7),
+        ):
+            await session.execute(statement)
+
+    code, out, err = await run_command(tmp_path, "verify", database_url=database_url)
+
+    assert (intact.events, intact.problems) == (3, [])
+    lines = out.splitlines()
+    assert lines[:5] == [
+        f"Event {pump}: Its version is 7, but 1 in its last entry of the change log.",
+        f"Event {pump}: Its tags differ from those in the search index.",
+        f"Event {flagged}: It has no receipt of its source ID, so a repeated report would be "
+        "stored again.",
+        f"Event {third}: Its fields differ from those in the search index.",
+        f"Event {third}: Its words are missing in the search index.",
+    ]
+    assert lines[5].endswith("It is not stored, and the change log has no entry DELETED.")
+    assert (code, len(lines)) == (1, 6)
+    assert err.startswith("Verified 3 events and ")
+    assert err.endswith(" of the change log: 6 problems.\n")
