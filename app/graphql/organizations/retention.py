@@ -141,8 +141,8 @@ class RetentionQueries:
 class RetentionMutations:
     @strawberry.mutation(
         description=with_example(
-            "Creates a retention policy. The server applies it within seconds, and from then on "
-            "every hour (configurable): it permanently deletes what the policy selects, in small "
+            "Creates a retention policy. The server applies it within seconds, and then every hour "
+            "(configurable): it permanently deletes what the policy selects, in small "
             "transactions. To see how many events a policy would delete, read `totalCount` of "
             "`events` with the same filter and `recordedAt: {to:}`.\n\n"
             "Requires ORGANIZATION_MANAGE and EVENT_DELETE. User errors: `LIMIT_REACHED` if there "

@@ -36,5 +36,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_policy")),
     )
     op.create_index(
-        op.f("ix_retention_policy_organization_id"), "retention_policy", ["organization_id", "id"]
+        op.f("ix_retention_policy_organization_id_id"),
+        "retention_policy",
+        ["organization_id", "id"],
     )
