@@ -19,6 +19,7 @@ from app.store import database_copy, tables
 from app.store.database_copy import CopyError, TableProgress, copy_database
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import display_address, parse_database_url
+from app.store.migrate import UnfinishedCopyError, migrate_database
 from app.store.verification import verify_database
 from tests.client import Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve
@@ -193,38 +194,52 @@ async def test_a_sqlite_database_is_replaced_only_without_servers_and_by_an_inta
 
 @pytest.mark.parametrize("target", [SQLITE, POSTGRESQL])
 async def test_a_copy_has_all_data_and_expires_cursors(
-    database_url: str, empty_urls: dict[str, str], target: str, tmp_path: Path, serve: Serve
+    database_url: str, empty_urls: dict[str, str], target: str, serve: Serve
 ) -> None:
-    target_url = empty_urls[target]
-    copy = ("copy", "--from", database_url, "--to")
+    urls = parse_database_url(database_url), parse_database_url(empty_urls[target])
     async with serve_with_data(database_url, serve) as client:
         state, cursor = await read_state(client), await client.execute_field("{ logHead }")
 
-    copied = await run_command(tmp_path, *copy, target_url)
-    twice = await run_command(tmp_path, *copy, target_url)
+    totals = await copy_database(*urls, lambda _: None)
+    with pytest.raises(CopyError) as twice:
+        await copy_database(*urls, lambda _: None)
+
+    assert (totals["event"], totals["receipt"], totals["api_key"]) == (3, 3, 1)
+    assert str(twice.value).endswith("is not empty. Create an empty database.")
+    copy = Database(empty_urls[target])
+    verified = await verify_database(copy, lambda _: None)
+    await copy.close()
+    assert (verified.events, verified.problems) == (3, [])
+    async with serve(empty_urls[target]) as client:
+        await check_restored(client, state, cursor)
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+async def test_the_command_copies_and_reports_what_it_copied(
+    database_url: str, empty_urls: dict[str, str], tmp_path: Path
+) -> None:
+    copy = ("copy", "--from", database_url, "--to")
+
+    copied = await run_command(tmp_path, *copy, empty_urls[SQLITE])
     same = await run_command(tmp_path, *copy, database_url)
-    verified = await run_command(tmp_path, "verify", database_url=target_url)
+    verified = await run_command(tmp_path, "verify", database_url=empty_urls[SQLITE])
 
     lines = copied[1].splitlines()
     assert (copied[0], copied[2]) == (0, "")
-    assert {"event: 3 rows", "organization: 1 row", "api_key: 1 row"} <= set(lines)
-    assert lines[-1].startswith("Copied and verified ")
-    assert twice[:2] == (1, "")
-    assert twice[2].endswith("is not empty. Create an empty database.\n")
+    assert {"event: 0 rows", "organization: 1 row", "api_key: 1 row"} <= set(lines)
+    assert lines[-1].startswith("Copied and verified 4 rows. Cursors of the original are not valid")
     assert same == (1, "", "--from and --to are the same database.\n")
-    assert verified[0] == 0
-    assert verified[1].startswith("Verified 3 events and ")
-    async with serve(target_url) as client:
-        await check_restored(client, state, cursor)
+    assert verified[:2] == (
+        0,
+        "Verified 0 events and 2 entries of the change log: no problems.\n",
+    )
 
 
 @pytest.mark.parametrize("target", [SQLITE, POSTGRESQL])
 async def test_an_interrupted_copy_continues_and_servers_refuse_its_target(
-    database: Database,
     database_url: str,
     empty_urls: dict[str, str],
     target: str,
-    tmp_path: Path,
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -242,14 +257,10 @@ async def test_an_interrupted_copy_continues_and_servers_refuse_its_target(
 
     with pytest.raises(KeyboardInterrupt):
         await copy_database(*urls, interrupt)
-    refused = await run_command(tmp_path, "migrate", database_url=empty_urls[target])
+    with pytest.raises(UnfinishedCopyError):
+        await migrate_database(urls[1])
     totals = await copy_database(*urls, reports.append)
 
-    assert refused == (
-        1,
-        "",
-        "The database is the target of a copy that has not ended. Run `tocsin copy` again.\n",
-    )
     events = [each.rows for each in reports if each.table == "event" and not each.verifying]
     assert events == [6, 9, 10]
     assert totals["event"] == 10
@@ -260,7 +271,7 @@ async def test_an_interrupted_copy_continues_and_servers_refuse_its_target(
 
 
 async def test_a_copy_that_differs_from_the_original_fails_and_stays_unusable(
-    database_url: str, empty_urls: dict[str, str], tmp_path: Path, serve: Serve
+    database_url: str, empty_urls: dict[str, str], serve: Serve
 ) -> None:
     async with serve(database_url) as client:
         await client.log_event(summary="before")
@@ -274,11 +285,11 @@ async def test_a_copy_that_differs_from_the_original_fails_and_stays_unusable(
 
     with pytest.raises(CopyError) as error:
         await copy_database(*urls, damage)
-    refused = await run_command(tmp_path, "migrate", database_url=empty_urls[SQLITE])
+    with pytest.raises(UnfinishedCopyError):
+        await migrate_database(urls[1])
 
     message = str(error.value)
     assert message.startswith("The copy differs from the original: the table event has 1 row with ")
-    assert refused[0] == 1
 
 
 async def test_verification_finds_what_is_inconsistent(
