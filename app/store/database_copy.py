@@ -331,7 +331,7 @@ async def _finish(source: Database, target: Database) -> None:
                 epoch=str(uuid4()), pruned_tx=0, pruned_seq=pruned_seq, begins_at=begins_at
             )
         )
-        for row_class, column in ((tables.Change, "seq"), (tables.First, "id")):
+        for row_class, column in ((tables.Change, "seq"), (tables.FirstEvent, "id")):
             table = _table(row_class)
             last = (await session.scalars(select(func.max(table.c[column])))).one() or 0
             if row_class is tables.Change:
