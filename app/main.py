@@ -22,8 +22,8 @@ from app.services.auth.auth_throttle import AuthThrottle
 from app.services.auth.rate_limits import RateLimits
 from app.services.change_log.feed import Feed
 from app.services.change_log.notification_summaries import NotificationSummaries
-from app.services.runtime.guard_checks import start_checking_guards
 from app.services.retention.application import start_applying_policies
+from app.services.runtime.guard_checks import start_checking_guards
 from app.services.runtime.health import HealthMonitor
 from app.services.runtime.search_renewal import start_renewing_words
 from app.settings import Settings
