@@ -1,6 +1,6 @@
 // hooks.mjs HOOK URL KEY ARGUMENTS: renders a component that uses a hook of @tocsin/react. Prints each state of
 // the hook as a line of JSON. Reads calls of its functions from standard input: lines such as
-// ["acknowledge", "id"].
+// ["acknowledge", "id"]. ["setArguments", ...] replaces the arguments of the hook.
 import { Window } from "happy-dom";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -10,7 +10,7 @@ const window = new Window();
 Object.assign(globalThis, { window, document: window.document });
 globalThis.navigator ??= window.navigator; // Node has its own since version 21.
 globalThis.WebSocket ??= WebSocket; // Node has its own since version 22.
-const { createElement, StrictMode, version: reactVersion } = await import("react");
+const { createElement, StrictMode, useReducer, version: reactVersion } = await import("react");
 const { createRoot } = await import("react-dom/client");
 const load = process.env.MODULES === "commonjs" ? createRequire(import.meta.url) : (name) => import(name);
 const { createTocsinClient } = await load("@tocsin/client");
@@ -20,12 +20,20 @@ const [, , name, url, key, text] = process.argv;
 const print = (...values) => console.log(JSON.stringify(values));
 const client = createTocsinClient({ url, getToken: () => key, organization: process.env.ORGANIZATION });
 let current;
+let hookArguments = JSON.parse(text);
+let renderAgain;
 
 function Component() {
-  current = hooks[name](...JSON.parse(text));
+  [, renderAgain] = useReducer((count) => count + 1, 0);
+  current = hooks[name](...hookArguments);
   const { error, ...state } = current;
   print("state", { ...state, error: error?.code ?? null, reactVersion });
   return null;
+}
+
+function setArguments(...values) {
+  hookArguments = values;
+  renderAgain();
 }
 
 const component = createElement(hooks.TocsinProvider, { client }, createElement(Component));
@@ -34,8 +42,9 @@ root.render(createElement(StrictMode, null, component));
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [call, ...args] = JSON.parse(line);
+  const functions = { ...current, setArguments };
   try {
-    print("returned", (await current[call](...args)) ?? null);
+    print("returned", (await functions[call](...args)) ?? null);
   } catch (error) {
     print("thrown", error.code);
   }

@@ -345,6 +345,8 @@ mutation ($input: CreateEventTypeInput!) {
   createEventType(input: $input) { userErrors { message } }
 }
 """
+CREATE_RULE = """mutation ($input: CreateDuplicationRuleInput!) {
+  createDuplicationRule(input: $input) { userErrors { message } } }"""
 FLARING = {
     "type": "flaring.incident",
     "name": "Flaring incident",
@@ -398,6 +400,36 @@ async def test_a_form_shows_the_problems_of_changed_fields_and_logs_a_valid_even
     stored = await client.execute_field("{ events { nodes { id summary fields } } }")
     fields = {"cause": "other", "volume_mcf": 5, "details": "Strike"}
     assert stored["nodes"] == [{"id": result["event"]["id"], "summary": "Flare", "fields": fields}]
+
+
+async def test_a_form_shows_duplicates_and_validates_changed_attributes(client: Client) -> None:
+    created = await client.execute_field(CREATE_TYPE, input=FLARING)
+    assert created["userErrors"] == []
+    rule = {
+        "name": "volume",
+        "window": "P1D",
+        "action": "COUNT",
+        "fingerprint": ["fields.volume_mcf"],
+    }
+    assert (await client.execute_field(CREATE_RULE, input=rule))["userErrors"] == []
+    original = await client.log_event(
+        type="flaring.incident", summary="Flare", fields={"cause": "equipment", "volume_mcf": 5}
+    )
+    options = {"initialValues": {"cause": "equipment", "volume_mcf": 5}, "delay": 0}
+    unknown = options | {"attributes": {"severity": "loud"}}
+    later = options | {"attributes": {"occurredAt": "2100-01-01T00:00:00Z"}}
+    async with mount("useEventTypeForm", client, "flaring.incident", options) as form:
+        first = await form.wait_for(lambda state: is_checked(state) and state["isValid"])
+        await form.call("setArguments", "flaring.incident", unknown)
+        warned = await form.wait_for(lambda state: is_checked(state) and state["warnings"])
+        await form.call("setArguments", "flaring.incident", later)
+        rejected = await form.wait_for(lambda state: is_checked(state) and not state["isValid"])
+
+    assert first["duplicateOf"]["id"] == original["id"]
+    assert first["duplicateOf"]["summary"] == "Flare"
+    assert [warning["code"] for warning in warned["warnings"]] == ["SEVERITY_UNKNOWN"]
+    assert [problem["path"] for problem in rejected["problems"]] == [["input", "occurredAt"]]
+    assert rejected["duplicateOf"] is None
 
 
 async def test_a_form_of_an_unknown_event_type_has_an_error(client: Client) -> None:

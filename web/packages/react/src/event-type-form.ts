@@ -1,4 +1,5 @@
 import { type TocsinClient, TocsinError } from "@tocsin/client";
+import { useEffect } from "react";
 import {
   CheckEventDocument,
   type CheckEventQuery,
@@ -14,12 +15,16 @@ import { Store, useStore } from "./store.js";
 export type FieldValues = Record<string, unknown>;
 export type EventProblem = LogEventMutation["logEvent"]["userErrors"][number];
 export type EventResult = Omit<LogEventMutation["logEvent"], "userErrors">;
+export type OriginalEvent = NonNullable<CheckEventQuery["checkEvent"]["duplicateOf"]>;
 type JsonSchema = { properties?: Record<string, any>; [keyword: string]: unknown };
 
 export interface EventTypeFormOptions {
   /** Values of the fields at the beginning, besides the default values of the event type. */
   initialValues?: FieldValues;
-  /** Attributes of the event besides its fields, such as `entity`, `summary` and `notification`. */
+  /**
+   * Attributes of the event besides its fields, such as `entity`, `summary` and `notification`. They are
+   * validated together with the values when they change.
+   */
   attributes?: Omit<LogEventInput, "type" | "eventTypeId" | "fields">;
   /** Time without changes after which the values are validated, in milliseconds. Default 300. */
   delay?: number;
@@ -42,6 +47,10 @@ interface FormState {
   fieldProblems: Readonly<Record<string, readonly EventProblem[]>>;
   /** Problems with the event as a whole. */
   problems: readonly EventProblem[];
+  /** Warnings, such as that the event type is deprecated. Values of hidden fields cause none. */
+  warnings: readonly EventProblem[];
+  /** The event that the event would be a duplicate of, under a duplication rule. Null if there is none. */
+  duplicateOf: OriginalEvent | null;
   isSubmitting: boolean;
   /** The logged event. Null until it is logged, and again when a value changes. */
   result: EventResult | null;
@@ -74,14 +83,18 @@ export interface EventTypeForm extends FormState {
   submit: () => Promise<EventResult | null>;
   /** Returns to the initial values. */
   reset: () => void;
+  /** Starts again after an error, for example with a new credential. */
+  reload: () => void;
 }
 
 /** A form for events of a type: its schemas, values and problems, validated by the server. */
 export function useEventTypeForm(type: string, options: EventTypeFormOptions = {}): EventTypeForm {
   const [store, state] = useStore(type, (client) => new FormStore(client, type), true);
   store.options = options;
-  const { formProps, setValues, submit, reset } = store;
-  return { ...state, formProps: formProps(), setValues, submit, reset };
+  const attributes = JSON.stringify(options.attributes);
+  useEffect(() => store.checkAttributes(attributes), [store, attributes]);
+  const { formProps, setValues, submit, reset, reload } = store;
+  return { ...state, formProps: formProps(), setValues, submit, reset, reload };
 }
 
 const INITIAL_STATE: FormState = {
@@ -94,6 +107,8 @@ const INITIAL_STATE: FormState = {
   isChecking: false,
   fieldProblems: {},
   problems: [],
+  warnings: [],
+  duplicateOf: null,
   isSubmitting: false,
   result: null,
   error: null,
@@ -107,6 +122,7 @@ class FormStore extends Store<FormState> {
   private isSubmitted = false;
   private sourceId = randomId();
   private checking = new AbortController();
+  private checkedAttributes: string | undefined;
 
   constructor(
     private readonly client: TocsinClient,
@@ -117,7 +133,8 @@ class FormStore extends Store<FormState> {
 
   protected start(signal: AbortSignal): void {
     signal.addEventListener("abort", () => this.checking.abort());
-    if (this.getState().eventType !== null) return; // mounted again
+    if (this.getState().eventType !== null) return this.recheck(0); // mounted again, or reloaded
+    this.setState({ isLoading: true, error: null });
     void this.load(signal).catch((error) => signal.aborted || this.fail(error));
   }
 
@@ -151,9 +168,23 @@ class FormStore extends Store<FormState> {
     this.change(values, this.options.delay ?? 300);
   };
 
+  /** Validates the event again if its attributes have changed. */
+  readonly checkAttributes = (attributes: string | undefined): void => {
+    const { eventType, values } = this.getState();
+    if (attributes === this.checkedAttributes || eventType === null) return;
+    this.setState({ result: null });
+    this.change(values, this.options.delay ?? 300);
+  };
+
   private change(values: FieldValues, delay: number): void {
     this.sourceId = randomId();
-    this.setState({ values, isChecking: true });
+    this.setState({ values });
+    this.recheck(delay);
+  }
+
+  private recheck(delay: number): void {
+    this.checkedAttributes = JSON.stringify(this.options.attributes);
+    this.setState({ isChecking: true });
     this.checking.abort();
     this.checking = new AbortController();
     void this.check(this.checking.signal, delay);
@@ -170,8 +201,11 @@ class FormStore extends Store<FormState> {
     }
   }
 
-  private showCheck({ accepted, visibleFields, requiredFields, userErrors }: CheckEventQuery["checkEvent"]): void {
-    this.setState({ isChecking: false, isValid: accepted, visibleFields, requiredFields, error: null });
+  private showCheck(check: CheckEventQuery["checkEvent"]): void {
+    const { accepted, visibleFields, requiredFields, duplicateOf, userErrors } = check;
+    const warnings = check.warnings.filter(({ code }) => code !== "FIELD_HIDDEN");
+    this.setState({ isValid: accepted, visibleFields, requiredFields, duplicateOf, warnings });
+    this.setState({ isChecking: false, error: null });
     this.showProblems(userErrors);
   }
 
@@ -251,7 +285,7 @@ export function withoutNull(jsonSchema: JsonSchema): JsonSchema {
 }
 
 /** Returns the `extraErrors` of react-jsonschema-form: the messages at the paths of the problems. */
-function toErrorSchema(problems: readonly EventProblem[]): Record<string, any> {
+export function toErrorSchema(problems: readonly { path: readonly string[]; message: string }[]): Record<string, any> {
   const root: Record<string, any> = {};
   for (const { path, message } of problems) {
     let place = root;

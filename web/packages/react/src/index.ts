@@ -11,5 +11,8 @@ export {
   type EventTypeForm,
   type EventTypeFormOptions,
   type FieldValues,
+  type OriginalEvent,
+  toErrorSchema,
   useEventTypeForm,
+  withoutNull,
 } from "./event-type-form.js";

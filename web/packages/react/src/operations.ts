@@ -432,7 +432,7 @@ export type CheckEventQueryVariables = Exact<{
 }>;
 
 
-export type CheckEventQuery = { checkEvent: { accepted: boolean, visibleFields: Array<string>, requiredFields: Array<string>, warnings: Array<
+export type CheckEventQuery = { checkEvent: { accepted: boolean, visibleFields: Array<string>, requiredFields: Array<string>, duplicateOf: { id: string, summary: string, occurredAt: string } | null, warnings: Array<
       | { code: UserErrorCode, message: string, path: Array<string> }
       | { code: UserErrorCode, message: string, path: Array<string> }
       | { code: UserErrorCode, message: string, path: Array<string> }
@@ -495,7 +495,7 @@ export const NotificationSummaryDocument = "subscription NotificationSummary($fi
 export const AcknowledgeEventsDocument = "mutation AcknowledgeEvents($ids:[ID!]$filter:EventFilter$upTo:String$note:String){acknowledgeEvents(ids:$ids filter:$filter upTo:$upTo note:$note){acknowledgedCount remainingCount userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<AcknowledgeEventsMutation, AcknowledgeEventsMutationVariables>;
 export const MarkNotificationsReadDocument = "mutation MarkNotificationsRead($upTo:String!){markNotificationsRead(upTo:$upTo){userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<MarkNotificationsReadMutation, MarkNotificationsReadMutationVariables>;
 export const EventTypeFormDocument = "query EventTypeForm($type:String!){eventType(by:{type:$type}){id type name description state version jsonSchema(draft:DRAFT_07)uiSchema}}" as Document<EventTypeFormQuery, EventTypeFormQueryVariables>;
-export const CheckEventDocument = "query CheckEvent($input:LogEventInput!){checkEvent(input:$input){accepted visibleFields requiredFields warnings{...Problem}userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<CheckEventQuery, CheckEventQueryVariables>;
+export const CheckEventDocument = "query CheckEvent($input:LogEventInput!){checkEvent(input:$input){accepted visibleFields requiredFields duplicateOf{id summary occurredAt}warnings{...Problem}userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<CheckEventQuery, CheckEventQueryVariables>;
 export const LogEventDocument = "mutation LogEvent($input:LogEventInput!){logEvent(input:$input){event{id}duplicate warnings{...Problem}userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<LogEventMutation, LogEventMutationVariables>;
 export const ProblemDocument = "fragment Problem on UserError{code message path}" as Document<ProblemFragment, {}>;
 export const EventKeysDocument = "fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged}" as Document<EventKeysFragment, {}>;
