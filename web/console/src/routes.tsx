@@ -1,7 +1,7 @@
 // The pages of the console. Each has a folder in pages/, which is loaded when it is first opened.
 // The first segments of the paths are also listed in app/http/console.py, which serves them.
 
-import { IconList, IconShieldCheck } from "@tabler/icons-react";
+import { IconList, IconPencilPlus, IconShieldCheck } from "@tabler/icons-react";
 import type { ComponentType } from "react";
 import { createBrowserRouter, redirect, type RouteObject } from "react-router";
 import { ROOT } from "../../shared/server";
@@ -21,6 +21,7 @@ interface Section {
 /** The entries of the navigation. Entries without the permission are not shown. */
 export const SECTIONS: Section[] = [
   { path: "/events", label: texts.sections.events, icon: IconList, permission: "EVENT_READ" },
+  { path: "/report", label: texts.sections.report, icon: IconPencilPlus, permission: "EVENT_CREATE" },
   { path: "/rules", label: texts.sections.rules, icon: IconShieldCheck, permission: "EVENT_READ" },
 ];
 
@@ -49,6 +50,8 @@ export const router = createBrowserRouter(
         page("rules", "EVENT_READ", () => import("./pages/rules")),
         page("rules/guard/:id", "EVENT_READ", () => import("./pages/rules/guard")),
         page("rules/duplication/:id", "EVENT_READ", () => import("./pages/rules/duplication")),
+        page("events/:id/edit", "EVENT_UPDATE", () => import("./pages/event/Edit")),
+        page("report", "EVENT_CREATE", () => import("./pages/report")),
         page("*", null, () => import("./pages/not-found")),
       ].map((route) => ({ ...route, errorElement: <PageError /> }) as RouteObject),
     },

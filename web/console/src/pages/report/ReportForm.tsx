@@ -1,0 +1,133 @@
+// The form of an event type. The server checks the event while it is filled in.
+
+import { Anchor, Button, Group, Stack, Text, Title } from "@mantine/core";
+import { type EventResult, useEventTypeForm } from "@tocsin/react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { Link } from "react-router";
+import { useApi } from "../../api/client";
+import { EventAttributes, isOfAttribute, NO_ATTRIBUTES, toInput } from "../../common/EventAttributes";
+import { EventForm, focusProblem } from "../../common/EventForm";
+import { Problems } from "../../common/Problems";
+import { Time } from "../../common/time";
+import { useSession } from "../../session/Session";
+import { Empty, ErrorState, Loading } from "../../shell/states";
+import { texts } from "../../texts";
+import classes from "./index.module.css";
+
+const t = texts.report;
+
+export function ReportForm({ type }: { type: string }) {
+  const [values, setValues] = useState(NO_ATTRIBUTES);
+  const attributes = useMemo(() => toInput(values), [values]);
+  const form = useEventTypeForm(type, { attributes });
+  const { eventType, formProps, isChecking, isSubmitting, problems, result, error } = form;
+  const { reportError } = useSession();
+  const element = useRef<HTMLDivElement>(null);
+  // After an attempt to report the event, the reader continues with the first problem.
+  const [isSubmitted, setIsSubmitted] = useState(false);
+
+  useEffect(() => reportError(error), [reportError, error]);
+  useEffect(() => {
+    if (!isSubmitted || isSubmitting) return;
+    setIsSubmitted(false);
+    focusProblem(element.current);
+  }, [isSubmitted, isSubmitting]);
+
+  function reportAnother(): void {
+    setValues(NO_ATTRIBUTES);
+    form.reset();
+  }
+
+  if (error && !eventType) return <ErrorState error={error} onRetry={form.reload} />;
+  if (!eventType) return <Loading />;
+  return (
+    <Stack className={classes.form} ref={element}>
+      <Stack gap={4}>
+        <Title order={1} size="h2">
+          {t.formTitle(eventType.name)}
+        </Title>
+        {eventType.description && <Text>{eventType.description}</Text>}
+        <Anchor component={Link} to="/report" underline="always">
+          {t.chooseType}
+        </Anchor>
+      </Stack>
+      {result ? (
+        <Reported result={result} onAnother={reportAnother} />
+      ) : (
+        <EventForm
+          {...formProps}
+          onSubmit={(submitted) => {
+            formProps.onSubmit(submitted);
+            setIsSubmitted(true);
+          }}
+        >
+          <Title order={2} size="h4">
+            {t.attributes}
+          </Title>
+          <EventAttributes
+            values={values}
+            onChange={setValues}
+            problems={problems}
+            defaultSummary={eventType.name}
+            disabled={isSubmitting}
+          />
+          <Check form={form} />
+          {error && <ErrorState error={error} onRetry={form.reload} />}
+          <Group>
+            <Button type="submit" loading={isSubmitting}>
+              {t.submit}
+            </Button>
+            <Text size="sm" c="dimmed" data-checking={isChecking}>
+              {isChecking ? t.checking : form.isValid ? t.valid : t.invalid}
+            </Text>
+          </Group>
+        </EventForm>
+      )}
+    </Stack>
+  );
+}
+
+/** What the server would do with the event. */
+function Check({ form: { problems, warnings, duplicateOf } }: { form: ReturnType<typeof useEventTypeForm> }) {
+  return (
+    <div role="status">
+      <Stack>
+        <Problems title={t.problems} problems={problems.filter((problem) => !isOfAttribute(problem))} />
+        <Problems title={t.warnings} problems={warnings} isWarning />
+        {duplicateOf && (
+          <Text>
+            {t.duplicateOf}{" "}
+            <Anchor component={Link} to={`/events/${duplicateOf.id}`} target="_blank" underline="always">
+              {duplicateOf.summary}
+            </Anchor>
+            {", "}
+            <Time at={duplicateOf.occurredAt} />
+          </Text>
+        )}
+      </Stack>
+    </div>
+  );
+}
+
+function Reported({ result, onAnother }: { result: EventResult; onAnother: () => void }) {
+  const { can } = useApi();
+  const heading = useRef<HTMLDivElement>(null);
+  useEffect(() => heading.current?.focus(), []);
+  return (
+    <div ref={heading} tabIndex={-1} className={classes.result}>
+      <Empty title={result.duplicate ? t.duplicate : t.reported}>
+        <Problems title={t.warnings} problems={result.warnings.filter(({ code }) => code !== "FIELD_HIDDEN")} isWarning />
+        <Group>
+          {result.event && can("EVENT_READ") && (
+            <Button component={Link} to={`/events/${result.event.id}`}>
+              {t.open}
+            </Button>
+          )}
+          <Button variant="default" onClick={onAnother}>
+            {t.another}
+          </Button>
+        </Group>
+      </Empty>
+    </div>
+  );
+}
