@@ -7,12 +7,21 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import BrowserVisit
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.client import Client
-from tests.event_type_client import define_event_type
+from tests.event_type_client import (
+    ADD_FIELD,
+    change_event_type,
+    define_event_type,
+    field_input,
+    predicate_input,
+    rule_input,
+)
 
 READ = "query ($id: ID!) { event(id: $id) { acknowledged acknowledgementNote } }"
 UPDATE = """
 mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors { code } } }
 """
+EDITED = """query ($id: ID!) {
+  event(id: $id) { summary severity tags fields eventTypeVersion version } }"""
 HOSTILE = """
 # Flare
 
@@ -99,6 +108,76 @@ async def test_a_change_by_another_user_appears(visitor: BrowserVisit, client: C
     )
 
 
+async def test_an_event_is_edited_by_the_form_of_its_own_version(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    event_type = await define_event_type(
+        client,
+        field_input("volume", "NUMBER", label="Volume", minimum=0),
+        field_input("hours", "INTEGER", label="Duration"),
+        conditionalRules=[rule_input("SHOW", "hours", predicate_input("volume", "GTE", 100))],
+    )
+    event = await client.log_event(
+        type="gauge", summary="Flare", fields={"volume": 150, "hours": 5}, tags=["north"]
+    )
+    later = field_input("crew", label="Crew", required=True, default="day")
+    await change_event_type(client, ADD_FIELD, id=event_type["id"], field=later)
+    page = await open_event(visitor, event)
+    await page.get_by_role("link", name="Edit").click()
+    await expect(page.get_by_role("heading", name="Gauge, version 1")).to_be_visible()
+    await expect(page.get_by_label("Crew")).to_have_count(0)
+    assert await find_violations(page) == []
+
+    await page.get_by_label("Duration").fill("")
+    await page.get_by_label("Volume").fill("-1")
+    await expect(page.get_by_label("Duration")).to_have_count(0)
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_label("Volume")).to_have_accessible_description(
+        "Invalid value -1: expected a number that is at least 0."
+    )
+    await expect(page.get_by_label("Volume")).to_be_focused()
+    await page.get_by_label("Volume").fill("50")
+    await page.get_by_label("Summary").fill("Small flare")
+    await client.execute_field(UPDATE, input={"id": event["id"], "severity": "error"})
+    await expect(page.get_by_text("The event has changed since you opened")).to_be_visible()
+    assert await find_violations(page) == []
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The changes were rejected")).to_be_visible()
+    await page.get_by_role("button", name="Load the current values").click()
+    await page.get_by_label("Volume").fill("50")
+    await page.get_by_label("Summary").fill("Small flare")
+    await page.get_by_role("button", name="Save").click()
+
+    await expect(page.get_by_role("heading", name="Small flare", level=1)).to_be_visible()
+    changed = await client.execute_field(EDITED, id=event["id"])
+    assert changed == {
+        "summary": "Small flare",
+        "severity": "ERROR",
+        "tags": ["north"],
+        "fields": {"volume": 50},
+        "eventTypeVersion": 1,
+        "version": 3,
+    }
+
+
+async def test_the_fields_of_a_free_form_event_are_edited_as_json(
+    narrow: BrowserVisit, client: Client
+) -> None:
+    event = await client.log_event(summary="Pump stopped", fields={"host": "a", "load": 1})
+    page = await sign_in_to(narrow, f"/events/{event['id']}/edit")
+    await page.get_by_label("Fields (JSON)").fill('{"host": ')
+    await expect(page.get_by_text("Enter a JSON object.")).to_be_visible()
+    await expect_to_fit(page)
+    assert await find_violations(page) == []
+
+    await page.get_by_label("Fields (JSON)").fill('{"host": "b"}')
+    await page.get_by_role("button", name="Save").click()
+
+    heading = page.get_by_role("heading", name="Pump stopped", exact=True)
+    await expect(heading).to_be_visible()
+    assert (await client.execute_field(EDITED, id=event["id"]))["fields"] == {"host": "b"}
+
+
 async def test_events_are_linked_followed_and_unlinked(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -120,6 +199,42 @@ async def test_events_are_linked_followed_and_unlinked(
     await links.get_by_role("button", name="Remove the link to Pump stopped").click()
 
     await expect(links).to_contain_text("No event is correlated with this one.")
+
+
+async def test_links_are_followed_added_and_removed_in_the_graph(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    power = await client.log_event(summary="Power failed")
+    pump = await client.log_event(summary="Pump stopped")
+    flare = await client.log_event(summary="Flare")
+    link = """mutation ($id: ID!, $related: [ID!]!) {
+      correlateEvents(eventId: $id, relatedIds: $related, relation: CAUSED_BY) {
+        userErrors { message } } }"""
+    await client.execute_field(link, id=pump["id"], related=[power["id"]])
+    await client.execute_field(link, id=flare["id"], related=[pump["id"]])
+    page = await open_event(visitor, pump)
+    links = page.get_by_role("region", name="Correlated events")
+    await links.get_by_role("button", name="Show the graph").click()
+    graph = page.get_by_role("figure", name="Graph of the correlated events")
+    edges = graph.locator(".react-flow__edge")
+    await expect(edges).to_have_count(2)
+    assert await find_violations(page) == []
+
+    handles = graph.locator(".react-flow__node")
+    source = handles.filter(has_text="Power failed").locator(".react-flow__handle-right")
+    target = handles.filter(has_text="Flare").locator(".react-flow__handle-left")
+    await source.drag_to(target)
+    await expect(edges).to_have_count(3)
+    label = "Pump stopped: Cause of Flare"
+    await graph.get_by_label(label).focus()
+    await page.keyboard.press("Enter")
+    await graph.get_by_role("button", name="Remove the link between").click()
+    await expect(edges).to_have_count(1)
+    await expect(links.get_by_role("row")).to_have_count(1)
+    await graph.get_by_role("link", name="Power failed").click()
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Power failed")
+    assert visitor.complaints == []
 
 
 async def test_the_cloud_event_is_shown(visitor: BrowserVisit, client: Client) -> None:

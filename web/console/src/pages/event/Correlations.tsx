@@ -3,7 +3,7 @@
 import { ActionIcon, Anchor, Button, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { IconUnlink } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, lazy, Suspense, useState } from "react";
 import { Link } from "react-router";
 import { useApi, useApiQuery } from "../../api/client";
 import {
@@ -18,6 +18,8 @@ import { checked } from "../../common/userErrors";
 import { ErrorState, Loading } from "../../shell/states";
 import { texts } from "../../texts";
 
+const Graph = lazy(() => import("./Graph"));
+
 const t = texts.event;
 const RELATIONS: Relation[] = ["CAUSED_BY", "CAUSE_OF", "RELATED"];
 const DEPTHS = [1, 2, 3, 4, 5];
@@ -26,6 +28,7 @@ export function Correlations({ id }: { id: string }) {
   const { client, can } = useApi();
   const queries = useQueryClient();
   const [depth, setDepth] = useState(1);
+  const [isGraph, setIsGraph] = useState(false);
   const { data, error, refetch } = useApiQuery(
     EventCorrelationsDocument,
     { id, depth },
@@ -33,17 +36,17 @@ export function Correlations({ id }: { id: string }) {
   );
   const refresh = () => queries.invalidateQueries();
   const add = useMutation({
-    mutationFn: async ({ related, relation }: { related: string; relation: Relation }) =>
+    mutationFn: async ({ from = id, related, relation }: { from?: string; related: string; relation: Relation }) =>
       checked(
-        (await client.request(CorrelateEventsDocument, { eventId: id, relatedIds: [related], relation }))
+        (await client.request(CorrelateEventsDocument, { eventId: from, relatedIds: [related], relation }))
           .correlateEvents,
       ),
     onSuccess: refresh,
   });
   const remove = useMutation({
-    mutationFn: async (related: string) =>
+    mutationFn: async ({ from = id, related }: { from?: string; related: string }) =>
       checked(
-        (await client.request(UncorrelateEventsDocument, { eventId: id, relatedIds: [related] }))
+        (await client.request(UncorrelateEventsDocument, { eventId: from, relatedIds: [related] }))
           .uncorrelateEvents,
       ),
     onSuccess: refresh,
@@ -68,17 +71,32 @@ export function Correlations({ id }: { id: string }) {
             {t.correlations}
           </Title>
           {correlations && correlations.totalCount > 0 && (
-            <NativeSelect
-              aria-label={t.depth}
-              value={String(depth)}
-              onChange={({ currentTarget }) => setDepth(Number(currentTarget.value))}
-              data={DEPTHS.map((each) => ({ value: String(each), label: t.depths(each) }))}
-            />
+            <Group gap="xs">
+              <Button variant="default" aria-expanded={isGraph} onClick={() => setIsGraph(!isGraph)}>
+                {isGraph ? t.hideGraph : t.showGraph}
+              </Button>
+              <NativeSelect
+                aria-label={t.depth}
+                value={String(depth)}
+                onChange={({ currentTarget }) => setDepth(Number(currentTarget.value))}
+                data={DEPTHS.map((each) => ({ value: String(each), label: t.depths(each) }))}
+              />
+            </Group>
           )}
         </Group>
         {error && <ErrorState error={error} onRetry={() => void refetch()} />}
         {!data && !error && <Loading />}
         {correlations?.nodes.length === 0 && <Text>{t.noCorrelations}</Text>}
+        {isGraph && correlations && correlations.totalCount > 0 && (
+          <Suspense fallback={<Loading />}>
+            <Graph
+              id={id}
+              depth={depth}
+              onAdd={can("EVENT_UPDATE") ? (from, related) => add.mutate({ from, related, relation: "CAUSE_OF" }) : null}
+              onRemove={can("EVENT_UPDATE") ? (from, related) => remove.mutate({ from, related }) : null}
+            />
+          </Suspense>
+        )}
         {correlations && correlations.nodes.length > 0 && (
           <Table>
             <Table.Tbody>
@@ -103,7 +121,7 @@ export function Correlations({ id }: { id: string }) {
                         variant="default"
                         aria-label={t.unlink(event.summary)}
                         title={t.unlink(event.summary)}
-                        onClick={() => remove.mutate(event.id)}
+                        onClick={() => remove.mutate({ related: event.id })}
                       >
                         <IconUnlink size={16} />
                       </ActionIcon>

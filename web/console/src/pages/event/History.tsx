@@ -1,9 +1,10 @@
 // Who changed the event, when and how, newest first. Repeats show the values that each report had.
 
-import { Button, Stack, Text, Timeline, Title } from "@mantine/core";
+import { Anchor, Button, Stack, Text, Timeline, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link as RouterLink } from "react-router";
 import { useApi } from "../../api/client";
-import { EventHistoryDocument, type EventHistoryQuery } from "../../api/generated";
+import { EventHistoryDocument, type EventHistoryQuery, type Relation } from "../../api/generated";
 import { Time } from "../../common/time";
 import { formatValue } from "../../common/values";
 import { ErrorState, Loading } from "../../shell/states";
@@ -54,12 +55,17 @@ export function History({ id }: { id: string }) {
   );
 }
 
+interface Link {
+  eventId: string;
+  relation: Relation;
+}
+
 // The entry itself says when and by whom an event was acknowledged.
 const OMITTED = new Set(["acknowledged", "acknowledgedAt", "acknowledgedBy", "updatedAt", "version"]);
 
 /** What an entry changed: for a repeat, the values of the report. */
 function Changes({ entry }: { entry: Entry }) {
-  const { report, ...changes } = entry.changes as Record<string, unknown>;
+  const { report, correlations, ...changes } = entry.changes as Record<string, unknown>;
   const lines =
     entry.kind === "LOGGED" || entry.kind === "DELETED"
       ? []
@@ -71,6 +77,14 @@ function Changes({ entry }: { entry: Entry }) {
   );
   return (
     <>
+      {(correlations as Link[][] | undefined)?.flat().map(({ eventId, relation }) => (
+        <Text key={eventId} size="sm" c="dimmed">
+          {t.relations[relation]}{" "}
+          <Anchor component={RouterLink} underline="always" fz="inherit" to={`/events/${eventId}`}>
+            {eventId}
+          </Anchor>
+        </Text>
+      ))}
       {[...lines, ...reported].map((line) => (
         <Text key={line} size="sm" c="dimmed">
           {line}

@@ -1,19 +1,19 @@
 // One event: its attributes, custom values, content and history.
 
-import { Button, CopyButton, Group, Stack, Text, TextInput, Title } from "@mantine/core";
-import { IconCheck, IconCopy, IconTrash } from "@tabler/icons-react";
+import { Button, CopyButton, Group, Stack, Text, Title } from "@mantine/core";
+import { IconCheck, IconCopy, IconPencil, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, lazy, Suspense, useEffect, useState } from "react";
-import { useNavigate, useParams } from "react-router";
+import { lazy, Suspense, useState } from "react";
+import { Link, useNavigate, useParams } from "react-router";
 import { useApi, useApiQuery } from "../../api/client";
 import {
   AcknowledgeEventDocument,
   DeleteEventDocument,
   EventDocument,
-  EventFollowedDocument,
   type EventQuery,
   UnacknowledgeEventDocument,
 } from "../../api/generated";
+import { AcknowledgeDialog } from "../../common/AcknowledgeDialog";
 import { Dialog } from "../../common/Dialog";
 import { SeverityLabel } from "../../common/severity";
 import { checked } from "../../common/userErrors";
@@ -22,6 +22,7 @@ import { texts } from "../../texts";
 import { Attributes, FieldValues } from "./Attributes";
 import { CloudEvent } from "./CloudEvent";
 import { Correlations } from "./Correlations";
+import { useFollowedEvent } from "./follow";
 import { History } from "./History";
 import classes from "./index.module.css";
 
@@ -33,26 +34,14 @@ export type EventDetails = NonNullable<EventQuery["event"]>;
 
 export default function EventPage() {
   const id = useParams()["id"]!;
-  const { client } = useApi();
-  const queries = useQueryClient();
   const { data, error, refetch } = useApiQuery(EventDocument, { id });
-
-  useEffect(() => {
-    const subscription = client.subscribe(EventFollowedDocument, {
-      variables: { filter: { ids: [id] } },
-      onData: () => void queries.invalidateQueries({ predicate: ({ queryKey }) => isAbout(queryKey, id) }),
-    });
-    return subscription.unsubscribe;
-  }, [client, queries, id]);
+  useFollowedEvent(id);
 
   if (error) return <ErrorState error={error} onRetry={() => void refetch()} />;
   if (!data) return <Loading />;
   if (!data.event) return <Empty title={t.notFound} isPage />;
   return <Details event={data.event} />;
 }
-
-const isAbout = ([, variables]: readonly unknown[], id: string): boolean =>
-  (variables as { id?: unknown } | undefined)?.id === id;
 
 function Details({ event }: { event: EventDetails }) {
   return (
@@ -109,12 +98,6 @@ function Actions({ event }: { event: EventDetails }) {
     onSuccess: () => navigate("/events"),
   });
 
-  function submitNote(submitted: FormEvent<HTMLFormElement>): void {
-    submitted.preventDefault();
-    const note = String(new FormData(submitted.currentTarget).get("note") ?? "").trim();
-    acknowledge.mutate(note || null);
-  }
-
   return (
     <>
       <Group gap="xs">
@@ -132,6 +115,16 @@ function Actions({ event }: { event: EventDetails }) {
               {t.acknowledge}
             </Button>
           ))}
+        {can("EVENT_UPDATE") && (
+          <Button
+            variant="default"
+            leftSection={<IconPencil size={16} />}
+            component={Link}
+            to={`/events/${id}/edit`}
+          >
+            {t.edit}
+          </Button>
+        )}
         <CopyButton value={location.href}>
           {({ copied, copy }) => (
             <Button variant="default" leftSection={<IconCopy size={16} />} onClick={copy}>
@@ -150,17 +143,14 @@ function Actions({ event }: { event: EventDetails }) {
         )}
       </Group>
       {unacknowledge.error && <ErrorState error={unacknowledge.error} />}
-      <Dialog isOpen={isAcknowledging} onClose={() => setIsAcknowledging(false)} title={t.acknowledge}>
-        <form onSubmit={submitNote}>
-          <Stack>
-            {acknowledge.error && <ErrorState error={acknowledge.error} />}
-            <TextInput name="note" label={t.note} maxLength={1000} data-autofocus />
-            <Button type="submit" loading={acknowledge.isPending}>
-              {t.acknowledge}
-            </Button>
-          </Stack>
-        </form>
-      </Dialog>
+      <AcknowledgeDialog
+        isOpen={isAcknowledging}
+        onClose={() => setIsAcknowledging(false)}
+        title={t.acknowledge}
+        onSubmit={acknowledge.mutate}
+        isPending={acknowledge.isPending}
+        error={acknowledge.error}
+      />
       <Dialog isOpen={isDeleting} onClose={() => setIsDeleting(false)} title={t.deleteTitle}>
         <Stack>
           {remove.error && <ErrorState error={remove.error} />}

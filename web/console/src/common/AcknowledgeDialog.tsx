@@ -1,0 +1,40 @@
+import { Button, Stack, TextInput } from "@mantine/core";
+import type { FormEvent } from "react";
+import { ErrorState } from "../shell/states";
+import { texts } from "../texts";
+import { Dialog } from "./Dialog";
+
+const t = texts.acknowledge;
+
+interface Props {
+  isOpen: boolean;
+  onClose: () => void;
+  title: string;
+  /** Gets the note, or null if it is empty. */
+  onSubmit: (note: string | null) => void;
+  isPending: boolean;
+  error: Error | null;
+}
+
+/** Asks for a note before one or more events are acknowledged. */
+export function AcknowledgeDialog({ isOpen, onClose, title, onSubmit, isPending, error }: Props) {
+  function submit(event: FormEvent<HTMLFormElement>): void {
+    event.preventDefault();
+    const note = String(new FormData(event.currentTarget).get("note") ?? "").trim();
+    onSubmit(note || null);
+  }
+
+  return (
+    <Dialog isOpen={isOpen} onClose={onClose} title={title}>
+      <form onSubmit={submit}>
+        <Stack>
+          {error && <ErrorState error={error} />}
+          <TextInput name="note" label={t.note} maxLength={1000} data-autofocus />
+          <Button type="submit" loading={isPending}>
+            {t.acknowledge}
+          </Button>
+        </Stack>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,225 @@
+// Editing an event, by the form of the version of its event type. Only what was changed is sent.
+
+import { Alert, Button, Group, JsonInput, Stack, Title } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FieldValues, toErrorSchema, withoutNull } from "@tocsin/react";
+import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { Link, useNavigate, useParams } from "react-router";
+import { useApi, useApiQuery } from "../../api/client";
+import {
+  EditedEventDocument,
+  type EditedEventQuery,
+  FormOfVersionDocument,
+  UpdateEventDocument,
+  type UpdateEventInput,
+} from "../../api/generated";
+import { type AttributeValues, EventAttributes, isOfAttribute, toInput } from "../../common/EventAttributes";
+import { EventForm, focusProblem } from "../../common/EventForm";
+import { Problems } from "../../common/Problems";
+import type { Problem } from "../../common/userErrors";
+import { Empty, ErrorState, Loading } from "../../shell/states";
+import { texts } from "../../texts";
+import { useFollowedEvent } from "./follow";
+import classes from "./index.module.css";
+
+const t = texts.edit;
+
+type EditedEvent = NonNullable<EditedEventQuery["event"]>;
+
+export default function EditPage() {
+  const id = useParams()["id"]!;
+  const { data, error, refetch } = useApiQuery(EditedEventDocument, { id });
+  const [round, setRound] = useState(0);
+  useFollowedEvent(id);
+  if (error) return <ErrorState error={error} onRetry={() => void refetch()} />;
+  if (!data) return <Loading />;
+  if (!data.event) return <Empty title={texts.event.notFound} isPage />;
+  return <Edit key={`${id} ${round}`} event={data.event} onRestart={() => setRound(round + 1)} />;
+}
+
+const attributesOf = (event: EditedEvent): AttributeValues => ({
+  summary: event.summary,
+  severity: event.severity,
+  entityType: event.entity?.type ?? "",
+  entityId: event.entity?.entityId ?? "",
+  outcome: event.outcome ?? "",
+  occurredAt: event.occurredAt,
+  tags: event.tags,
+  content: event.content ?? "",
+  notification: event.notification,
+});
+
+const isEqual = (first: unknown, second: unknown): boolean => JSON.stringify(first) === JSON.stringify(second);
+
+/** Returns the entries that differ. Those that are missing afterwards are null. */
+function changesOf(before: FieldValues, after: FieldValues): FieldValues {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return Object.fromEntries(
+    [...names].filter((name) => !isEqual(before[name], after[name])).map((name) => [name, after[name] ?? null]),
+  );
+}
+
+/** Keeps the values of the reader when the event changes. The server rejects them after a change. */
+function Edit({ event: latest, onRestart }: { event: EditedEvent; onRestart: () => void }) {
+  const [event] = useState(latest);
+  const { client } = useApi();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const [attributes, setAttributes] = useState(() => attributesOf(event));
+  const [fields, setFields] = useState<FieldValues>(event.fields);
+  const element = useRef<HTMLDivElement>(null);
+  const save = useMutation({
+    mutationFn: async (): Promise<readonly Problem[]> => {
+      const input: UpdateEventInput = {
+        ...changesOf(toInput(attributesOf(event)), toInput(attributes)),
+        id: event.id,
+        ifVersion: event.version,
+      };
+      const changed = changesOf(event.fields, fields);
+      if (Object.keys(changed).length > 0) input.fields = changed;
+      return (await client.request(UpdateEventDocument, { input })).updateEvent.userErrors;
+    },
+    onSuccess: async (problems) => {
+      if (problems.length > 0) return;
+      await queries.invalidateQueries();
+      await navigate(`/events/${event.id}`);
+    },
+  });
+  const problems = save.data ?? [];
+  useEffect(() => {
+    if (save.data) focusProblem(element.current);
+  }, [save.data]);
+
+  const rest = (
+    <>
+      <Title order={2} size="h4">
+        {t.attributes}
+      </Title>
+      <EventAttributes
+        values={attributes}
+        onChange={setAttributes}
+        problems={problems}
+        defaultSummary={null}
+        disabled={save.isPending}
+      />
+      <div role="status">
+        <Problems
+          title={t.problems}
+          problems={problems.filter((problem) => !isOfAttribute(problem) && problem.path[1] !== "fields")}
+        />
+      </div>
+      {save.error && <ErrorState error={save.error} />}
+      <Group>
+        <Button type="submit" loading={save.isPending}>
+          {t.save}
+        </Button>
+        <Button variant="default" component={Link} to={`/events/${event.id}`}>
+          {t.cancel}
+        </Button>
+      </Group>
+    </>
+  );
+  const props = { event, fields, setFields, problems, isSaving: save.isPending, onSave: save.mutate, rest };
+  return (
+    <Stack ref={element} className={classes.form}>
+      <Title order={1} size="h2" className={classes.title}>
+        {t.title(event.summary)}
+      </Title>
+      {latest.version !== event.version && (
+        <Alert variant="default" role="status" title={t.changed}>
+          <Button variant="default" onClick={onRestart}>
+            {t.restart}
+          </Button>
+        </Alert>
+      )}
+      {event.eventType ? (
+        <OfType {...props} typeId={event.eventType.id} name={event.eventType.name} />
+      ) : (
+        <FreeForm {...props} />
+      )}
+    </Stack>
+  );
+}
+
+interface FieldsProps {
+  event: EditedEvent;
+  fields: FieldValues;
+  setFields: (fields: FieldValues) => void;
+  problems: readonly Problem[];
+  isSaving: boolean;
+  onSave: () => void;
+  rest: ReactNode;
+}
+
+function OfType({ event, typeId, name, fields, setFields, problems, isSaving, onSave, rest }: FieldsProps & { typeId: string; name: string }) {
+  const version = event.eventTypeVersion;
+  const { data, error, refetch } = useApiQuery(FormOfVersionDocument, { id: typeId, version });
+  const schema = useMemo(() => data?.eventType && withoutNull(data.eventType.jsonSchema), [data]);
+  const extraErrors = useMemo(
+    () => toErrorSchema(problems.filter(({ path }) => path[1] === "fields")),
+    [problems],
+  );
+  if (error) return <ErrorState error={error} onRetry={() => void refetch()} />;
+  if (!data) return <Loading />;
+  if (!schema) return <Empty title={t.noType} />;
+  return (
+    <>
+      <Title order={2} size="h4">
+        {t.fields(name, version)}
+      </Title>
+      <EventForm
+        schema={schema}
+        uiSchema={data.eventType!.uiSchema}
+        formData={fields}
+        extraErrors={extraErrors}
+        disabled={isSaving}
+        onChange={({ formData }) => setFields(formData ?? {})}
+        onSubmit={onSave}
+      >
+        {rest}
+      </EventForm>
+    </>
+  );
+}
+
+/** Without an event type, the fields are any JSON object. */
+function FreeForm({ fields, setFields, problems, isSaving, onSave, rest }: FieldsProps) {
+  const [text, setText] = useState(() => JSON.stringify(fields, null, 2));
+  const [isInvalid, setIsInvalid] = useState(false);
+
+  function change(value: string): void {
+    setText(value);
+    try {
+      const parsed: unknown = JSON.parse(value || "{}");
+      const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
+      setIsInvalid(!isObject);
+      if (isObject) setFields(parsed as FieldValues);
+    } catch {
+      setIsInvalid(true);
+    }
+  }
+
+  const messages = problems.filter(({ path }) => path[1] === "fields").map(({ message }) => message);
+  return (
+    <form
+      onSubmit={(submitted) => {
+        submitted.preventDefault();
+        if (!isInvalid) onSave();
+      }}
+    >
+      <Stack>
+        <JsonInput
+          label={t.json}
+          autosize
+          minRows={3}
+          maxRows={20}
+          value={text}
+          onChange={change}
+          disabled={isSaving}
+          error={isInvalid ? t.invalidJson : messages.join(" ") || undefined}
+        />
+        {rest}
+      </Stack>
+    </form>
+  );
+}
