@@ -12,8 +12,13 @@ from tests.client import Client
 from tests.conftest import Serve, Statements
 
 ACKNOWLEDGE = """
-mutation ($ids: [ID!], $filter: EventFilter, $upTo: String, $note: String) {
-  acknowledgeEvents(ids: $ids, filter: $filter, upTo: $upTo, note: $note) {
+mutation (
+  $ids: [ID!], $filter: EventFilter, $upTo: String, $note: String
+  $notificationsOnly: Boolean! = true
+) {
+  acknowledgeEvents(
+    ids: $ids, filter: $filter, upTo: $upTo, note: $note, notificationsOnly: $notificationsOnly
+  ) {
     acknowledgedCount remainingCount events { id } userErrors { code message path }
   }
 }
@@ -362,3 +367,36 @@ def _count_by_command(statements: Statements) -> dict[str, int]:
         command: sum(statement.startswith(command) for statement in statements)
         for command in commands
     }
+
+
+async def test_without_notifications_only_all_events_of_the_filter_are_acknowledged(
+    client: Client,
+) -> None:
+    plain = await log_events(client, 2, type="test.load")
+    rung = await log_events(client, 1, type="test.load", notification=True)
+    await log_events(client, 1, type="other")
+    await client.execute_field(ACKNOWLEDGE, ids=plain[:1])
+
+    payload = await client.execute_field(
+        ACKNOWLEDGE, filter={"types": ["test.load"]}, note="n", notificationsOnly=False
+    )
+
+    assert (payload["acknowledgedCount"], payload["userErrors"]) == (2, [])
+    assert sorted(event["id"] for event in payload["events"]) == sorted([plain[1], *rung])
+    assert await count_events(client, types=["other"], acknowledged=False) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"), [({}, "filter"), ({"filter": {}, "upTo": "cursor"}, "upTo")]
+)
+async def test_acknowledging_all_events_needs_a_filter_and_allows_no_cursor(
+    client: Client, arguments: dict[str, Any], path: str
+) -> None:
+    await log_events(client, 1, type="test.load", notification=True)
+
+    payload = await client.execute_field(ACKNOWLEDGE, notificationsOnly=False, **arguments)
+
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+        ("INVALID_INPUT", [path])
+    ]
+    assert await count_events(client, acknowledged=True) == 0

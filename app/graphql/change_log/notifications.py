@@ -253,14 +253,16 @@ class NotificationMutations:
         description=with_example(
             "Acknowledges the unacknowledged notifications that a filter selects, or the events "
             "with the given IDs. Without `filter` and `ids`, acknowledges all notifications of "
-            "the organization. One call acknowledges at most 10,000 events by default, the oldest "
-            "first. To acknowledge only what the user has seen, pass the cursor of the newest "
-            "visible notification as `upTo`.\n\n"
+            "the organization. With `notificationsOnly: false`, acknowledges all unacknowledged "
+            "events that the filter selects. One call acknowledges at most 10,000 events by "
+            "default, the oldest first. To acknowledge only what the user has seen, pass the "
+            "cursor of the newest visible notification as `upTo`.\n\n"
             "Events are acknowledged in transactions of 500. A failed call can be repeated: "
             "events that are already acknowledged keep their time, credential and note, and are "
             "not counted.\n\n"
             "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` if the note is too long, an ID "
-            "is not a UUID, there are too many IDs, or `ids` is combined with `filter` or `upTo`; "
+            "is not a UUID, there are too many IDs, `ids` is combined with `filter` or `upTo`, or "
+            "`notificationsOnly: false` is combined with `upTo` or has no `filter` or `ids`; "
             "`NOT_FOUND` for each unknown ID (the other events are still acknowledged). Request "
             "errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, `BAD_USER_INPUT`.",
             """
@@ -297,14 +299,34 @@ class NotificationMutations:
                 "Null if omitted."
             ),
         ] = None,
+        notifications_only: Annotated[
+            bool,
+            strawberry.argument(
+                description="Whether the filter selects notifications only. If false, `filter` "
+                "(or `ids`) is required, where `{}` selects all events, and `upTo` is not allowed. "
+                "Does not affect `ids`. Default true."
+            ),
+        ] = True,
     ) -> AcknowledgeEventsPayload:
         context, problems = info.context, list[Problem]()
         if ids is not None and up_to is not None:
             problems.append(invalid_input("Use either ids or upTo, not both.", "upTo"))
+        if not notifications_only and ids is None and filter is None:
+            message = "filter is required with notificationsOnly: false. {} selects all events."
+            problems.append(invalid_input(message, "filter"))
+        if not notifications_only and up_to is not None:
+            message = "upTo is a position among notifications: omit notificationsOnly: false."
+            problems.append(invalid_input(message, "upTo"))
         parsed_ids, event_filter = await _parse_selection(ids, filter, context, *problems)
         return AcknowledgeEventsPayload.from_result(
             await notifications.acknowledge_events(
-                context.database, context.command, event_filter, up_to, note, parsed_ids
+                context.database,
+                context.command,
+                event_filter,
+                up_to,
+                note,
+                parsed_ids,
+                notifications_only=notifications_only,
             )
         )
 

@@ -143,10 +143,13 @@ async def acknowledge_events(
     up_to: str | None,
     note: str | None,
     ids: Sequence[UUID] | None = None,
+    *,
+    notifications_only: bool = True,
 ) -> AcknowledgementResult:
     """Acknowledges the unacknowledged notifications that match the filter.
 
-    With `ids`, the unacknowledged events of these IDs instead. Notifications that are or may be
+    With `ids`, the unacknowledged events of these IDs instead; without `notifications_only`, all
+    unacknowledged events that match the filter. Notifications that are or may be
     after the cursor `up_to` are not acknowledged. Raises RequestError INVALID_CURSOR or
     CURSOR_EXPIRED.
     """
@@ -154,8 +157,10 @@ async def acknowledge_events(
         return AcknowledgementResult(problems=tuple(problems))
     if ids is not None:
         selection = EventSelection.from_ids(ids)
-    else:
+    elif notifications_only:
         selection = await _select_unacknowledged(database, command, filter, up_to)
+    else:
+        selection = await _select_events(database, command, filter, acknowledged=False)
     values = _acknowledgement_values(command, note)
     return await _update_events(database, command, selection, "ACKNOWLEDGED", values, ids or ())
 
@@ -170,17 +175,23 @@ async def unacknowledge_events(
     if ids is not None:
         selection = EventSelection.from_ids(ids)
     else:
-        organization_id = command.actor.organization_id
-        conditions = [
-            condition
-            for part in (filter, EventFilter(acknowledged=True))
-            for condition in event_conditions.build_conditions(part, organization_id)
-        ]
-        async with database.read(organization_id) as session:
-            selection = await bulk_changes.load_selection(session, conditions, command.limits)
+        selection = await _select_events(database, command, filter, acknowledged=True)
     return await _update_events(
         database, command, selection, "UNACKNOWLEDGED", _NO_ACKNOWLEDGEMENT, ids or ()
     )
+
+
+async def _select_events(
+    database: Database, command: CommandContext, filter: EventFilter, *, acknowledged: bool
+) -> EventSelection:
+    organization_id = command.actor.organization_id
+    conditions = [
+        condition
+        for part in (filter, EventFilter(acknowledged=acknowledged))
+        for condition in event_conditions.build_conditions(part, organization_id)
+    ]
+    async with database.read(organization_id) as session:
+        return await bulk_changes.load_selection(session, conditions, command.limits)
 
 
 async def _select_unacknowledged(
