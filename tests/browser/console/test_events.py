@@ -15,6 +15,8 @@ from tests.client import Client
 from tests.event_type_client import define_event_type
 
 COUNT = "{ events { totalCount } }"
+ACKNOWLEDGED = "{ events(filter: {acknowledged: true}) { totalCount } }"
+LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
 
 
 async def expect_summaries(page: Page, *summaries: str) -> None:
@@ -121,6 +123,69 @@ async def test_selected_events_are_acknowledged_and_deleted_after_a_count(
     assert await client.execute_field(COUNT) == {"totalCount": 2}
 
 
+async def test_all_events_of_a_view_are_acknowledged_and_deleted_after_a_count(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    for severity in ("warn", "error"):
+        await client.execute_field(
+            LOG_EVENTS, input=[{"severity": severity, "summary": severity}] * 60
+        )
+    page = await sign_in_to(visitor, "/events?severity=WARN")
+    await expect(page.locator("[data-event]")).to_have_count(50)
+    await page.get_by_role("checkbox", name="Select all loaded events").check()
+    await page.get_by_role("button", name="Select all events of the view").click()
+    await page.get_by_role("button", name="Acknowledge", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Acknowledge 60 events")
+    await dialog.get_by_role("button", name="Acknowledge").click()
+    await expect(dialog).to_have_count(0)
+    assert await client.execute_field(ACKNOWLEDGED) == {"totalCount": 60}
+
+    await page.get_by_role("checkbox", name="Select all loaded events").check()
+    await page.get_by_role("button", name="Select all events of the view").click()
+    await page.get_by_role("button", name="Acknowledge", exact=True).click()
+    await expect(page.get_by_role("dialog")).to_contain_text("There is nothing to change")
+    assert await find_violations(page) == []
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Delete", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete 60 events").click()
+
+    await expect(page.get_by_text("No event matches the filters")).to_be_visible()
+    assert await client.execute_field(COUNT) == {"totalCount": 60}
+
+
+async def test_events_are_filtered_by_custom_fields(visitor: BrowserVisit, client: Client) -> None:
+    volume = {"name": "volume", "label": "Volume", "kind": "NUMBER", "unit": "mcf"}
+    crew = {"name": "crew", "label": "Crew", "kind": "SELECT", "options": ["day", "night"]}
+    await define_event_type(client, volume, crew)
+    for number, name in ((150, "day"), (90, "day"), (200, "night")):
+        await client.log_event(
+            type="gauge", summary=f"{number} {name}", fields={"volume": number, "crew": name}
+        )
+    page = await sign_in_to(visitor)
+    await expect_summaries(page, "200 night", "90 day", "150 day")
+
+    for name, operator, value in (("volume", "≥", "100"), ("crew", "=", "day")):
+        await page.get_by_role("button", name="Add a filter").click()
+        form = page.get_by_role("form", name="Add a filter")
+        await form.get_by_label("Condition").select_option("Custom field")
+        await form.get_by_label("Field").fill(name)
+        await form.get_by_label("Comparison").select_option(operator)
+        if name == "volume":
+            await form.get_by_label("Value (mcf)").fill(value)
+            assert await find_violations(page) == []
+        else:
+            await form.get_by_label("Value").select_option(value)
+        await form.get_by_role("button", name="Add", exact=True).click()
+
+    await expect_summaries(page, "150 day")
+    chips = page.get_by_role("group", name="Filters")
+    await expect(chips).to_contain_text("Volume ≥ 100 mcf")
+    await page.reload()
+    await expect_summaries(page, "150 day")
+    await chips.get_by_role("button", name="Remove the filter Volume ≥ 100 mcf").click()
+    await expect_summaries(page, "90 day", "150 day")
+
+
 async def test_a_key_that_may_only_read_is_offered_no_changes(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -223,10 +288,7 @@ async def test_further_events_are_loaded_while_scrolling(
     visitor: BrowserVisit, client: Client
 ) -> None:
     events = [{"summary": f"Event {number}"} for number in range(120)]
-    await client.execute_field(
-        "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }",
-        input=events,
-    )
+    await client.execute_field(LOG_EVENTS, input=events)
     page = await sign_in_to(visitor)
     await expect(page.get_by_role("link", name="Event 119", exact=True)).to_be_visible()
 

@@ -1,7 +1,7 @@
 // Sounds and desktop notifications for new notifications, both only after the reader has allowed them.
 
 import type { BellNotification, LiveEvent } from "@tocsin/react";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useStored } from "../common/stored";
 import { texts } from "../texts";
 
@@ -16,8 +16,8 @@ const hasDesktopApi = "Notification" in window;
 export function useAlerts(notifications: readonly BellNotification<LiveEvent>[]) {
   const [preferences, setPreferences] = useStored("alerts", NONE);
   const newest = useRef<string | null>(null);
-  const isDenied = !hasDesktopApi || Notification.permission === "denied";
-  const hasDesktop = preferences.hasDesktop && hasDesktopApi && Notification.permission === "granted";
+  const [permission, setPermission] = useState(hasDesktopApi ? Notification.permission : "denied");
+  const hasDesktop = preferences.hasDesktop && permission === "granted";
 
   useEffect(() => {
     const [first] = notifications;
@@ -40,16 +40,17 @@ export function useAlerts(notifications: readonly BellNotification<LiveEvent>[])
   return {
     hasSound: preferences.hasSound,
     hasDesktop,
-    isDenied,
+    isDenied: permission === "denied",
     setSound(hasSound: boolean): void {
       setPreferences({ ...preferences, hasSound });
       if (hasSound) playSound();
     },
     setDesktop(isWanted: boolean): void {
       if (!isWanted) return setPreferences({ ...preferences, hasDesktop: false });
-      void Notification.requestPermission().then((permission) =>
-        setPreferences({ ...preferences, hasDesktop: permission === "granted" }),
-      );
+      void Notification.requestPermission().then((answer) => {
+        setPermission(answer);
+        setPreferences({ ...preferences, hasDesktop: answer === "granted" });
+      });
     },
   };
 }

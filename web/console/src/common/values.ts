@@ -1,8 +1,8 @@
 import { texts } from "../texts";
 
 /** A custom value with its unit, as text. */
-export function formatValue(value: unknown, unit: string | null = null): string {
-  return unit === null ? formatPlain(value) : `${formatPlain(value)} ${unit}`;
+export function formatValue(value: unknown, unit?: string | null): string {
+  return unit === null || unit === undefined ? formatPlain(value) : `${formatPlain(value)} ${unit}`;
 }
 
 function formatPlain(value: unknown): string {

@@ -1,9 +1,9 @@
 // Actions on many events. Each says how many events it will change before it does.
 
-import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Stack, Text } from "@mantine/core";
 import { IconChecks, IconDownload, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { useApi } from "../../api/client";
 import {
   AcknowledgeSelectedDocument,
@@ -12,6 +12,7 @@ import {
   type EventFilter,
   type EventOrder,
 } from "../../api/generated";
+import { AcknowledgeDialog } from "../../common/AcknowledgeDialog";
 import { Dialog } from "../../common/Dialog";
 import { checked } from "../../common/userErrors";
 import { ErrorState, Loading } from "../../shell/states";
@@ -22,96 +23,121 @@ const t = texts.events;
 
 interface SelectionProps {
   ids: readonly string[];
+  filter: EventFilter;
+  /** All events of the filter are selected, whether or not they are loaded. */
+  isWhole: boolean;
+  /** Null if all events of the filter are selected or loaded. */
+  onSelectWhole: (() => void) | null;
   onDone: () => void;
 }
 
-export function SelectionActions({ ids, onDone }: SelectionProps) {
+type Action = "acknowledge" | "delete";
+
+export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }: SelectionProps) {
   const { client, can } = useApi();
-  const [isDeleting, setIsDeleting] = useState(false);
-  const [isAcknowledging, setIsAcknowledging] = useState(false);
+  const [action, setAction] = useState<Action | null>(null);
   const queries = useQueryClient();
-  const finish = () => {
-    void queries.invalidateQueries();
-    setIsDeleting(false);
-    setIsAcknowledging(false);
-    onDone();
-  };
-  const acknowledge = useMutation({
-    mutationFn: async (note: string | null) =>
-      checked(
-        (await client.request(AcknowledgeSelectedDocument, { ids: [...ids], note })).acknowledgeEvents,
-      ),
-    onSuccess: finish,
+  const counting = useMutation({
+    mutationFn: async (next: Action) => {
+      // Events that are logged later are not changed.
+      const counted: EventFilter = { recordedAt: { to: new Date().toISOString() } };
+      if (next === "acknowledge") counted.acknowledged = false;
+      const selected = { and: [filter, counted] };
+      const { events } = await client.request(EventCountDocument, { filter: selected });
+      return { filter: selected, count: events.totalCount };
+    },
   });
-  const remove = useMutation({
-    mutationFn: async () =>
-      checked(
-        (
-          await client.request(DeleteSelectedDocument, {
-            filter: { ids: [...ids] },
-            expectedCount: ids.length,
-          })
-        ).deleteEvents,
-      ),
-    onSuccess: finish,
+  const count = isWhole ? (counting.data?.count ?? 0) : ids.length;
+  const change = useMutation({
+    mutationFn: async (note: string | null) => {
+      const selected = isWhole ? counting.data!.filter : null;
+      // One call changes a limited number of events.
+      for (let remaining = count; remaining > 0; ) {
+        if (action === "delete") {
+          const variables = { filter: selected ?? { ids: [...ids] }, expectedCount: remaining };
+          const { deleteEvents } = await client.request(DeleteSelectedDocument, variables);
+          remaining = checked(deleteEvents).remainingCount;
+        } else {
+          const variables = { ids: selected ? null : [...ids], filter: selected, note };
+          const { acknowledgeEvents } = await client.request(AcknowledgeSelectedDocument, variables);
+          remaining = checked(acknowledgeEvents).remainingCount;
+        }
+      }
+    },
+    onSuccess: () => {
+      void queries.invalidateQueries();
+      setAction(null);
+      onDone();
+    },
   });
   if (ids.length === 0) return null;
 
-  function submitNote(event: FormEvent<HTMLFormElement>): void {
-    event.preventDefault();
-    const note = String(new FormData(event.currentTarget).get("note") ?? "").trim();
-    acknowledge.mutate(note || null);
+  function open(next: Action): void {
+    change.reset();
+    setAction(next);
+    if (isWhole) counting.mutate(next);
   }
 
+  const selected = isWhole ? t.wholeSelected : t.selected(ids.length);
+  const isCounted = !isWhole || counting.isSuccess;
+  const isOpen = isCounted && count > 0;
   return (
-    <Group gap="xs" role="group" aria-label={t.selected(ids.length)}>
-      <Text size="sm">{t.selected(ids.length)}</Text>
+    <Group gap="xs" role="group" aria-label={selected}>
+      <Text size="sm">{selected}</Text>
+      {onSelectWhole && (
+        <Button size="xs" variant="default" onClick={onSelectWhole}>
+          {t.selectWhole}
+        </Button>
+      )}
       {can("EVENT_UPDATE") && (
-        <Button
-          size="xs"
-          leftSection={<IconChecks size={16} />}
-          onClick={() => setIsAcknowledging(true)}
-        >
+        <Button size="xs" leftSection={<IconChecks size={16} />} loading={counting.isPending} onClick={() => open("acknowledge")}>
           {t.acknowledge}
         </Button>
       )}
       {can("EVENT_DELETE") && (
-        <Button
-          size="xs"
-          color="red.9"
-          leftSection={<IconTrash size={16} />}
-          onClick={() => setIsDeleting(true)}
-        >
+        <Button size="xs" color="red.9" leftSection={<IconTrash size={16} />} onClick={() => open("delete")}>
           {t.delete}
         </Button>
       )}
       <Button size="xs" variant="default" onClick={onDone}>
         {t.clearSelection}
       </Button>
-      <Dialog isOpen={isAcknowledging} onClose={() => setIsAcknowledging(false)} title={t.acknowledgeTitle(ids.length)}>
-        <form onSubmit={submitNote}>
-          <Stack>
-            {acknowledge.error && <ErrorState error={acknowledge.error} />}
-            <TextInput name="note" label={t.note} maxLength={1000} data-autofocus />
-            <Button type="submit" loading={acknowledge.isPending}>
-              {t.acknowledge}
-            </Button>
-          </Stack>
-        </form>
-      </Dialog>
-      <Dialog isOpen={isDeleting} onClose={() => setIsDeleting(false)} title={t.deleteTitle(ids.length)}>
+      <AcknowledgeDialog
+        isOpen={action === "acknowledge" && isOpen}
+        onClose={() => setAction(null)}
+        title={t.acknowledgeTitle(count)}
+        onSubmit={change.mutate}
+        isPending={change.isPending}
+        error={change.error}
+      />
+      <Dialog
+        isOpen={action === "delete" && isOpen}
+        onClose={() => setAction(null)}
+        title={t.deleteTitle(count)}
+      >
         <Stack>
-          {remove.error && <ErrorState error={remove.error} />}
+          {change.error && <ErrorState error={change.error} />}
           <Text>{t.deleteWarning}</Text>
           <Group>
-            <Button color="red.9" loading={remove.isPending} onClick={() => remove.mutate()}>
-              {t.deleteTitle(ids.length)}
+            <Button color="red.9" loading={change.isPending} onClick={() => change.mutate(null)}>
+              {t.deleteTitle(count)}
             </Button>
-            <Button variant="default" data-autofocus onClick={() => setIsDeleting(false)}>
+            <Button variant="default" data-autofocus onClick={() => setAction(null)}>
               {t.cancel}
             </Button>
           </Group>
         </Stack>
+      </Dialog>
+      <Dialog
+        isOpen={action !== null && !isOpen && !counting.isPending}
+        onClose={() => setAction(null)}
+        title={selected}
+      >
+        {counting.error ? (
+          <ErrorState error={counting.error} onRetry={() => open(action!)} />
+        ) : (
+          <Text>{t.nothingToChange}</Text>
+        )}
       </Dialog>
     </Group>
   );

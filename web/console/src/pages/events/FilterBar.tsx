@@ -12,16 +12,18 @@ import {
   TextInput,
 } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
-import { IconBookmark, IconFilterPlus, IconSearch, IconX } from "@tabler/icons-react";
+import { IconBookmark, IconSearch, IconX } from "@tabler/icons-react";
 import { type FormEvent, type ReactNode, type RefObject, useEffect, useState } from "react";
 import { useNavigate } from "react-router";
 import { useApiQuery } from "../../api/client";
 import { FilterValuesDocument } from "../../api/generated";
-import { SEVERITIES, SeverityLabel } from "../../common/severity";
+import { SeverityLabel } from "../../common/severity";
 import { formatAbsolute, useTimePreferences } from "../../common/time";
 import { useStored } from "../../common/stored";
+import { formatValue } from "../../common/values";
 import { texts } from "../../texts";
-import { ALL, isFiltered, ORDER_FIELDS, RANGES, type View, writeView } from "./view";
+import { AddCondition } from "./AddCondition";
+import { ALL, hasOperand, isFiltered, ORDER_FIELDS, RANGES, type View, writeView } from "./view";
 
 const t = texts.events;
 const SEARCH_MS = 300;
@@ -109,100 +111,9 @@ function Search({ view, onChange, field }: SearchProps) {
   );
 }
 
-type TextCondition = "types" | "tags" | "category" | "source" | "entity";
-const TEXT_CONDITIONS: TextCondition[] = ["types", "tags", "category", "source", "entity"];
-
-/** A form in a popover: choose the kind of condition and its value. */
-function AddCondition({ view, onChange }: Pick<Props, "view" | "onChange">) {
-  const [isOpen, setIsOpen] = useState(false);
-  const [kind, setKind] = useState<"severities" | "acknowledged" | "notification" | TextCondition>(
-    "severities",
-  );
-  const types = useApiQuery(FilterValuesDocument, {}, { isEnabled: isOpen });
-  const isText = TEXT_CONDITIONS.includes(kind as TextCondition);
-
-  function add(event: FormEvent<HTMLFormElement>): void {
-    event.preventDefault();
-    const value = String(new FormData(event.currentTarget).get("value") ?? "").trim();
-    if (!value) return;
-    if (kind === "severities" || kind === "types" || kind === "tags") {
-      onChange({ [kind]: [...new Set<string>([...view[kind], value])] });
-    } else {
-      onChange({ [kind]: value });
-    }
-    setIsOpen(false);
-  }
-
-  return (
-    <Popover opened={isOpen} onChange={setIsOpen} trapFocus width={280} shadow="md">
-      <Popover.Target>
-        <Button
-          variant="default"
-          leftSection={<IconFilterPlus size={16} />}
-          aria-expanded={isOpen}
-          onClick={() => setIsOpen((now) => !now)}
-        >
-          {t.addFilter}
-        </Button>
-      </Popover.Target>
-      <Popover.Dropdown>
-        <form onSubmit={add} aria-label={t.addFilter}>
-          <Stack gap="xs">
-            <NativeSelect
-              label={t.condition}
-              value={kind}
-              onChange={({ currentTarget }) => setKind(currentTarget.value as typeof kind)}
-              data={(["severities", "acknowledged", "notification", ...TEXT_CONDITIONS] as const).map(
-                (value) => ({ value, label: t.conditions[value] }),
-              )}
-            />
-            {kind === "severities" && (
-              <NativeSelect
-                name="value"
-                label={t.value}
-                data={SEVERITIES.map((value) => ({ value, label: texts.severities[value] }))}
-              />
-            )}
-            {(kind === "acknowledged" || kind === "notification") && (
-              <NativeSelect
-                name="value"
-                label={t.value}
-                data={[
-                  { value: "false", label: t.no },
-                  { value: "true", label: t.yes },
-                ]}
-              />
-            )}
-            {isText && (
-              <>
-                <TextInput
-                  name="value"
-                  label={t.value}
-                  description={kind === "types" ? t.typesHint : undefined}
-                  list={kind === "types" ? "known-types" : undefined}
-                  autoComplete="off"
-                  required
-                  withAsterisk={false}
-                />
-                <datalist id="known-types">
-                  {types.data?.eventTypes.nodes.map(({ type, name }) => (
-                    <option key={type} value={type}>
-                      {name}
-                    </option>
-                  ))}
-                </datalist>
-              </>
-            )}
-            <Button type="submit">{t.add}</Button>
-          </Stack>
-        </form>
-      </Popover.Dropdown>
-    </Popover>
-  );
-}
-
 function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
   const [{ isUtc }] = useTimePreferences();
+  const types = useApiQuery(FilterValuesDocument, {}, { isEnabled: view.fields.length > 0 });
   const chips: [string, ReactNode, Partial<View>][] = [];
   for (const severity of view.severities) {
     chips.push([
@@ -216,6 +127,13 @@ function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
       const label = `${t.conditions[kind]}: ${value}`;
       chips.push([label, label, { [kind]: view[kind].filter((each) => each !== value) }]);
     }
+  }
+  for (const condition of view.fields) {
+    const { field, operator, value } = condition;
+    const definition = types.data?.eventTypes.nodes.flatMap((type) => type.fields).find(({ name }) => name === field);
+    const operand = hasOperand(operator) ? formatValue(value, definition?.unit) : "";
+    const label = `${definition?.label ?? field} ${t.operators[operator]} ${operand}`.trim();
+    chips.push([label, label, { fields: view.fields.filter((each) => each !== condition) }]);
   }
   for (const kind of ["category", "source", "entity", "acknowledged", "notification"] as const) {
     const value = view[kind];

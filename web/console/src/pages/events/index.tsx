@@ -55,6 +55,7 @@ export default function Events() {
   const { reportError } = useSession();
   const { events, newCount, hasMoreNew, hasNextPage, isLoadingMore, loadMore, showNew } = list;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [isWhole, setIsWhole] = useState(false);
   const [isHelpOpen, setIsHelpOpen] = useState(false);
   const search = useRef<HTMLInputElement>(null);
   const end = useRef<HTMLDivElement>(null);
@@ -65,7 +66,11 @@ export default function Events() {
   });
 
   useEffect(() => reportError(list.error), [reportError, list.error]);
-  useEffect(() => setSelected(new Set()), [view]);
+  const clearSelection = useCallback(() => {
+    setSelected(new Set());
+    setIsWhole(false);
+  }, []);
+  useEffect(clearSelection, [clearSelection, view]);
   useEffect(() => {
     const element = end.current;
     if (!element || !hasNextPage || isLoadingMore) return;
@@ -94,17 +99,22 @@ export default function Events() {
   ]);
 
   const select = useCallback(
-    (id: string, isSelected: boolean) =>
+    (id: string, isSelected: boolean) => {
+      setIsWhole(false);
       setSelected((now) => {
         const next = new Set(now);
         if (isSelected) next.add(id);
         else next.delete(id);
         return next;
-      }),
+      });
+    },
     [],
   );
   const selectAll = useCallback(
-    (isSelected: boolean) => setSelected(new Set(isSelected ? events.map(({ id }) => id) : [])),
+    (isSelected: boolean) => {
+      setIsWhole(false);
+      setSelected(new Set(isSelected ? events.map(({ id }) => id) : []));
+    },
     [events],
   );
   const selectedIds = useMemo(
@@ -130,7 +140,12 @@ export default function Events() {
       {acknowledge.error && <ErrorState error={acknowledge.error} />}
       <SelectionActions
         ids={selectedIds}
-        onDone={() => setSelected(new Set())}
+        filter={filter}
+        isWhole={isWhole}
+        onSelectWhole={
+          !isWhole && hasNextPage && selectedIds.length === events.length ? () => setIsWhole(true) : null
+        }
+        onDone={clearSelection}
       />
       {newCount > 0 && (
         <Button className={classes.new} onClick={showNew} aria-live="polite">

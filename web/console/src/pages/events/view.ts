@@ -3,7 +3,15 @@
 
 import { useCallback, useMemo } from "react";
 import { useSearchParams } from "react-router";
-import type { EventFilter, EventOrder, EventOrderField, Severity, SortDirection } from "../../api/generated";
+import type {
+  EventFilter,
+  EventOrder,
+  EventOrderField,
+  FieldPredicate,
+  PredicateOperator,
+  Severity,
+  SortDirection,
+} from "../../api/generated";
 import { SEVERITIES } from "../../common/severity";
 
 export const RANGES = ["15m", "1h", "6h", "24h", "7d", "30d"] as const;
@@ -15,10 +23,23 @@ export const ORDER_FIELDS: readonly EventOrderField[] = [
   "SEVERITY",
 ];
 
+/** Operators of conditions on custom fields. */
+export const OPERATORS = ["EQ", "NE", "GT", "GTE", "LT", "LTE", "CONTAINS", "EXISTS", "NOT_EXISTS"] as const;
+export type Operator = Extract<PredicateOperator, (typeof OPERATORS)[number]>;
+export const hasOperand = (operator: Operator): boolean => !operator.endsWith("EXISTS");
+
+/** A condition on a custom field. `value` is null for operators without an operand. */
+export interface FieldCondition {
+  field: string;
+  operator: Operator;
+  value: string | number | boolean | null;
+}
+
 export interface View {
   severities: Severity[];
   types: string[];
   tags: string[];
+  fields: FieldCondition[];
   search: string;
   category: string;
   source: string;
@@ -37,6 +58,7 @@ export const ALL: View = {
   severities: [],
   types: [],
   tags: [],
+  fields: [],
   search: "",
   category: "",
   source: "",
@@ -60,6 +82,22 @@ const oneOf = <T extends string>(values: readonly T[], text: string | null): T |
 const timeOf = (text: string | null): string =>
   text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : "";
 
+/** A condition in the address: the field, the operator, and the value as JSON. */
+const writeField = ({ field, operator, value }: FieldCondition): string =>
+  JSON.stringify(hasOperand(operator) ? [field, operator, value] : [field, operator]);
+
+function readField(text: string): FieldCondition | null {
+  try {
+    const [field, name, value = null] = JSON.parse(text) as unknown[];
+    const operator = oneOf(OPERATORS, String(name));
+    const isValue = ["string", "number", "boolean"].includes(typeof value);
+    if (typeof field !== "string" || !field || !operator || (hasOperand(operator) && !isValue)) return null;
+    return { field, operator, value: hasOperand(operator) ? (value as FieldCondition["value"]) : null };
+  } catch {
+    return null;
+  }
+}
+
 /** Reads a view. Values that are not valid are ignored, because the address may be edited. */
 export function readView(params: URLSearchParams): View {
   return {
@@ -69,6 +107,10 @@ export function readView(params: URLSearchParams): View {
       .filter((value) => value !== ""),
     types: params.getAll("type").filter(Boolean),
     tags: params.getAll("tag").filter(Boolean),
+    fields: params
+      .getAll("field")
+      .map(readField)
+      .filter((condition) => condition !== null),
     search: params.get("search") ?? "",
     category: params.get("category") ?? "",
     source: params.get("source") ?? "",
@@ -88,6 +130,7 @@ export function writeView(view: View): URLSearchParams {
   for (const severity of view.severities) params.append("severity", severity);
   for (const type of view.types) params.append("type", type);
   for (const tag of view.tags) params.append("tag", tag);
+  for (const condition of view.fields) params.append("field", writeField(condition));
   for (const name of [
     "search",
     "category",
@@ -112,6 +155,11 @@ export function filterOf(view: View, now: number): EventFilter {
   if (view.severities.length) filter.severities = view.severities;
   if (view.types.length) filter.types = view.types;
   if (view.tags.length) filter.tags = { all: view.tags };
+  if (view.fields.length) {
+    filter.fields = view.fields.map(({ field, operator, value }): FieldPredicate =>
+      hasOperand(operator) ? { field, operator, value } : { field, operator },
+    );
+  }
   if (view.search.trim()) filter.search = view.search;
   if (view.category) filter.category = view.category;
   if (view.source) filter.source = view.source;
