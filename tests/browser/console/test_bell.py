@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from playwright.async_api import Browser, Page, expect
@@ -9,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.browser.conftest import BrowserVisit, open_profile
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key
-from tests.client import Client
+from tests.client import TIMEOUT_SECONDS, Client
 
 OPEN_COUNT = "{ notificationSummary { openCount unreadCount } }"
 
@@ -150,3 +151,62 @@ async def test_the_bell_fits_a_phone(narrow: BrowserVisit, client: Client) -> No
     await expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(1)
     await expect_to_fit(page)
     assert await find_violations(page) == []
+
+
+RECORD_ALERTS = """
+window.alerts = { tones: 0, shown: [] };
+const start = OscillatorNode.prototype.start;
+OscillatorNode.prototype.start = function (...when) {
+  window.alerts.tones += 1;
+  return start.apply(this, when);
+};
+window.Notification = class extends Notification {
+  constructor(title, options) {
+    super(title, options);
+    window.alerts.shown.push([title, options.body]);
+  }
+};
+"""
+
+
+async def wait_for_alerts(page: Page, tones: int, *shown: list[str]) -> None:
+    """Waits without `wait_for_function`, whose conditions the policy of the page forbids."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while await page.evaluate("alerts") != {"tones": tones, "shown": list(shown)}:
+            await asyncio.sleep(0.05)
+
+
+async def test_sound_and_desktop_notifications_begin_after_consent(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await notify(client, "Logged before")
+    await visitor.context.grant_permissions(["notifications"])
+    await visitor.context.add_init_script(RECORD_ALERTS)
+    page = await sign_in_to(visitor)
+    await expect_counts(page, "1 open notification", 1)
+    await notify(client, "Before consent")
+    await expect_counts(page, "2 open notifications", 2)
+    await wait_for_alerts(page, 0)
+
+    await open_bell(page)
+    await page.get_by_role("switch", name="Sound").check()
+    await page.get_by_role("switch", name="Desktop notifications").check()
+    await expect(page.get_by_role("switch", name="Desktop notifications")).to_be_checked()
+    await wait_for_alerts(page, 1)  # for confirmation
+    await notify(client, "While visible")
+    await wait_for_alerts(page, 2)
+    await page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
+    await notify(client, "In the background", severity="error")
+
+    await wait_for_alerts(page, 3, ["Error", "In the background"])
+    assert visitor.complaints == []
+
+
+async def test_blocked_desktop_notifications_are_explained(visitor: BrowserVisit) -> None:
+    await visitor.context.grant_permissions([])
+    page = await sign_in_to(visitor)
+
+    await open_bell(page)
+
+    await expect(page.get_by_role("switch", name="Desktop notifications")).to_be_disabled()
+    await expect(page.get_by_text("Desktop notifications are blocked")).to_be_visible()
