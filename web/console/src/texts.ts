@@ -219,7 +219,7 @@ export const texts = {
   edit: {
     title: (summary: string) => `Edit: ${summary}`,
     fields: (name: string, version: number | null) => `${name}, version ${version}`,
-    noType: "The event type does not exist any more, so the fields cannot be edited.",
+    noType: "The event type was deleted, so the fields cannot be edited.",
     attributes: "About the event",
     json: "Fields (JSON)",
     invalidJson: "Enter a JSON object.",
@@ -239,7 +239,7 @@ export const texts = {
     noneFoundHint: "Each word must begin a word of the name, type, category or description.",
     loadMore: "Load more",
     formTitle: (name: string) => `Report: ${name}`,
-    chooseType: "Choose another event type",
+    chooseType: "Choose a different event type",
     attributes: "About the event",
     submit: "Report the event",
     checking: "Checking …",

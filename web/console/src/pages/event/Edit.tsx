@@ -16,6 +16,7 @@ import {
 import { type AttributeValues, EventAttributes, isOfAttribute, toInput } from "../../common/EventAttributes";
 import { EventForm, focusProblem } from "../../common/EventForm";
 import { Problems } from "../../common/Problems";
+import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import type { Problem } from "../../common/userErrors";
 import { Empty, ErrorState, Loading } from "../../shell/states";
 import { texts } from "../../texts";
@@ -82,10 +83,11 @@ function Edit({ event: latest, onRestart }: { event: EditedEvent; onRestart: () 
     onSuccess: async (problems) => {
       if (problems.length > 0) return;
       await queries.invalidateQueries();
-      await navigate(`/events/${event.id}`);
+      await navigate(`/events/${event.id}`, { state: SAVED });
     },
   });
   const problems = save.data ?? [];
+  const isChanged = !isEqual(attributes, attributesOf(event)) || !isEqual(fields, event.fields);
   useEffect(() => {
     if (save.data) focusProblem(element.current);
   }, [save.data]);
@@ -113,7 +115,7 @@ function Edit({ event: latest, onRestart }: { event: EditedEvent; onRestart: () 
         <Button type="submit" loading={save.isPending}>
           {t.save}
         </Button>
-        <Button variant="default" component={Link} to={`/events/${event.id}`}>
+        <Button variant="default" component={Link} to={`/events/${event.id}`} state={SAVED}>
           {t.cancel}
         </Button>
       </Group>
@@ -122,6 +124,7 @@ function Edit({ event: latest, onRestart }: { event: EditedEvent; onRestart: () 
   const props = { event, fields, setFields, problems, isSaving: save.isPending, onSave: save.mutate, rest };
   return (
     <Stack ref={element} className={classes.form}>
+      <UnsavedChanges exist={isChanged} />
       <Title order={1} size="h2" className={classes.title}>
         {t.title(event.summary)}
       </Title>

@@ -9,12 +9,15 @@ import { EventAttributes, isOfAttribute, NO_ATTRIBUTES, toInput } from "../../co
 import { EventForm, focusProblem } from "../../common/EventForm";
 import { Problems } from "../../common/Problems";
 import { Time } from "../../common/time";
+import { UnsavedChanges } from "../../common/UnsavedChanges";
 import { useSession } from "../../session/Session";
 import { Empty, ErrorState, Loading } from "../../shell/states";
 import { texts } from "../../texts";
 import classes from "./index.module.css";
 
 const t = texts.report;
+
+const isEqual = (first: unknown, second: unknown): boolean => JSON.stringify(first) === JSON.stringify(second);
 
 export function ReportForm({ type }: { type: string }) {
   const [values, setValues] = useState(NO_ATTRIBUTES);
@@ -33,6 +36,11 @@ export function ReportForm({ type }: { type: string }) {
     focusProblem(element.current);
   }, [isSubmitted, isSubmitting]);
 
+  const properties = formProps.schema["properties"] ?? {};
+  const isFilled =
+    !isEqual(values, NO_ATTRIBUTES) ||
+    Object.entries(form.values).some(([name, value]) => !isEqual(value, properties[name]?.default));
+
   function reportAnother(): void {
     setValues(NO_ATTRIBUTES);
     form.reset();
@@ -42,6 +50,7 @@ export function ReportForm({ type }: { type: string }) {
   if (!eventType) return <Loading />;
   return (
     <Stack className={classes.form} ref={element}>
+      <UnsavedChanges exist={isFilled && result === null} />
       <Stack gap={4}>
         <Title order={1} size="h2">
           {t.formTitle(eventType.name)}
