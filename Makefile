@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check docs reference release bench bench-peers bench-fanout bench-faults soak bench-memory bench-overhead lint types layers schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check docs reference release bench bench-peers bench-fanout bench-faults soak bench-memory bench-overhead bench-console lint types layers schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ soak: setup ## Hold transactions of other programs open for 10 minutes (ARGS="--
 
 bench-memory: setup ## Watch the server's memory through 10 minutes of load (ARGS="--minutes 1")
 	$(BIN)/python -m benchmarks.peers.memory $(ARGS)
+
+bench-console: setup ## Measure the console in Chromium with 200,000 events (ARGS="--minutes 30 --into docs/console.md")
+	$(BIN)/python -m benchmarks.console $(ARGS)
 
 bench-overhead: setup ## Measure what a request costs beside its answer
 	$(BIN)/python -m benchmarks.overhead
