@@ -173,16 +173,20 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         )
 
 
+@dataclass(frozen=True)
+class StreamRequest:
+    """Operation of a subscriber. `push` takes entries that arrive while the subscriber waits."""
+
+    query: str
+    variables: dict[str, Any]
+    serialize_result: SerializeResult
+    push: Push | None
+
+
 class OpenedSubscription:
     """An authorized subscription."""
 
-    def stream_entries(
-        self,
-        query: str,
-        variables: dict[str, Any] | None,
-        serialize_result: SerializeResult,
-        push: Push | None,
-    ) -> AsyncGenerator[list[RenderedEntry], None]:
+    def stream_entries(self, request: StreamRequest) -> AsyncGenerator[list[RenderedEntry], None]:
         """Yields batches of rendered entries with their log positions, without the pushed ones."""
         raise NotImplementedError
 
@@ -199,13 +203,9 @@ class OpenedLiveValue(OpenedSubscription):
     value: LiveValue[Any, Any]
 
     async def stream_entries(
-        self,
-        query: str,
-        variables: dict[str, Any] | None,
-        serialize_result: SerializeResult,
-        push: Push | None,
+        self, request: StreamRequest
     ) -> AsyncGenerator[list[RenderedEntry], None]:
-        operation = _build_operation_key(self.executor, query, variables or {})
+        operation = _build_operation_key(self.executor, request.query, request.variables)
         async with contextlib.aclosing(self.value.values) as values:
             async for value in values:
                 responses, key = self.value.get_responses(value)
@@ -215,7 +215,7 @@ class OpenedLiveValue(OpenedSubscription):
                     result = executor.execute_operation(False)
                     if asyncio.iscoroutine(result):
                         result = await result
-                    text = responses[operation, key] = serialize_result(result)
+                    text = responses[operation, key] = request.serialize_result(result)
                 yield [(LOG_START, text)]
 
 
@@ -227,31 +227,29 @@ class OpenedFeed(OpenedSubscription):
     feed: FollowedFeed[Any]
 
     async def stream_entries(
-        self,
-        query: str,
-        variables: dict[str, Any] | None,
-        serialize_result: SerializeResult,
-        push: Push | None,
+        self, request: StreamRequest
     ) -> AsyncGenerator[list[RenderedEntry], None]:
         context: Context = self.executor.context_value
         subscription = self.feed.subscription
         cursor_variable = _find_cursor_variable(self.executor)
         shared_variables = {
-            name: value for name, value in (variables or {}).items() if name != cursor_variable
+            name: value for name, value in request.variables.items() if name != cursor_variable
         }
         one_reader = _selects_read_marks(self.executor)
         key = (
             subscription.broadcast_key,
             context.audience_key(one_reader=one_reader),
-            _build_operation_key(self.executor, query, shared_variables),
+            _build_operation_key(self.executor, request.query, shared_variables),
         )
         execution = _SharedExecution(
-            self, context.shared_context(one_reader=one_reader), serialize_result
+            self, context.shared_context(one_reader=one_reader), request.serialize_result
         )
         broadcast = context.feed.get_broadcast(
             key, subscription.feed_filter, execution.render_entries
         )
-        async with contextlib.aclosing(broadcast.subscribe(subscription.after, push)) as batches:
+        async with contextlib.aclosing(
+            broadcast.subscribe(subscription.after, request.push)
+        ) as batches:
             async for rendered in batches:
                 yield rendered
 

@@ -17,7 +17,7 @@ from strawberry.http import process_result
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from app.domain.shared.json_encoding import encode_json
-from app.graphql.execution.subscription_execution import OpenedSubscription
+from app.graphql.execution.subscription_execution import OpenedSubscription, StreamRequest
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
 from app.graphql.transport.requests import GraphQLRequest
@@ -74,7 +74,7 @@ async def stream_responses(
                     yield OperationResponse(encode_json(process_result(result)))
                     continue
                 batches = result.data.stream_entries(
-                    request.query, request.variables, serialize_result, push
+                    StreamRequest(request.query, request.variables or {}, serialize_result, push)
                 )
                 async with contextlib.aclosing(batches):
                     async for rendered in batches:
