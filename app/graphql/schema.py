@@ -41,6 +41,7 @@ from app.graphql.execution.input_errors import add_argument_path
 from app.graphql.execution.operation_metrics import OperationMetrics
 from app.graphql.execution.subscription_execution import Executor
 from app.graphql.organizations.api_keys import ApiKeyMutations
+from app.graphql.organizations.health import HealthQueries
 from app.graphql.organizations.mutations import OrganizationMutations
 from app.graphql.organizations.queries import OrganizationQueries
 from app.graphql.organizations.retention import RetentionMutations, RetentionQueries
@@ -87,6 +88,7 @@ class Query(
     EventCountQueries,
     DuplicationRuleQueries,
     EventTypeQueries,
+    HealthQueries,
     GuardRuleQueries,
     HistoryQueries,
     NotificationQueries,

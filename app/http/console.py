@@ -16,7 +16,7 @@ from starlette.routing import Route
 from app.http.page_assets import STATIC, AssetFiles, build_security_headers
 
 # The first segments of the paths in web/console/src/routes.tsx.
-SECTIONS = ("events", "report", "rules")
+SECTIONS = ("events", "report", "event-types", "rules", "containers", "administration")
 
 _NONCE = "CSP_NONCE"  # the placeholder in web/console/vite.config.ts
 _POLICY = "; ".join(

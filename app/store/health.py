@@ -25,6 +25,13 @@ async def is_migrated(session: AsyncSession) -> bool:
     return revision.one_or_none() == newest_revision()
 
 
+async def describe_database(session: AsyncSession) -> str:
+    """Returns the name and the version of the database, such as `PostgreSQL 17.2`."""
+    dialect = (await session.connection()).dialect
+    name = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}.get(dialect.name, dialect.name)
+    return f"{name} {'.'.join(map(str, dialect.server_version_info or ()))}".strip()
+
+
 async def count_pending_entries(
     session: AsyncSession, position: LogPosition
 ) -> tuple[int, datetime | None]:

@@ -180,6 +180,15 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             ANSWERED,
         ),
     ],
+    "Query.serverHealth": [("{ serverHealth { problems } }", ANSWERED)],
+    "Query.checkEventType": [
+        (
+            '{ checkEventType(id: "$event_type", definition: {name: "mine"}) '
+            f"{{ summary {ERRORS} }} }}",
+            NOT_FOUND,
+        ),
+        ('{ checkEventType(definition: {name: "n", type: "$type"}) { summary } }', ANSWERED),
+    ],
     "Query.tryGuardRule": [
         (
             '{ tryGuardRule(expression: "false", eventTypeId: "$event_type") '
@@ -280,6 +289,14 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Mutation.updateEventType": [
         (
             event_type_mutation('updateEventType(input: {id: "$event_type", name: "mine"})'),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.replaceEventType": [
+        (
+            event_type_mutation(
+                'replaceEventType(input: {id: "$event_type", definition: {name: "mine"}})'
+            ),
             NOT_FOUND,
         )
     ],

@@ -77,6 +77,11 @@ OPERATIONS = {
         'mutation { createEventType(input: {name: ""}) { userErrors { code } } }'
     ),
     "Query.checkEvent": "{ checkEvent(input: {}) { accepted } }",
+    "Query.serverHealth": "{ serverHealth { version } }",
+    "Query.checkEventType": '{ checkEventType(definition: {name: ""}) { summary } }',
+    "Mutation.replaceEventType": _event_type_mutation(
+        f'replaceEventType(input: {{id: {ID}, definition: {{name: ""}}}})'
+    ),
     "Mutation.updateEventType": _event_type_mutation(f"updateEventType(input: {{id: {ID}}})"),
     "Mutation.deleteEventType": _event_type_mutation(f"deleteEventType(id: {ID})"),
     "Mutation.transitionEventType": _event_type_mutation(

@@ -46,6 +46,7 @@ const eased = {
           "EventChange", // its cursor is its place
           "EventCheck",
           "EventCount",
+          "EventTypeCheck",
           "EventTypeVersion",
           "FieldChoice",
           "FieldValue",
@@ -54,6 +55,7 @@ const eased = {
           "GuardViolation",
           "NotificationSummary",
           "PageInfo",
+          "ServerHealth",
           "SeverityCount",
           "Viewer",
         ],

@@ -13,11 +13,15 @@ OF_EACH_ROW = "a list below each row: a loader reads it for all rows together"
 LOG = "entries of the change log: the filter is evaluated before and after the change, in memory"
 AUDIT = "entries of the change log: derived from their values, which rows are not, in memory"
 PUBLISHED = "compares the draft with the published version: a second row"
-ERRORS = "user errors: returned by mutations, checkEvent and tryGuardRule"
+ERRORS = "user errors: returned by mutations, checkEvent, checkEventType and tryGuardRule"
 UNPLANNED = {
     "Query.node": "one of eight tables, queried in turn",
     "Query.checkEvent": "validates a report like `logEvent`: reads no rows",
     "EventCheck.*": "part of checkEvent",
+    "Query.serverHealth": "the state of the process: reads no list or row of the answer",
+    "ServerHealth.*": "part of serverHealth",
+    "Query.checkEventType": "validates a definition in memory: reads no list or row of the answer",
+    "EventTypeCheck.*": "part of checkEventType",
     "Query.tryGuardRule": "evaluates an expression on events, in memory",
     "GuardRuleTrial.*": "part of tryGuardRule",
     "Query.eventChanges": LOG,

@@ -164,6 +164,70 @@ def update_attributes(changes: Mapping[str, Any]) -> Edit:
     return edit
 
 
+def replace_definition(
+    definition: EventTypeDefinition, create_id: Callable[[], UUID], *path: str
+) -> Edit:
+    """Returns an edit that replaces everything but the state. Fields and rules keep IDs by name.
+
+    Without `type`, the type keeps its own. `path`: path of the argument with the definition.
+    """
+
+    def edit(draft: EventTypeDraft) -> EditResult:
+        stored_fields = {field.name: (field_id, field) for field_id, field in draft.fields.items()}
+        draft.fields = dict(
+            _replace_field(stored_fields.pop(field.name, None), field, create_id)
+            for field in definition.fields
+        )
+        rule_ids: dict[str, list[UUID]] = {}
+        for rule_id, stored_rule in draft.rules.items():
+            rule_ids.setdefault(stored_rule.name, []).append(rule_id)
+        rules = [
+            (ids.pop(0) if (ids := rule_ids.get(rule.name)) else create_id(), rule)
+            for rule in definition.rules
+        ]
+        draft.rules = dict(
+            sorted(rules, key=lambda item: item[0])
+        )  # in order of creation, like those of the table
+        draft.definition = replace(
+            definition,
+            type=definition.type or draft.definition.type,
+            category=definition.category or DEFAULT_CATEGORY,
+            state=draft.definition.state,
+            fields=(),
+            rules=(),
+        )
+        rule_paths: dict[ProblemPath, ProblemPath] = {
+            ("conditionalRules", str(list(draft.rules).index(rule_id))): (
+                *path,
+                "conditionalRules",
+                str(index),
+            )
+            for index, (rule_id, _) in enumerate(rules)
+        }
+        return EditResult(path_mapping={(): path} | rule_paths, fallback_path=(*path, "fields"))
+
+    return edit
+
+
+def _replace_field(
+    stored: tuple[UUID, FieldDefinition] | None,
+    field: FieldDefinition,
+    create_id: Callable[[], UUID],
+) -> tuple[UUID, FieldDefinition]:
+    """Returns the field with its ID. Labels that mean the same keep their stored form."""
+    if stored is None:
+        return create_id(), field
+    field_id, before = stored
+    if (field.label or field.name) == (before.label or before.name):
+        field = replace(field, label=before.label)
+    if field.options == before.options and all(
+        (field.labels or {}).get(option, option) == (before.labels or {}).get(option, option)
+        for option in field.options or ()
+    ):
+        field = replace(field, labels=before.labels)
+    return field_id, field
+
+
 def add_field(field_id: UUID, added: FieldDefinition) -> Edit:
     """Returns an edit that appends a field."""
 

@@ -226,7 +226,8 @@ class CreateEventTypeInput:
         "no rules.",
     )
 
-    def to_domain(self) -> EventTypeDefinition:
+    def to_domain(self, *path: str) -> EventTypeDefinition:
+        """Converts the definition. `path` is that of the input."""
         return EventTypeDefinition(
             name=self.name,
             type=self.type,
@@ -235,11 +236,42 @@ class CreateEventTypeInput:
             state=self.state or EventTypeState.DRAFT,
             additional_fields=self.additional_fields or AdditionalFields.REFUSE,
             fields=tuple(
-                field.to_domain("input", "fields", str(index))
+                field.to_domain(*path, "fields", str(index))
                 for index, field in enumerate(self.fields or ())
             ),
             rules=tuple(rule.to_domain() for rule in self.conditional_rules or ()),
         )
+
+
+@strawberry.input(
+    description=with_example(
+        "A new definition of an event type. It replaces the name, description, category, "
+        "`additionalFields`, fields and conditional rules in one version.",
+        """
+        {
+          id: "019a3f5c-7b1e-7000-8000-000000000101"
+          ifVersion: 3
+          definition: {
+            name: "Flaring incident"
+            fields: [{ name: "volume_mcf", kind: NUMBER, required: true, unit: "mcf" }]
+          }
+        }
+        """,
+    )
+)
+class ReplaceEventTypeInput:
+    id: strawberry.ID = strawberry.field(description="ID of the event type.")
+    if_version: int | None = strawberry.field(
+        default=None,
+        description="Version that the event type must have; otherwise the error is `CONFLICT`. "
+        "Any version if omitted.",
+    )
+    definition: CreateEventTypeInput = strawberry.field(
+        description="New definition, such as `EventTypeVersion.definition` of an earlier version. "
+        "A field or conditional rule with the name of an existing one replaces it and keeps its "
+        "ID; those that the definition lacks are removed. If `type` is null, the type is kept. "
+        "`state` has no effect: use `transitionEventType`."
+    )
 
 
 @strawberry.input(

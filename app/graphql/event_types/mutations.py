@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
+from uuid_utils.compat import uuid7
 
 from app.domain.event_types import event_type_draft
 from app.domain.event_types.lifecycle import EventTypeState
@@ -20,6 +21,7 @@ from app.graphql.event_types.conditional_rules import (
 from app.graphql.event_types.inputs import (
     CreateEventTypeInput,
     EventFieldInput,
+    ReplaceEventTypeInput,
     UpdateEventFieldInput,
     UpdateEventTypeInput,
 )
@@ -99,7 +101,7 @@ class EventTypeMutations:
     ) -> EventTypePayload:
         context = info.context
         result = await event_type_commands.create_event_type(
-            context.database, context.command, input.to_domain()
+            context.database, context.command, input.to_domain("input")
         )
         return EventTypePayload.from_result(result, "input")
 
@@ -133,6 +135,48 @@ class EventTypeMutations:
         edit = event_type_draft.update_attributes(input.to_domain())
         id_path = ("input", "id")
         event_type_id = parse_input_id(input.id, *id_path)
+        return EventTypePayload.from_result(
+            await _apply_edit(info, event_type_id, edit, *id_path, if_version=input.if_version)
+        )
+
+    @strawberry.mutation(
+        description=with_example(
+            "Replaces the definition of an event type, and increments its version once, however "
+            "much changes. If nothing changes, the version does not change. Stored events keep "
+            "the version that they were validated against. `checkEventType` returns the errors "
+            "and the changes before you save a definition.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if the event type "
+            "does not have the version `ifVersion`, `IN_USE` if a guard rule or duplication rule "
+            "would no longer be valid, or if `type` changes and stored events have the event "
+            "type, `ALREADY_EXISTS` if the new type is taken, `CYCLE`, `LIMIT_REACHED`, "
+            "`INVALID_INPUT`.",
+            """
+            mutation {
+              replaceEventType(
+                input: {
+                  id: "019a3f5c-7b1e-7000-8000-000000000101"
+                  definition: {
+                    name: "Flaring incident"
+                    fields: [{ name: "volume_mcf", kind: NUMBER, required: true }]
+                  }
+                }
+              ) {
+                eventType { version fields { id name } }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
+    async def replace_event_type(
+        self,
+        info: Info,
+        input: Annotated[ReplaceEventTypeInput, strawberry.argument(description="New definition.")],
+    ) -> EventTypePayload:
+        id_path, path = ("input", "id"), ("input", "definition")
+        event_type_id = parse_input_id(input.id, *id_path)
+        definition = input.definition.to_domain(*path)
+        edit = event_type_draft.replace_definition(definition, uuid7, *path)
         return EventTypePayload.from_result(
             await _apply_edit(info, event_type_id, edit, *id_path, if_version=input.if_version)
         )

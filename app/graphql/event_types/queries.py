@@ -6,8 +6,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
+from strawberry.scalars import JSON
 
-from app.graphql.event_types.inputs import EventTypeBy, EventTypeFilter
+from app.domain.event_types.definitions import validate_version_definition
+from app.domain.event_types.json_schema import JsonSchemaDraft, compile_schema
+from app.domain.event_types.ui_schema import compile_ui_schema
+from app.domain.event_types.version_changes import describe_changes, format_definition
+from app.graphql.event_types.inputs import CreateEventTypeInput, EventTypeBy, EventTypeFilter
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ListSource, LookupSource, declare_source
@@ -16,8 +21,10 @@ from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.types.event_inputs import check_text_argument
 from app.graphql.types.event_type import EventType
 from app.graphql.types.loaders import get_loaders
+from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions import event_types
 from app.services.definitions.event_types import EventTypePageRequest
+from app.services.event_types import event_type_commands
 from app.store.reading.pages import parse_page_request
 
 
@@ -40,6 +47,25 @@ def _build_page_request(
     type_filter = (filter or EventTypeFilter()).to_domain(context.limits)
     return EventTypePageRequest(
         type_filter, parse_page_request(context.limits, first=first, after=after)
+    )
+
+
+@strawberry.type(description="Result of validating the definition of an event type.")
+class EventTypeCheck:
+    summary: str | None = strawberry.field(
+        description="What the definition changes, in words, such as `Added field 'crew' (TEXT).` "
+        "Null if it changes nothing, or has errors."
+    )
+    json_schema: JSON | None = strawberry.field(
+        description="JSON Schema of `Event.fields` under the definition, in draft-07 for "
+        "react-jsonschema-form. Null if the definition is invalid by itself."
+    )
+    ui_schema: JSON | None = strawberry.field(
+        description="uiSchema for react-jsonschema-form. Null if the definition is invalid by "
+        "itself."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that saving the definition would return. Empty if it can be saved."
     )
 
 
@@ -109,4 +135,62 @@ class EventTypeQueries:
         request = _build_page_request(self, info.context, filter, first, after)
         return await fetch_connection(
             info.context, event_types.EVENT_TYPE_LIST, request, EventType.from_row
+        )
+
+    @strawberry.field(
+        description=with_example(
+            "Result of a dry run of `replaceEventType` or, without `id`, of `createEventType`: "
+            "the definition is validated but not saved. An editor can use this query to show the "
+            "form and the errors while the definition is designed.\n\n"
+            "Requires EVENT_TYPE_MANAGE. Request errors: `BAD_USER_INPUT` if the ID is not a "
+            "UUID.",
+            """
+            {
+              checkEventType(
+                definition: { name: "Flaring incident", fields: [{ name: "cause", kind: SELECT }] }
+              ) {
+                summary
+                jsonSchema
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
+    async def check_event_type(
+        self,
+        info: Info,
+        definition: Annotated[
+            CreateEventTypeInput, strawberry.argument(description="Definition to validate.")
+        ],
+        id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="ID of the event type whose definition would be replaced. A new event "
+                "type if omitted."
+            ),
+        ] = None,
+    ) -> EventTypeCheck:
+        event_type_id = None if id is None else parse_id_argument(id, "id")
+        context = info.context
+        result = await event_type_commands.check_event_type(
+            context.database, context.command, event_type_id, definition.to_domain("definition")
+        )
+        after = result.definition
+        is_valid = not validate_version_definition(after.version_definition, context.limits)
+        is_changed = not result.problems and after != result.before
+        before = None if result.before is None else format_definition(result.before.to_json())
+        return EventTypeCheck(
+            summary=describe_changes(before, format_definition(after.to_json()))
+            if is_changed
+            else None,
+            json_schema=JSON(
+                compile_schema(
+                    after.fields, after.rules, after.additional_fields, JsonSchemaDraft.DRAFT_07
+                )
+            )
+            if is_valid
+            else None,
+            ui_schema=JSON(compile_ui_schema(after.fields)) if is_valid else None,
+            user_errors=to_user_errors(result.problems),
         )

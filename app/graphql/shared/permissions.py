@@ -44,6 +44,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.notificationSummary": READ_EVENTS,
     "Query.eventType": READ_EVENT_TYPES,
     "Query.eventTypes": READ_EVENT_TYPES,
+    "Query.checkEventType": MANAGE_EVENT_TYPES,
     "Query.guardRule": READ_RULES,
     "Query.guardRules": READ_RULES,
     "Query.tryGuardRule": MANAGE_RULES,  # its resolver also requires READ_EVENTS
@@ -51,6 +52,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.checkEvent": CREATE_EVENTS,
     "Query.auditEntries": MANAGE_ORGANIZATION,
     "Query.retentionPolicies": MANAGE_ORGANIZATION,
+    "Query.serverHealth": MANAGE_ORGANIZATION,
     "Mutation.logEvent": CREATE_EVENTS,
     "Mutation.logEvents": CREATE_EVENTS,
     "Mutation.ingestCloudEvents": CREATE_EVENTS,
@@ -67,6 +69,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Mutation.deleteEvents": DELETE_EVENTS,
     "Mutation.createEventType": MANAGE_EVENT_TYPES,
     "Mutation.updateEventType": MANAGE_EVENT_TYPES,
+    "Mutation.replaceEventType": MANAGE_EVENT_TYPES,
     "Mutation.deleteEventType": MANAGE_EVENT_TYPES,
     "Mutation.transitionEventType": MANAGE_EVENT_TYPES,
     "Mutation.addEventField": MANAGE_EVENT_TYPES,

@@ -182,6 +182,10 @@ class Feed:
         task.add_done_callback(self._broadcast_tasks.discard)
         return broadcast
 
+    def count_subscribers(self) -> int:
+        """Returns the number of subscribers in all organizations."""
+        return sum(len(broadcast.subscribers) for broadcast in self.broadcasts.values())
+
     async def _run(self) -> None:
         while True:
             await self._database.wake.wait()

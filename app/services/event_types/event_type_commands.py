@@ -34,6 +34,7 @@ from app.domain.event_types.event_type_draft import (
     add_field,
     add_rule,
     not_found,
+    replace_definition,
     validate_edit,
 )
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition
@@ -138,18 +139,11 @@ async def edit_event_type(
             return EventTypeResult(
                 problems=(Problem(UserErrorCode.CONFLICT, message, ("input", "ifVersion")),)
             )
-        draft = await _load_draft(session, row)
-        previous_draft = replace(draft, fields=dict(draft.fields), rules=dict(draft.rules))
-        before = previous_draft.to_definition()
+        change = await _apply_edit(session, command, row, edit)
+        if change.problems:
+            return EventTypeResult(problems=tuple(change.problems))
+        draft, before, after = change.draft, change.before, change.draft.to_definition()
         values = collect_values(row, _list_names(before.fields, before.rules))
-        edit_result = edit(draft)
-        problems = validate_edit(previous_draft, draft, edit_result, command.limits)
-        if problems := [
-            *problems,
-            *await find_broken_rules(session, command, row, before.fields, draft, edit_result),
-        ]:
-            return EventTypeResult(problems=tuple(problems))
-        after = draft.to_definition()
         if after.type_name != row.type and (problem := await _rename_type(session, row, after)):
             return EventTypeResult(problems=(problem,))
         if after != before:
@@ -158,6 +152,80 @@ async def edit_event_type(
             part_entries = await _write_parts(session, command, row, draft)
             await _write_version(session, command, row, after, part_entries, values)
         return EventTypeResult(row, draft=draft)
+
+
+@dataclass(frozen=True)
+class CheckedDefinition:
+    """A definition that was not saved: the latest one before it, and the problems that it has.
+
+    `before` is None if the event type is new.
+    """
+
+    definition: EventTypeDefinition
+    before: EventTypeDefinition | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+async def check_event_type(
+    database: Database,
+    command: CommandContext,
+    event_type_id: UUID | None,
+    definition: EventTypeDefinition,
+) -> CheckedDefinition:
+    """Validates a definition of an event type, or of a new one. Writes nothing."""
+    async with database.read(command.actor.organization_id) as session:
+        if event_type_id is None:
+            problems = validate_new_definition(definition, command.limits)
+            if not problems and await _is_type_taken(session, definition.type_name, None):
+                problems = [_type_taken_problem(definition.type_name)]
+            located = tuple(each.prepend_path("definition") for each in problems)
+            return CheckedDefinition(definition, problems=located)
+        table = tables.EventType
+        statement = select(table).where(col(table.id) == event_type_id)
+        row = (await session.scalars(statement)).one_or_none()
+        if row is None:
+            missing = not_found("event type", event_type_id, "id")
+            return CheckedDefinition(definition, problems=(missing,))
+        edit = replace_definition(definition, uuid7, "definition")
+        change = await _apply_edit(session, command, row, edit)
+        after = change.draft.to_definition()
+        problems = list(change.problems)
+        if after.type_name != row.type:
+            if event_count := await count_events(session, row):
+                problems.append(_type_in_use_problem(row, event_count, "definition"))
+            elif await _is_type_taken(session, after.type_name, row.id):
+                problems.append(_type_taken_problem(after.type_name).prepend_path("definition"))
+        return CheckedDefinition(after, change.before, tuple(problems))
+
+
+@dataclass(frozen=True)
+class _Change:
+    """The draft after an edit, the definition before it, and the problems of the edit."""
+
+    draft: EventTypeDraft
+    before: EventTypeDefinition
+    problems: Sequence[Problem]
+
+
+async def _apply_edit(
+    session: AsyncSession, command: CommandContext, row: tables.EventType, edit: Edit
+) -> _Change:
+    """Applies an edit to the stored definition, in memory, and validates the result."""
+    draft = await _load_draft(session, row)
+    previous_draft = replace(draft, fields=dict(draft.fields), rules=dict(draft.rules))
+    before = previous_draft.to_definition()
+    edit_result = edit(draft)
+    problems = [
+        *validate_edit(previous_draft, draft, edit_result, command.limits),
+        *await find_broken_rules(session, command, row, before.fields, draft, edit_result),
+    ]
+    return _Change(draft, before, problems)
+
+
+async def _is_type_taken(session: AsyncSession, type_name: str, except_id: UUID | None) -> bool:
+    table = tables.EventType
+    statement = select(col(table.id)).where(col(table.type) == type_name)
+    return (await session.scalars(statement)).one_or_none() not in (None, except_id)
 
 
 async def add_event_field(
@@ -272,11 +340,7 @@ async def _rename_type(
 ) -> Problem | None:
     """Changes the type name. Returns a problem if it cannot be changed."""
     if event_count := await count_events(session, row):
-        message = (
-            f"The type name {row.type!r} cannot be changed: {_count_events(event_count)} this "
-            "type. Create a new event type instead."
-        )
-        return Problem(UserErrorCode.IN_USE, message, ("input", "type"))
+        return _type_in_use_problem(row, event_count, "input")
     try:
         async with session.begin_nested():
             row.type = definition.type_name
@@ -416,6 +480,14 @@ def _column_values(definition: EventTypeDefinition) -> dict[str, Any]:
 
 def _count_events(count: int) -> str:
     return "1 event has" if count == 1 else f"{count:,} events have"
+
+
+def _type_in_use_problem(row: tables.EventType, event_count: int, *path: str) -> Problem:
+    message = (
+        f"The type name {row.type!r} cannot be changed: {_count_events(event_count)} this type. "
+        "Create a new event type instead."
+    )
+    return Problem(UserErrorCode.IN_USE, message, (*path, "type"))
 
 
 def _type_taken_problem(type_name: str) -> Problem:

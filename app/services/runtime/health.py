@@ -53,6 +53,7 @@ class HealthReport:
     problems: dict[HealthCheck, str]
     lag: LogLag | None = None
     is_slow: bool = False
+    database: str | None = None  # its name and version
 
     @property
     def is_ready(self) -> bool:
@@ -104,14 +105,15 @@ class HealthMonitor:
 
     async def _run_checks(self) -> HealthReport:
         async with self._database.read(ALL_ORGANIZATIONS) as session:
+            database = await health.describe_database(session)
             if not await health.is_migrated(session):
                 problem = (
                     "The database is not migrated to this version of Tocsin. Run `tocsin migrate`."
                 )
-                return HealthReport({HealthCheck.MIGRATIONS: problem})
+                return HealthReport({HealthCheck.MIGRATIONS: problem}, database=database)
             entries, oldest = await health.count_pending_entries(session, self._feed.read_position)
         seconds = 0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds()
-        return HealthReport({}, LogLag(entries, max(0.0, seconds)))
+        return HealthReport({}, LogLag(entries, max(0.0, seconds)), database=database)
 
     def _update_gauges(self, report: HealthReport) -> None:
         broadcasts = self._feed.broadcasts.values()

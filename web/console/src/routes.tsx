@@ -1,7 +1,14 @@
 // The pages of the console. Each has a folder in pages/, which is loaded when it is first opened.
 // The first segments of the paths are also listed in app/http/console.py, which serves them.
 
-import { IconList, IconPencilPlus, IconShieldCheck } from "@tabler/icons-react";
+import {
+  IconBox,
+  IconForms,
+  IconList,
+  IconPencilPlus,
+  IconSettings,
+  IconShieldCheck,
+} from "@tabler/icons-react";
 import type { ComponentType } from "react";
 import { createBrowserRouter, redirect, type RouteObject } from "react-router";
 import { ROOT } from "../../shared/server";
@@ -22,7 +29,10 @@ interface Section {
 export const SECTIONS: Section[] = [
   { path: "/events", label: texts.sections.events, icon: IconList, permission: "EVENT_READ" },
   { path: "/report", label: texts.sections.report, icon: IconPencilPlus, permission: "EVENT_CREATE" },
+  { path: "/event-types", label: texts.sections.eventTypes, icon: IconForms, permission: "EVENT_READ" },
   { path: "/rules", label: texts.sections.rules, icon: IconShieldCheck, permission: "EVENT_READ" },
+  { path: "/containers", label: texts.sections.containers, icon: IconBox, permission: "EVENT_READ" },
+  { path: "/administration", label: texts.sections.administration, icon: IconSettings, permission: "ORGANIZATION_MANAGE" },
 ];
 
 type Load = () => Promise<{ default: ComponentType }>;
@@ -47,11 +57,16 @@ export const router = createBrowserRouter(
         { index: true, loader: () => redirect("/events") },
         page("events", "EVENT_READ", () => import("./pages/events")),
         page("events/:id", "EVENT_READ", () => import("./pages/event")),
+        page("event-types", "EVENT_READ", () => import("./pages/event-types")),
+        page("event-types/:id", "EVENT_READ", () => import("./pages/event-types/designer")),
         page("rules", "EVENT_READ", () => import("./pages/rules")),
         page("rules/guard/:id", "EVENT_READ", () => import("./pages/rules/guard")),
         page("rules/duplication/:id", "EVENT_READ", () => import("./pages/rules/duplication")),
         page("events/:id/edit", "EVENT_UPDATE", () => import("./pages/event/Edit")),
         page("report", "EVENT_CREATE", () => import("./pages/report")),
+        page("containers", "EVENT_READ", () => import("./pages/containers")),
+        page("administration", "ORGANIZATION_MANAGE", () => import("./pages/administration")),
+        page("administration/audit", "ORGANIZATION_MANAGE", () => import("./pages/administration/audit")),
         page("*", null, () => import("./pages/not-found")),
       ].map((route) => ({ ...route, errorElement: <PageError /> }) as RouteObject),
     },
