@@ -675,6 +675,7 @@ export const texts = {
     keyHint: "Identifies the organization in requests and access tokens. It cannot be changed later.",
     rename: "Rename",
     renameTitle: (name: string) => `Rename ${name}`,
+    session: "Session",
     current: "Current",
     switch: "Switch",
     switchTo: (name: string) => `Switch to ${name}`,

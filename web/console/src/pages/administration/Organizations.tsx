@@ -64,7 +64,7 @@ export function Organizations() {
             <Table.Tr>
               <Table.Th>{t.name}</Table.Th>
               <Table.Th>{t.key}</Table.Th>
-              <Table.Th aria-label={t.switch} />
+              <Table.Th>{t.session}</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>

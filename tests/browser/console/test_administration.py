@@ -1,0 +1,116 @@
+"""Administration: organizations, API keys, audit trail and health; and the containers."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.browser.conftest import BrowserVisit
+from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.page_actions import create_key
+from tests.client import Client
+
+KEYS = "{ organization { name apiKeys { name permissions revokedAt } } }"
+VIEWER = "{ viewer { name permissions } }"
+LOG = """mutation ($id: String!, $event: ContainerEventInput!) {
+  logContainerEvent(containerId: $id, event: $event) { userErrors { message } } }"""
+
+
+async def test_keys_organizations_the_audit_trail_and_health_are_managed(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    page = await sign_in_to(visitor, "/administration")
+    health = page.get_by_role("region", name="Health")
+    await expect(health).to_contain_text("The server is ready.")
+    await expect(health.get_by_role("row", name="Subscribers of this server")).to_be_visible()
+    assert await find_violations(page) == []
+
+    # A key is created, copied once, used and revoked.
+    await page.get_by_role("button", name="New API key").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("field app")
+    await dialog.get_by_role("checkbox", name="EVENT_CREATE").check()
+    assert await find_violations(page) == []
+    await dialog.get_by_role("button", name="Create the key").click()
+    secret = await dialog.get_by_label("Secret").inner_text()
+    assert await client.as_key(secret).execute_field(VIEWER) == {
+        "name": "field app",
+        "permissions": ["EVENT_READ", "EVENT_CREATE"],
+    }
+    await dialog.get_by_role("button", name="Close").last.click()
+    await expect(page.get_by_text(secret)).to_have_count(0)
+    await page.get_by_role("button", name="Revoke field app").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
+    await expect(page.get_by_role("row", name="field app")).to_contain_text("Revoked")
+
+    # The organization is renamed, and another one is created and switched to.
+    await page.get_by_role("button", name="Rename").click()
+    await page.get_by_role("dialog").get_by_label("Name").fill("South")
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("cell", name="South")).to_be_visible()
+    await page.get_by_role("button", name="New organization").click()
+    await page.get_by_role("dialog").get_by_label("Key").fill("north")
+    await page.get_by_role("dialog").get_by_label("Name").fill("North")
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+
+    # The audit trail has all of it.
+    await page.get_by_role("link", name="Audit trail").click()
+    await expect(page.get_by_role("row", name="Revoked: ApiKey field app")).to_be_visible()
+    await page.get_by_label("Action").select_option("UPDATED")
+    await expect(page.get_by_role("row")).to_have_count(2)
+    await expect(page.get_by_role("row").nth(1)).to_contain_text("→ South")
+    assert await find_violations(page) == []
+
+    await page.get_by_role("link", name="Administration").first.click()
+    await page.get_by_role("button", name="Switch to North").click()
+    await expect(page.get_by_role("row", name="North")).to_contain_text("Current")
+    await expect(page.get_by_role("row", name="field app")).to_have_count(0)
+
+    organization = await client.execute_field(KEYS)
+    [key] = [each for each in organization["apiKeys"] if each["name"] == "field app"]
+    assert organization["name"] == "South"
+    assert key["permissions"] == ["EVENT_READ", "EVENT_CREATE"]
+    assert key["revokedAt"] is not None
+    assert visitor.strayed == []
+    assert visitor.complaints == []
+
+
+async def test_administration_fits_a_phone_and_needs_a_permission(
+    narrow: BrowserVisit, client: Client
+) -> None:
+    await create_key(client, "EVENT_READ", name="k" * 200)
+    page = await sign_in_to(narrow, "/administration")
+    await expect(page.get_by_role("row", name="kkk")).to_be_visible()
+    await expect_to_fit(page)
+    await page.get_by_role("link", name="Audit trail").tap()
+    await expect(page.get_by_role("row", name="Created: ApiKey kkk")).to_be_visible()
+    await expect_to_fit(page)
+    assert await find_violations(page) == []
+
+
+async def test_container_events_are_found_by_activity_outcome_and_container(
+    narrow: BrowserVisit, client: Client
+) -> None:
+    for container, activity, status in (
+        ("container-1", "ACCESS", "FAILURE"),
+        ("container-1", "CREATE", "SUCCESS"),
+        ("container-2", "ACCESS", "SUCCESS"),
+    ):
+        event = {"eventType": activity, "status": status, "summary": f"{activity} {container}"}
+        logged = await client.execute_field(LOG, id=container, event=event)
+        assert logged["userErrors"] == []
+    page = await sign_in_to(narrow, "/containers")
+    await expect(page.get_by_role("status").filter(has_text="3 events")).to_be_visible()
+
+    await page.get_by_role("button", name="Failed access").tap()
+    await expect(page.get_by_role("status").filter(has_text="1 event")).to_be_visible()
+    await expect(page.get_by_role("link", name="ACCESS container-1")).to_be_visible()
+    await page.get_by_role("button", name="Failed access").tap()
+    await page.get_by_label("Activity").select_option("ACCESS")
+    await expect(page.get_by_role("status").filter(has_text="2 events")).to_be_visible()
+    await page.get_by_role("link", name="container-1", exact=True).tap()
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Container container-1")
+    await expect(page.get_by_role("row")).to_have_count(3)
+    await expect_to_fit(page)
+    assert await find_violations(page) == []
+    assert narrow.complaints == []
