@@ -1,6 +1,15 @@
 // The fields of a form: added, changed, removed, and ordered by dragging or with the keyboard.
 
-import { closestCenter, DndContext, type DragEndEvent, KeyboardSensor, PointerSensor, useSensor, useSensors } from "@dnd-kit/core";
+import {
+  closestCenter,
+  DndContext,
+  type DragEndEvent,
+  KeyboardSensor,
+  MeasuringStrategy,
+  PointerSensor,
+  useSensor,
+  useSensors,
+} from "@dnd-kit/core";
 import { arrayMove, SortableContext, sortableKeyboardCoordinates, useSortable, verticalListSortingStrategy } from "@dnd-kit/sortable";
 import { CSS } from "@dnd-kit/utilities";
 import { ActionIcon, Button, Group, Stack, Text } from "@mantine/core";
@@ -12,6 +21,7 @@ import { FieldForm } from "./FieldForm";
 import classes from "./Fields.module.css";
 
 const t = texts.eventTypes;
+const MEASURING = { droppable: { strategy: MeasuringStrategy.Always } };
 
 interface Props {
   fields: readonly FieldDraft[];
@@ -51,6 +61,9 @@ export function Fields({ fields, problemOf, isReadOnly, onChange, onChangeField 
       <DndContext
         sensors={sensors}
         collisionDetection={closestCenter}
+        measuring={MEASURING}
+        // Fields of one height can be moved past each other.
+        onDragStart={() => setOpened(null)}
         onDragEnd={drop}
         accessibility={{
           screenReaderInstructions: { draggable: t.dragHelp },
