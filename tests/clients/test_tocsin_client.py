@@ -105,7 +105,8 @@ async def test_a_subscription_without_a_cursor_is_not_started(
         await notify(client, "a")
         [*_, error] = await case.read_rest()
 
-    assert error[:2] == ["error", "NO_CURSOR"]
+    assert error == ["error", "NO_CURSOR"]
+    assert case.process.returncode == 0
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -50,7 +50,11 @@ const cases = {
   },
   gap_without_handler: (client) => client.subscribe(ADDED, { after, ...report(summaryOf) }),
   added: (client) => client.subscribe(ADDED, report(summaryOf)),
-  without_cursor: (client) => client.subscribe(WITHOUT_CURSOR, report(() => null)),
+  /** The process ends, because nothing is left of the connection. */
+  without_cursor(client) {
+    const onError = (error) => print("error", error.code);
+    client.subscribe(WITHOUT_CURSOR, { ...report(() => null), onError });
+  },
   summary: (client) => client.subscribe(SUMMARY, report((data) => data)),
   async too_large(client) {
     const fields = Array.from({ length: 3_000 }, (_, index) => `a${index}: cursor`);

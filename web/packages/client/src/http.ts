@@ -36,11 +36,11 @@ export async function* streamResults(
   operation: Operation,
   signal: AbortSignal,
 ): AsyncGenerator<Result | null> {
-  const silence = new AbortController();
-  const end = () => silence.abort(new TemporaryError("The server has sent nothing for too long."));
+  const stop = new AbortController();
+  const end = () => stop.abort(new TemporaryError("The server has sent nothing for too long."));
   let timer = setTimeout(end, endpoint.maxSilence);
   try {
-    const signals = AbortSignal.any([signal, silence.signal]);
+    const signals = AbortSignal.any([signal, stop.signal]);
     const response = await post(endpoint, token, operation, "text/event-stream", signals);
     yield null; // connected
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -68,6 +68,7 @@ export async function* streamResults(
     }
   } finally {
     clearTimeout(timer);
+    stop.abort(); // the connection of a subscription that failed
   }
 }
 
