@@ -39,7 +39,8 @@ def tocsin(
 ) -> None:
     """Tocsin, a GraphQL server for operational events.
 
-    Settings are environment variables named TOCSIN_*: see docs/reference/settings.md.
+    Settings are environment variables named TOCSIN_*, or keys of the file tocsin.toml: see
+    docs/reference/settings.md.
     """
 
 
@@ -188,6 +189,18 @@ def copy(
     from app.backup_commands import copy
 
     copy(from_, to)
+
+
+@main.command()
+def settings(
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Print only settings that differ from the defaults.")
+    ] = False,
+) -> None:
+    """Print the settings in force as TOML, and where each comes from. Secrets are hidden."""
+    from app.settings_command import show_settings
+
+    show_settings(changed_only=changed)
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""Settings, read from TOCSIN_* environment variables.
+"""Settings, read from TOCSIN_* environment variables and the file `tocsin.toml`.
 
 Only `main` and the commands read them. All other modules get values.
 """
@@ -9,12 +9,18 @@ import dataclasses
 import ipaddress
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from app.domain.events.severity import Severity, parse_severity_map
 from app.domain.shared.limits import (
@@ -28,8 +34,10 @@ from app.domain.shared.limits import (
     SubscriptionLimits,
 )
 from app.setting_names import FILE_SUFFIX, find_name_errors
+from app.settings_file import FILE_VARIABLE, SettingsFileSource, read_settings_file
 
 RECOMMENDED_KEY_CHARACTERS = 32
+HIDDEN_VALUE = "********"
 # Clients send it in a header.
 _CREDENTIAL = re.compile(r"[ -~]*\Z")
 _BASE_URL = re.compile(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z")
@@ -199,11 +207,29 @@ class Settings(BaseSettings):
         description="Time limits of requests, and the rate limit of a credential.",
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = SettingsFileSource(settings_cls, read_settings_file())
+        return init_settings, env_settings, file
+
     @model_validator(mode="before")
     @classmethod
     def _read_environment(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Rejects unknown variables, and reads the secrets that are in files."""
-        errors = find_name_errors(os.environ, setting_names())
+        """Rejects unknown names, and reads the secrets that are in files."""
+        names = setting_names()
+        settings_file = read_settings_file()
+        errors = find_name_errors(os.environ, names | {FILE_VARIABLE})
+        file_errors = find_name_errors(settings_file.list_variables(), names)
+        if settings_file.problem is not None:
+            file_errors.append(settings_file.problem)
+        errors += [f"{settings_file.path}: {error}" for error in file_errors]
         variables = {name.upper(): value for name, value in os.environ.items()}
         for name in secret_settings():
             variable = f"TOCSIN_{name.upper()}"
@@ -223,7 +249,9 @@ class Settings(BaseSettings):
 
     @field_validator("severity_map", mode="before")
     @classmethod
-    def _parse_severity_map(cls, value: str | None) -> dict[str, Severity] | None:
+    def _parse_severity_map(cls, value: str | dict[str, str] | None) -> dict[str, Severity] | None:
+        if isinstance(value, dict):  # a table of the settings file
+            value = ",".join(f"{word}={severity}" for word, severity in value.items())
         return None if value is None else parse_severity_map(value)
 
     @field_validator("*", mode="before")
@@ -321,15 +349,47 @@ class Settings(BaseSettings):
 
 
 def find_variable(setting: str) -> str:
-    """The environment variable of the setting: TOCSIN_..._FILE if the value is in a file."""
-    variable = f"TOCSIN_{setting.upper()}"
-    is_file = variable + FILE_SUFFIX in map(str.upper, os.environ)
-    return variable + FILE_SUFFIX if is_file else variable
+    """The environment variable of the setting: TOCSIN_..._FILE if the value is in a file.
+
+    If the value is in the settings file, the name of this file and the key.
+    """
+    variable, key = f"TOCSIN_{setting.upper()}", setting.lower().split("__")
+    variables = set(map(str.upper, os.environ))
+    if variable + FILE_SUFFIX in variables:
+        return variable + FILE_SUFFIX
+    group = f"TOCSIN_{key[0].upper()}"
+    file = read_settings_file()
+    if file.has(*key) and variables.isdisjoint({variable, group}):
+        return f"{file.path}: {'.'.join(key)}"
+    return variable
+
+
+def find_source(setting: str) -> str:
+    """Where the value of the setting comes from, for people."""
+    variable = find_variable(setting)
+    names = {variable, variable.partition("__")[0]}
+    if not variable.startswith("TOCSIN_") or not names.isdisjoint(map(str.upper, os.environ)):
+        return variable
+    return "default"
 
 
 def secret_settings() -> list[str]:
     """The settings that are secrets: not shown, and readable from the file TOCSIN_..._FILE."""
     return [name for name, setting in Settings.model_fields.items() if not setting.repr]
+
+
+def list_settings(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Yields each setting in force with its value, by name: `limits__offset` in a group.
+
+    Secrets are hidden.
+    """
+    groups, secrets = _setting_groups(), secret_settings()
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if name in groups:
+            yield from ((f"{name}__{each}", getattr(value, each)) for each in groups[name])
+        else:
+            yield name, HIDDEN_VALUE if name in secrets and value is not None else value
 
 
 def setting_names() -> set[str]:

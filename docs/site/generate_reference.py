@@ -75,10 +75,23 @@ def _render_settings() -> str:
     ]
     return (
         "# Settings\n\n"
-        "Settings are environment variables. Values are text, numbers, or `on` and `off`. The "
+        "Settings are environment variables, or keys of the file `tocsin.toml`. Values are text, "
+        "numbers, or `on` and `off`. The "
         "server reads the settings when it starts. It does not start if a value is invalid or if "
         "the name of a setting is unknown. [Upgrading](../upgrading.md) lists the settings that "
         "had a different name in an earlier version.\n\n"
+        "Tocsin reads `tocsin.toml` in the current directory if it exists, or the file that "
+        "`TOCSIN_SETTINGS_FILE` names. Its keys are the names of settings without `TOCSIN_`, in "
+        "lower case; a group of settings is a table, and a list of texts may replace commas:\n\n"
+        "```toml\n"
+        'public_url = "https://events.example.com"\n'
+        'trusted_proxies = ["10.0.0.1", "10.1.0.0/16"]\n\n'
+        "[limits]\n"
+        "page_size = 200\n"
+        "```\n\n"
+        "An environment variable overrides the same setting in the file. Only the owner should be "
+        "able to read a file with secrets. `tocsin settings` prints the settings in force, and "
+        "where each of them comes from.\n\n"
         "Spaces and line breaks before and after a value are ignored. To read a secret from a "
         "file, set one of these variables to the path of the file: "
         f"{_file_variables()}.\n\n"
