@@ -11,18 +11,21 @@ from sqlmodel import col
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition
-from app.store.migrate import ALEMBIC_VERSION, newest_revision
+from app.store.migrate import ALEMBIC_VERSION, is_usable_revision, newest_revision
 
 MAX_COUNTED_ENTRIES = 10_000
 
 
 async def is_migrated(session: AsyncSession) -> bool:
-    """Whether the database is at the newest migration of this version."""
+    """Whether the database is migrated to this version, or to a later one that is compatible."""
     connection = await session.connection()
     if not await connection.run_sync(lambda sync: inspect(sync).has_table(ALEMBIC_VERSION.name)):
         return False
-    revision = await session.scalars(select(ALEMBIC_VERSION.c.version_num))
-    return revision.one_or_none() == newest_revision()
+    revision = (await session.scalars(select(ALEMBIC_VERSION.c.version_num))).one_or_none()
+    if revision == newest_revision():
+        return True
+    oldest_revision = (await session.scalars(select(col(tables.Log.oldest_revision)))).one()
+    return is_usable_revision(revision, oldest_revision)
 
 
 async def describe_database(session: AsyncSession) -> str:
@@ -50,3 +53,12 @@ async def count_pending_entries(
     result = await session.execute(select(func.count(), func.min(pending_entries.c.at)))
     entries, oldest = result.one()
     return entries, oldest
+
+
+async def count_open_notifications(session: AsyncSession) -> int:
+    """Number of notifications that are not acknowledged, at most MAX_COUNTED_ENTRIES."""
+    event = tables.Event
+    is_open = (col(event.rang_seq).is_not(None), col(event.acknowledged_at).is_(None))
+    # By the index of these events, which begins with the organization.
+    rows = select(col(event.organization_id)).where(*is_open).limit(MAX_COUNTED_ENTRIES).subquery()
+    return (await session.scalars(select(func.count()).select_from(rows))).one()

@@ -170,7 +170,10 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _current_revision(connection: Connection) -> str | None:
-    """The revision of the database; None if it is empty. Raises NewerDatabaseError."""
+    """The revision of the database; None if it is empty. Raises NewerDatabaseError.
+
+    A database of a later version that servers of this version can use counts as migrated.
+    """
     if not inspect(connection).has_table(ALEMBIC_VERSION.name):
         return None
     current = connection.scalars(select(ALEMBIC_VERSION.c.version_num)).one_or_none()
@@ -178,9 +181,21 @@ def _current_revision(connection: Connection) -> str | None:
         raise UnfinishedCopyError(
             "The database is the target of a copy that has not ended. Run `tocsin copy` again."
         )
-    if current is not None and (problem := find_newer_revision(current)) is not None:
-        raise NewerDatabaseError(f"The database is {problem}")
-    return current
+    if current is None or current in _revisions():
+        return current
+    if connection.scalars(select(col(Log.oldest_revision))).one() in _revisions():
+        return newest_revision()
+    raise NewerDatabaseError(f"The database is {find_newer_revision(current)}")
+
+
+def is_usable_revision(revision: str | None, oldest_revision: str | None) -> bool:
+    """Whether servers of this version can use a database.
+
+    `oldest_revision`: that of the oldest servers which can use it.
+    """
+    if revision in _revisions():
+        return revision == newest_revision()
+    return oldest_revision in _revisions()
 
 
 def find_newer_revision(revision: str) -> str | None:

@@ -289,6 +289,7 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
             "ALTER TABLE api_key DROP COLUMN created_by",
             "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
             "DROP TABLE retention_policy",
+            "ALTER TABLE log DROP COLUMN oldest_revision",
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

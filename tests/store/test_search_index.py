@@ -571,6 +571,7 @@ REMOVED_SINCE = (
     "ALTER TABLE api_key DROP COLUMN created_by",
     "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
     "DROP TABLE retention_policy",
+    "ALTER TABLE log DROP COLUMN oldest_revision",
 )
 
 

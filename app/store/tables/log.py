@@ -76,9 +76,12 @@ class Log(SQLModel, table=True):
     """One row: the epoch of the change log, to which cursors belong, and its pruned position.
 
     Of the entries up to the pruned position, those older than `begins_at` were removed.
+    `oldest_revision`: servers whose newest migration is this one or a later one can use the
+    database.
     """
 
     epoch: str = Field(primary_key=True)
     pruned_tx: int = Field(default=0, sa_type=LogNumber, sa_column_kwargs={"server_default": "0"})
     pruned_seq: int = Field(default=0, sa_type=LogNumber, sa_column_kwargs={"server_default": "0"})
     begins_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    oldest_revision: str | None = None
