@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from app import metrics
 from app.graphql.schema import build_schema
 from app.graphql.transport.router import create_graphql_routes
 from app.http import cloudevents, console, graphiql, probes, type_schemas
@@ -94,8 +95,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.body_timeout_seconds = settings.requests.body_timeout_seconds
     app.state.listeners = set()
     app.state.stopping = False
+    schema = build_schema(settings.documents, settings.requests, settings.limits)
+    metrics.create_series(schema.list_root_fields())
     graphql, sockets = create_graphql_routes(
-        build_schema(settings.documents, settings.requests, settings.limits),
+        schema,
         settings.limits,
         settings.sockets,
         settings.public_url,

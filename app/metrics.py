@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from prometheus_client import (
@@ -25,8 +27,13 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from app.domain.shared.problems import ErrorCode
+
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it when it is imported
+
+# The APIs that log events.
+APIS = ("graphql", "cloudevents")
 
 REQUEST_API: ContextVar[str] = ContextVar("request_api", default="graphql")
 """The API that received the current request."""
@@ -128,11 +135,50 @@ CONNECTIONS = Gauge(
     "Number of database connections in use, for reads and writes.",
     multiprocess_mode="livesum",
 )
+MAX_CONNECTIONS = Gauge(
+    "tocsin_database_connections_max",
+    "Maximum number of connections that all server processes open to PostgreSQL "
+    "(`TOCSIN_DATABASE__CONNECTIONS`). 0 on SQLite.",
+    multiprocess_mode="livesum",
+)
+OPEN_NOTIFICATIONS = Gauge(
+    "tocsin_open_notifications",
+    "Number of notifications of all organizations that are not acknowledged, up to 10,000. "
+    "Updated every 30 seconds.",
+    multiprocess_mode="livemax",
+)
+BUILD_INFO = Gauge(
+    "tocsin_build_info",
+    "Always 1. The labels are the versions of Tocsin and of Python that the server runs.",
+    ["version", "python_version"],
+    multiprocess_mode="livemax",
+)
 DATABASE_UP = Gauge(
     "tocsin_database_up",
     "1 if every server process reached the database in its last health check, otherwise 0.",
     multiprocess_mode="livemin",
 )
+
+
+def create_series(operations: Iterable[tuple[str, str]]) -> None:
+    """Creates series with the value 0, so that `rate` and `increase` see the first count.
+
+    `operations`: the root fields and their operation types. Of their results, OK and
+    INTERNAL_SERVER_ERROR have series from the start.
+    """
+    BUILD_INFO.labels(version("tocsin"), platform.python_version()).set(1)
+    for operation, kind in operations:
+        for result in ("OK", ErrorCode.INTERNAL_SERVER_ERROR.value):
+            operation_counter(operation, kind, result)
+    for api in APIS:
+        for event_result in ("stored", "duplicate", "rejected"):
+            EVENTS.labels(api, event_result)
+        for status in (200, 500):
+            response_counter(api, status)
+    for reason in ("invalid", "inactive", "throttled"):
+        FAILED_AUTHENTICATIONS.labels(reason)
+    for plan_result in ("planned", "not_planned", "fallback", "failed"):
+        plan_counter(plan_result)
 
 
 def render_metrics() -> bytes:

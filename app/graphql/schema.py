@@ -151,6 +151,15 @@ class Schema(strawberry.Schema):
         """The schema of graphql-core, for which Strawberry has no public name."""
         return self._schema
 
+    def list_root_fields(self) -> list[tuple[str, str]]:
+        """Returns each root field with the type of its operations."""
+        roots = {
+            "query": self.graphql_schema.query_type,
+            "mutation": self.graphql_schema.mutation_type,
+            "subscription": self.graphql_schema.subscription_type,
+        }
+        return [(name, kind) for kind, root in roots.items() if root for name in root.fields]
+
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Executes a query or a mutation. Rejects subscriptions, which have many results."""
         kwargs["operation_name"] = self._name_operation(query, kwargs.get("operation_name"))

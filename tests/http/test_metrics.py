@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
 
 import pytest
+from prometheus_client import REGISTRY
 
-from tests.client import ADMINISTRATOR, Client
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 
+ROOT = Path(__file__).parents[2]
 FOLLOW = "subscription { notificationAdded { cursor } }"
 
 
@@ -92,6 +99,8 @@ async def test_metrics_contain_no_organization_and_no_secret(client: Client) -> 
     assert ADMINISTRATOR not in own
     assert "default" not in own
     assert set(re.findall(r"[{,](\w+)=", own)) == {
+        "python_version",
+        "version",
         "api", "kind", "le", "operation", "reason", "result", "status"
     }  # fmt: skip
 
@@ -128,3 +137,65 @@ def metric_increases(
         for each, value in after.items()
         if each.startswith(name + "{") and value != before.get(each, 0)
     }
+
+
+async def test_series_exist_before_the_first_operation_and_pass_the_checks_of_prometheus(
+    database_url: str, serve: Serve
+) -> None:
+    async with serve(database_url) as client:
+        await client.log_event(notification=True)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while "tocsin_open_notifications 1.0" not in (text := await read_text(client)):
+                await asyncio.sleep(0.1)
+    checked = await asyncio.create_subprocess_exec(
+        *("promtool", "check", "metrics"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    problems, _ = await checked.communicate(text.encode())
+
+    lines = text.splitlines()
+    versions = f'python_version="{python_version()}",version="{version("tocsin")}"'
+    for series in (
+        f"tocsin_build_info{{{versions}}} 1.0",
+        'tocsin_operations_total{kind="mutation",operation="logEvent",'
+        'result="INTERNAL_SERVER_ERROR"} ',
+        'tocsin_operations_total{kind="subscription",operation="eventChanged",result="OK"} ',
+        "tocsin_database_connections_max ",
+    ):
+        assert any(each.startswith(series) for each in lines)
+    assert (checked.returncode, problems.decode()) == (0, "")
+
+
+def test_the_dashboard_uses_existing_metrics() -> None:
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "dashboard.json").read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    names = {name for each in expressions for name in re.findall(r"tocsin_\w+", each)}
+
+    known = {
+        sample
+        for metric in REGISTRY.collect()
+        for sample in (metric.name, f"{metric.name}_total", f"{metric.name}_bucket")
+    }
+
+    assert len(names) >= 12
+    assert names - known == set()
+
+
+def test_the_log_events_are_documented() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    names = {
+        name
+        for file in (ROOT / "app").rglob("*.py")
+        for name in re.findall(
+            r"log\.(?:info|warning|error|exception)\(\s*\"(\w+)\"", file.read_text()
+        )
+    }
+
+    assert len(names) > 25
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+async def read_text(client: Client) -> str:
+    return (await client.http.get("/metrics")).text

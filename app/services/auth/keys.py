@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import structlog
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -35,6 +36,8 @@ from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.writing.inserts import insert_rows
+
+log = structlog.get_logger(__name__)
 
 _PREFIX_LENGTH = 16
 KEY_BY_ID = lookup_by_id(tables.ApiKey)
@@ -109,7 +112,8 @@ async def create(
             actor=creator.name,
             expires_at=expires_at,
         )
-        return ApiKeyResult(key, secret)
+    _log_change("api_key_created", creator, key)
+    return ApiKeyResult(key, secret)
 
 
 async def insert_key(
@@ -167,7 +171,18 @@ async def revoke(database: Database, command: CommandContext, key_id: UUID) -> A
             )
             raise RequestError(ErrorCode.FORBIDDEN, message)
         await mark_revoked(session, key, caller.name, command.now)
-        return ApiKeyResult(key)
+    _log_change("api_key_revoked", caller, key)
+    return ApiKeyResult(key)
+
+
+def _log_change(event: str, actor: Caller, key: tables.ApiKey) -> None:
+    log.info(
+        event,
+        key=str(key.id),
+        name=key.name,
+        actor=actor.name,
+        organization=str(key.organization_id),
+    )
 
 
 async def mark_revoked(

@@ -24,6 +24,7 @@ from app.store.engine.database_errors import DATABASE_ERRORS, unavailable_reason
 
 CACHE_SECONDS = 1.0
 MONITOR_INTERVAL_SECONDS = 2.0
+COUNT_INTERVAL_SECONDS = 30.0
 CHECK_TIMEOUT_SECONDS = 0.9  # probes often wait for a second only
 
 log = structlog.get_logger(__name__)
@@ -67,6 +68,7 @@ class HealthMonitor:
         self._lock = asyncio.Lock()
         self._last_report = HealthReport({})
         self._checked_at = float("-inf")
+        self._counted_at = float("-inf")
 
     async def check_health(self) -> HealthReport:
         async with self._lock:
@@ -84,7 +86,10 @@ class HealthMonitor:
     async def _monitor(self) -> None:
         while True:
             try:
-                self._update_gauges(await self.check_health())
+                report = await self.check_health()
+                self._update_gauges(report)
+                if not report.problems:
+                    await self._count_notifications()
             except Exception:  # a bug: gauges must not keep stale values
                 log.exception("health_check_failed")
                 metrics.DATABASE_UP.set(0)
@@ -115,6 +120,12 @@ class HealthMonitor:
         seconds = 0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds()
         return HealthReport({}, LogLag(entries, max(0.0, seconds)), database=database)
 
+    async def _count_notifications(self) -> None:
+        if time.monotonic() - self._counted_at > COUNT_INTERVAL_SECONDS:
+            async with self._database.read(ALL_ORGANIZATIONS) as session:
+                metrics.OPEN_NOTIFICATIONS.set(await health.count_open_notifications(session))
+            self._counted_at = time.monotonic()
+
     def _update_gauges(self, report: HealthReport) -> None:
         broadcasts = self._feed.broadcasts.values()
         subscribers = [
@@ -126,6 +137,7 @@ class HealthMonitor:
         )
         metrics.BUFFERED_BYTES.set(sum(subscriber.buffered_bytes for subscriber in subscribers))
         metrics.CONNECTIONS.set(self._database.connections_in_use)
+        metrics.MAX_CONNECTIONS.set(self._database.max_connections)
         metrics.DATABASE_UP.set(HealthCheck.DATABASE not in report.problems)
         if report.lag is not None:
             metrics.LAG_ENTRIES.set(report.lag.entries)

@@ -170,6 +170,7 @@ class Database:
             self.url, limits.connections - 1 - readers, pooled=pooled
         )
         self.row_reader = row_reader.create_row_reader(self.url, readers, pooled=pooled)
+        self.max_connections = limits.connections if dialect.is_postgresql(self.url) else 0
         self.log_horizon = LogHorizon(self.row_reader, self.url.get_backend_name())
         self.report_queue = BatchQueue(
             dialect.max_report_transactions(self.url), max_batch_size=MAX_REPORTS_PER_TRANSACTION
