@@ -195,7 +195,7 @@ def is_usable_revision(revision: str | None, oldest_revision: str | None) -> boo
     """
     if revision in _revisions():
         return revision == newest_revision()
-    return oldest_revision in _revisions()
+    return revision != UNFINISHED_COPY and oldest_revision in _revisions()
 
 
 def find_newer_revision(revision: str) -> str | None:
