@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition
-from app.store.migrate import ALEMBIC_VERSION, is_usable_revision, newest_revision
+from app.store.migrate import is_usable
 
 MAX_COUNTED_ENTRIES = 10_000
 
@@ -19,13 +19,7 @@ MAX_COUNTED_ENTRIES = 10_000
 async def is_migrated(session: AsyncSession) -> bool:
     """Whether the database is migrated to this version, or to a later one that is compatible."""
     connection = await session.connection()
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table(ALEMBIC_VERSION.name)):
-        return False
-    revision = (await session.scalars(select(ALEMBIC_VERSION.c.version_num))).one_or_none()
-    if revision == newest_revision():
-        return True
-    oldest_revision = (await session.scalars(select(col(tables.Log.oldest_revision)))).one()
-    return is_usable_revision(revision, oldest_revision)
+    return await connection.run_sync(is_usable)
 
 
 async def describe_database(session: AsyncSession) -> str:

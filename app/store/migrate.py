@@ -183,19 +183,28 @@ def _current_revision(connection: Connection) -> str | None:
         )
     if current is None or current in _revisions():
         return current
-    if connection.scalars(select(col(Log.oldest_revision))).one() in _revisions():
+    if _load_oldest_revision(connection) in _revisions():
         return newest_revision()
     raise NewerDatabaseError(f"The database is {find_newer_revision(current)}")
 
 
-def is_usable_revision(revision: str | None, oldest_revision: str | None) -> bool:
-    """Whether servers of this version can use a database.
+def is_usable(connection: Connection) -> bool:
+    """Whether servers of this version can use the database."""
+    try:
+        return _current_revision(connection) == newest_revision()
+    except UnusableDatabaseError:
+        return False
 
-    `oldest_revision`: that of the oldest servers which can use it.
-    """
-    if revision in _revisions():
-        return revision == newest_revision()
-    return revision != UNFINISHED_COPY and oldest_revision in _revisions()
+
+def _load_oldest_revision(connection: Connection) -> str | None:
+    """That of the oldest servers that can use the database. None if it does not say so."""
+    inspector, table = inspect(connection), str(Log.__tablename__)
+    # A database of another program may have a table of its revisions, too.
+    if not inspector.has_table(table):
+        return None
+    if "oldest_revision" not in {each["name"] for each in inspector.get_columns(table)}:
+        return None
+    return connection.scalars(select(col(Log.oldest_revision))).one_or_none()
 
 
 def find_newer_revision(revision: str) -> str | None:

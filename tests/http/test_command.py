@@ -368,6 +368,7 @@ async def test_a_database_of_a_later_version_is_rejected(tmp_path: Path) -> None
     engine = create_engine(f"sqlite:///{tmp_path}/tocsin.db")
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE log SET oldest_revision = '9999'"))
     engine.dispose()
 
     code, _, err = await run_command(tmp_path, "serve")
