@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 
 
 OPERATION_NOT_FOUND = (
-    "The document has no operation to execute. Set operationName to the name of one of its "
-    "operations, or omit operationName if there is only one."
+    "operationName must be the name of an operation of the document. It can be omitted only if "
+    "the document has exactly one operation."
 )
 # Prefix of Python's error message for an integer literal with too many digits.
 _DIGIT_LIMIT_MESSAGE = "Exceeds the limit ("
