@@ -10,23 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
-from sqlmodel import col
 
-from app.store import tables
-from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.archives.command_runner import run_command
 from tests.client import ADMINISTRATOR, Client
 from tests.cloudevent_client import fetch_by_source, send_structured
 from tests.event_type_client import (
-    ADD_FIELD,
-    CREATE,
+    REMOVE_FIELD,
     UPDATE_EVENT,
     UPDATE_FIELD,
     change_event_type,
     codes_and_paths,
     define_event_type,
-    fetch_all_rows,
     field_input,
 )
 
@@ -35,13 +29,6 @@ CREATE_ORGANIZATION = """mutation ($key: String!) {
 LOG = """mutation ($input: LogEventInput!) {
   logEvent(input: $input) { event { id cloudEvent } userErrors { code path message } } }"""
 EVENT = "query ($id: ID!) { event(id: $id) { fields cloudEvent } }"
-# Definitions of which outgoing events would be ambiguous: the sourceKey of `title` is the name of
-# another field.
-AMBIGUOUS = {
-    "a field without a sourceKey": [field_input("name")],
-    "a field with a sourceKey": [field_input("name", sourceKey="repository.name")],
-    "swapped names": [field_input("name", sourceKey="title")],
-}
 PUBLIC_URL = "https://events.example/tocsin"
 
 
@@ -56,54 +43,6 @@ async def create_organization(client: Client) -> tuple[str, Client]:
     created = await client.execute_field(CREATE_ORGANIZATION, key=key)
     assert created["userErrors"] == []
     return key, client.as_key(ADMINISTRATOR, data_partition_id=key)
-
-
-@pytest.mark.parametrize("kind", AMBIGUOUS)
-async def test_a_source_key_that_is_the_name_of_another_field_is_refused(
-    own_client: Client, database: Database, kind: str
-) -> None:
-    title = field_input("title", sourceKey="name")
-    others = AMBIGUOUS[kind]
-    event_type = await define_event_type(
-        own_client, field_input("title", sourceKey="x"), field_input("name")
-    )
-    before = await fetch_all_rows(database)
-
-    created = await own_client.execute_field(
-        CREATE, input={"name": "Other", "fields": [*others, title]}
-    )
-    updated = await own_client.execute_field(
-        UPDATE_FIELD, input={"id": event_type["fields"][0]["id"], "sourceKey": "name"}
-    )
-    added = await own_client.execute_field(
-        ADD_FIELD, id=event_type["id"], field=field_input("b", sourceKey="name")
-    )
-
-    swapped = kind == "swapped names"
-    paths = ["input.fields.0.sourceKey"] * swapped + ["input.fields.1.sourceKey"]
-    assert codes_and_paths(created["userErrors"]) == [("INVALID_INPUT", path) for path in paths]
-    assert created["userErrors"][-1]["message"] == (
-        "Invalid sourceKey 'name' of field 'title': the event type has a field of this name, so "
-        "an outgoing event could not be read again. Give the field 'name' a different name."
-    )
-    assert codes_and_paths(updated["userErrors"]) == [("INVALID_INPUT", "input.sourceKey")]
-    assert codes_and_paths(added["userErrors"]) == [("INVALID_INPUT", "field.sourceKey")]
-    assert await fetch_all_rows(database) == before
-
-
-async def test_a_new_field_with_the_name_of_a_source_key_is_refused(
-    own_client: Client, database: Database
-) -> None:
-    event_type = await define_event_type(own_client, field_input("title", sourceKey="name"))
-    before = await fetch_all_rows(database)
-
-    added = await own_client.execute_field(
-        ADD_FIELD, id=event_type["id"], field=field_input("name")
-    )
-
-    assert codes_and_paths(added["userErrors"]) == [("IN_USE", "field.name")]
-    assert "sourceKey 'name' of field 'title'" in added["userErrors"][0]["message"]
-    assert await fetch_all_rows(database) == before
 
 
 async def test_a_source_key_may_be_the_name_of_its_own_field_or_lead_into_another_one(
@@ -125,69 +64,131 @@ async def test_a_source_key_may_be_the_name_of_its_own_field_or_lead_into_anothe
     assert (await fetch_by_source(client, "2", "/a"))["fields"] == values
 
 
-async def define_stored_ambiguity(client: Client, database: Database) -> Any:
-    """An event type with swapped source keys, as versions before this check could store it."""
-    event_type = await define_event_type(
-        client, field_input("title", sourceKey="a"), field_input("name", sourceKey="b")
-    )
-    column = col(tables.EventField.source_key)
-    async with database.write(ALL_ORGANIZATIONS) as session:
-        for before, after in (("a", "name"), ("b", "title")):
-            statement = update(tables.EventField).where(column == before)
-            await session.execute(statement.values(source_key=after))
-    label = {"id": event_type["fields"][0]["id"], "label": "Title"}
-    return await change_event_type(client, UPDATE_FIELD, input=label)
-
-
-async def test_a_stored_definition_with_swapped_source_keys_reads_producers_and_its_own_events(
-    own_client: Client, database: Database
-) -> None:
-    event_type = await define_stored_ambiguity(own_client, database)
+async def test_swapped_source_keys_read_producers_and_outgoing_events(own_client: Client) -> None:
+    swapped = [field_input("title", sourceKey="name"), field_input("name", sourceKey="title")]
+    await define_event_type(own_client, *swapped)
     _, other = await create_organization(own_client)
-    await define_stored_ambiguity(other, database)
-    by_title = {"id": event_type["fields"][1]["id"], "label": "Name", "sourceKey": "title"}
+    await define_event_type(other, *swapped)
 
-    changed = await change_event_type(own_client, UPDATE_FIELD, input=by_title)
     await send_structured(own_client, cloud_event({"name": "T", "title": "N"}))
     sent = await fetch_by_source(own_client, "1", "/a")
     partial = await own_client.execute_field(LOG, input={"type": "gauge", "fields": {"name": "N"}})
     for event in (sent["cloudEvent"], partial["event"]["cloudEvent"] | {"id": "2", "source": "/a"}):
         assert (await send_structured(other, event)).status_code == 202
 
-    assert [field["sourceKey"] for field in changed["fields"]] == ["name", "title"]
     assert sent["fields"] == {"title": "T", "name": "N"}
     assert (await fetch_by_source(other, "1", "/a"))["fields"] == {"title": "T", "name": "N"}
     assert (await fetch_by_source(other, "2", "/a"))["fields"] == {"name": "N"}
 
 
-async def test_a_value_that_was_updated_is_read_from_the_outgoing_event_and_the_export(
-    own_client: Client, database_url: str, tmp_path: Path
+async def test_an_outgoing_event_of_older_fields_gives_no_value_to_another_field(
+    own_client: Client,
 ) -> None:
-    fields = [field_input("host", sourceKey="labels.host"), field_input("note")]
-    await define_event_type(own_client, *fields, additionalFields="KEEP")
+    fields = [field_input("name"), field_input("title", sourceKey="x")]
+    event_type = await define_event_type(own_client, *fields, additionalFields="DROP")
+    logged = await own_client.execute_field(LOG, input={"type": "gauge", "fields": {"name": "N"}})
+    name, title = (field["id"] for field in event_type["fields"])
+    await change_event_type(own_client, REMOVE_FIELD, id=name)
+    await change_event_type(own_client, UPDATE_FIELD, input={"id": title, "sourceKey": "name"})
+
+    outgoing = logged["event"]["cloudEvent"] | {"id": "2", "source": "/a"}
+    answer = await send_structured(own_client, outgoing)
+
+    [result] = answer.json()["results"]
+    assert [warning["code"] for warning in result["warnings"]] == ["FIELD_UNKNOWN"]
+    assert (await fetch_by_source(own_client, "2", "/a"))["fields"] == {}
+
+
+@pytest.mark.parametrize("settings", [{}, {"public_url": PUBLIC_URL}])
+@pytest.mark.parametrize(
+    ("data", "change", "fields"),
+    [
+        ({"labels": {"host": "a"}}, {"host": "b"}, {"labels": {"host": "a"}, "host": "b"}),
+        ({"labels": {"host": "a"}}, {"host": None}, {"labels": {"host": "a"}}),
+        ({"labels": {"host": "a"}}, {}, {"labels": {"host": "a"}, "host": "a"}),
+    ],
+)
+async def test_outgoing_events_and_exports_are_read_by_the_names_of_fields(
+    own_client: Client,
+    database_url: str,
+    tmp_path: Path,
+    settings: dict[str, str],
+    data: dict[str, Any],
+    change: dict[str, Any],
+    fields: dict[str, Any],
+) -> None:
+    host = field_input("host", sourceKey="labels.host")
+    await define_event_type(own_client, host, additionalFields="KEEP")
     key, other = await create_organization(own_client)
-    await define_event_type(other, *fields, additionalFields="KEEP")
-    data = {"labels": {"host": "a"}, "note": "n"}
+    await define_event_type(other, host, additionalFields="KEEP")
     await send_structured(own_client, cloud_event(data))
     event = await fetch_by_source(own_client, "1", "/a")
-    change = {"id": event["id"], "fields": {"host": "b"}}
-    await own_client.execute_field(UPDATE_EVENT, input=change)
+    await own_client.execute_field(UPDATE_EVENT, input={"id": event["id"], "fields": change})
     sent = (await own_client.execute_field(EVENT, id=event["id"]))["cloudEvent"]
     file = tmp_path / "events.ndjson"
 
     answer = await send_structured(other, sent | {"id": "sent"})
-    exported = await run_command(database_url, "export", "--output", file, public_url=PUBLIC_URL)
+    exported = await run_command(database_url, "export", "--output", file, **settings)
     imported = await run_command(database_url, "import", file, "--organization", key)
 
     assert exported.code == 0, exported
     assert imported.out == (
         "Imported 1, already present 0, counted as duplicates 0, rejected 0.\n"
     ), imported
-    assert json.loads(file.read_text())["dataschema"].startswith(PUBLIC_URL)
+    assert ("dataschema" in json.loads(file.read_text())) == bool(settings)
     [result] = answer.json()["results"]
     assert (answer.status_code, result["warnings"]) == (202, [])
     for id in ("sent", "1"):
-        assert (await fetch_by_source(other, id, "/a"))["fields"] == data | {"host": "b"}
+        assert (await fetch_by_source(other, id, "/a"))["fields"] == fields
+
+
+async def test_additional_values_at_the_path_of_a_field_do_not_become_its_value(
+    own_client: Client,
+) -> None:
+    host = field_input("host", sourceKey="labels.host")
+    await define_event_type(own_client, host, additionalFields="KEEP")
+    _, other = await create_organization(own_client)
+    await define_event_type(other, host, additionalFields="KEEP")
+
+    for id, value in (("1", 5), ("2", "z")):
+        data = {"labels": {"host": value}}
+        logged = await own_client.execute_field(LOG, input={"type": "gauge", "fields": data})
+        event = logged["event"]["cloudEvent"] | {"id": id, "source": "/a"}
+        assert (await send_structured(other, event)).status_code == 202
+
+    for id, value in (("1", 5), ("2", "z")):
+        stored = await fetch_by_source(other, id, "/a")
+        assert stored["fields"] == {"labels": {"host": value}}
+
+
+async def test_lists_of_outgoing_events_are_replayed_in_any_order(client: Client) -> None:
+    await define_event_type(
+        client,
+        field_input("parts", "MULTI_SELECT", options=["x", "y"], sourceKey="list.parts"),
+        additionalFields="KEEP",
+    )
+    answers = [
+        await send_structured(
+            client,
+            cloud_event({"list": {"parts": ["x"]}, "parts": parts}, eventtypeversion=1),
+        )
+        for parts in (["x", "y"], ["y", "x"])
+    ]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    [stored] = [(await fetch_by_source(client, "1", "/a"))["fields"]]
+    assert stored["parts"] == ["x", "y"]
+
+
+async def test_null_at_a_literal_name_does_not_hide_a_nested_value(client: Client) -> None:
+    await define_event_type(client, field_input("host", sourceKey="labels.host"))
+
+    answer = await send_structured(
+        client, cloud_event({"labels.host": None, "labels": {"host": "a"}})
+    )
+
+    assert answer.status_code == 202, answer.json()
+    assert (await fetch_by_source(client, "1", "/a"))["fields"] == {"host": "a"}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ async def test_a_value_that_was_updated_is_read_from_the_outgoing_event_and_the_
         ("https://producer.example/gauge.json", "a"),
     ],
 )
-async def test_only_the_schema_of_the_type_makes_the_name_of_a_field_come_first(
+async def test_only_the_schema_of_the_type_lets_fields_be_read_by_their_names(
     client: Client, dataschema: str, host: str
 ) -> None:
     await define_event_type(

@@ -239,10 +239,7 @@ def add_field(field_id: UUID, added: FieldDefinition) -> Edit:
         draft.fields[field_id] = added
         path = ("fields", index)
         path_mapping: dict[ProblemPath, ProblemPath] = {path: ("field",), path[:1]: ("field",)}
-        # The name of the field may be the sourceKey of another one.
-        return EditResult(
-            path_mapping=path_mapping, fallback_path=("field", "name"), set_paths=[path]
-        )
+        return EditResult(path_mapping=path_mapping, set_paths=[path])
 
     return edit
 

@@ -155,15 +155,6 @@ def validate_fields(definitions: Sequence[FieldDefinition], limits: Limits) -> l
             message = f"Field name {quote_value(definition.name)} is used more than once."
             problems.append(invalid_input(message, str(index), "name"))
         seen.add(definition.name)
-    for index, definition in enumerate(definitions):
-        if definition.source_key in seen - {definition.name}:
-            name, path = quote_value(definition.name), quote_value(definition.source_key)
-            message = (
-                f"Invalid sourceKey {path} of field {name}: the event type has a field of this "
-                "name, so an outgoing event could not be read again. Give the field "
-                f"{path} a different name."
-            )
-            problems.append(invalid_input(message, str(index), "sourceKey"))
     return problems
 
 

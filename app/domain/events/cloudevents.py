@@ -1,6 +1,7 @@
 """Formatting of events as CloudEvents 1.0 in JSON; `cloudevent_parsing.py` parses them.
 
-Another Tocsin server that parses such an event formats the same one, except for `recordedtime`.
+Another Tocsin server that parses such an event formats the same one, except for `recordedtime` and
+`eventtypeversion`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from app.domain.shared.values import (
 )
 
 JSON_MEDIA_TYPE = "application/json"
+EVENT_TYPE_VERSION = "eventtypeversion"
 SEVERITY_NUMBERS = {
     Severity.INFO: 9,
     Severity.SUCCESS: 10,
@@ -66,6 +68,8 @@ def format_cloud_event(event: EventState, dataschema: str | None) -> dict[str, A
         "severitytext": replace_control_characters(event.severity_text or event.severity.value),
         "severitynumber": SEVERITY_NUMBERS[event.severity],
         "recordedtime": format_instant(event.recorded_at),
+        # Shows a Tocsin server that the data has the names of the fields.
+        EVENT_TYPE_VERSION: event.event_type_version,
         "partitionkey": default_partition_key(event.entity, event.subject, source),
         "planningtags": list(event.tags) or None,
     }

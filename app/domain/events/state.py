@@ -74,7 +74,8 @@ class EventDraft:
     already, in the form of the same attributes of an event. `severity_level` is set if the format
     of the report defines the severity. `severity_text`, if set, is its text instead of `severity`.
     With `is_cloud_event`, `fields` and `payload` are the data as it was sent, not yet interpreted
-    by the event type.
+    by the event type. With `has_field_names`, a Tocsin server wrote the data, under the names of
+    the fields.
     """
 
     event_type_id: str | None = None
@@ -97,6 +98,7 @@ class EventDraft:
     severity_level: Severity | None = None
     severity_text: str | None = None
     is_cloud_event: bool = False
+    has_field_names: bool = False
 
     def digest(self, set_paths: Collection[Keys] = ()) -> str | None:
         """Returns the SHA-256 of the draft, equal for equal reports, to identify replays.
@@ -398,7 +400,7 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
     Entity: lambda entity: {"type": entity.type, "id": entity.id},
     tuple: list,
 }
-_NOT_DIGESTED = frozenset({"severity_level", "severity_text", "is_cloud_event"})
+_NOT_DIGESTED = frozenset({"severity_level", "severity_text", "is_cloud_event", "has_field_names"})
 _KEY_OF_RECEIPT = frozenset({"source", "source_id"})
 # Stored digests contain instants and entities in these forms.
 _DIGEST_FORMATTERS = _FORMATTERS | {

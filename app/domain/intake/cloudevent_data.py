@@ -60,18 +60,16 @@ def read_source_keys(
     data: Mapping[str, Any],
     fields: Collection[FieldDefinition],
     additional_fields: AdditionalFields,
-    *,
-    names_first: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Keys]]:
     """Returns the data with the values of fields that have a source key under their names.
 
     Unless additional values are kept, a value that is read is not additional, so it is removed
     from its path. So is an object on a path that has no other value than null. Also returns, by
-    field, the path that has its value or should have it. `names_first`: see `_find_source_keys`.
+    field, the path that has its value or should have it.
     """
     names = {field.name for field in fields}
     source_keys = {field.name: field.source_key for field in fields if field.source_key}
-    found = _find_source_keys(data, fields, names_first=names_first)
+    found = _find_source_keys(data, fields)
     values = {
         name: value for name, keys in found.items() if (value := _get(data, keys)) is not None
     }
@@ -94,13 +92,13 @@ def read_source_keys(
 
 
 def find_replaced_properties(
-    data: Mapping[str, Any], fields: Collection[FieldDefinition], *, names_first: bool = False
+    data: Mapping[str, Any], fields: Collection[FieldDefinition]
 ) -> list[Problem]:
     """Returns a warning for each property whose name a field has that is read from another path."""
     warnings = []
     unread = dict(data)
     source_keys = {field.name: field.source_key for field in fields}
-    found = _find_source_keys(data, fields, names_first=names_first)
+    found = _find_source_keys(data, fields)
     for keys in found.values():
         unread = _remove(unread, keys)
     for name, keys in found.items():
@@ -116,24 +114,11 @@ def find_replaced_properties(
 
 
 def _find_source_keys(
-    data: Mapping[str, Any], fields: Collection[FieldDefinition], *, names_first: bool
+    data: Mapping[str, Any], fields: Collection[FieldDefinition]
 ) -> dict[str, Keys]:
-    """Returns, by field, the keys that lead to the value at its source key.
-
-    With `names_first`, the data has the names of the fields, as that of outgoing events: a field is
-    read from its source key only if the data has neither a value under its name, nor another field
-    at the source key.
-    """
-    names = {field.name for field in fields}
-    found = {}
-    for field in fields:
-        keys = None if field.source_key is None else _find_keys(data, field.source_key)
-        if keys is None:
-            continue
-        is_named = data.get(field.name) is not None or (keys[0] in names and len(keys) == 1)
-        if not (names_first and is_named and keys[0] != field.name):
-            found[field.name] = keys
-    return found
+    """Returns, by field, the keys that lead to the value at its source key."""
+    found = {field.name: _find_keys(data, field.source_key or "") for field in fields}
+    return {name: keys for name, keys in found.items() if keys is not None}
 
 
 def find_set_paths(draft: EventDraft, fields: Iterable[FieldDefinition]) -> tuple[Keys, ...]:
@@ -141,10 +126,11 @@ def find_set_paths(draft: EventDraft, fields: Iterable[FieldDefinition]) -> tupl
     data = draft.fields
     if not isinstance(data, dict):
         return ()
+    reads_source_keys = draft.is_cloud_event and not draft.has_field_names
     paths = set()
     for field in fields:
         if field.kind is FieldKind.MULTI_SELECT:
-            source_key = field.source_key if draft.is_cloud_event else None
+            source_key = field.source_key if reads_source_keys else None
             keys = None if source_key is None else _find_keys(data, source_key)
             if keys is None or _get(data, keys) is None:
                 keys = (field.name,) if field.name in data else None
@@ -162,13 +148,16 @@ def locate_in_data(problem: Problem, paths: Mapping[str, Keys]) -> Problem:
 
 
 def _find_keys(value: Any, path: str) -> Keys | None:
-    """Returns the keys that lead to the value at a path: of the keys with dots, the longest."""
+    """Returns the keys that lead to the value at a path: of the keys with dots, the longest.
+
+    Null is no value.
+    """
     if not isinstance(value, dict):
         return None
     end = len(path)
     while end > 0:
         key, rest = path[:end], path[end + 1 :]
-        if key in value:
+        if value.get(key) is not None:
             if not rest:
                 return (key,)
             if (keys := _find_keys(value[key], rest)) is not None:

@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.events.cloudevents import (
+    EVENT_TYPE_VERSION,
     JSON_MEDIA_TYPE,
     SEVERITY_NAMES,
     SEVERITY_NUMBERS,
     default_partition_key,
     entity_subject,
     extract_tocsin_attributes,
+    is_schema_url,
 )
 from app.domain.events.severity import Severity, lookup_severity
 from app.domain.events.state import EventDraft
@@ -36,9 +38,10 @@ from app.domain.shared.values import (
 )
 
 _DATA_NAMES = ("data", "data_base64")
+_WRITTEN_NAMES = ("recordedtime", EVENT_TYPE_VERSION)  # of outgoing events, ignored when read
 _CONTEXT_NAMES = (
     *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"),
-    *("severitytext", "severitynumber", "recordedtime", "planningtags"),
+    *("severitytext", "severitynumber", "planningtags", *_WRITTEN_NAMES),
 )
 _DEFINED_NAMES = (*_DATA_NAMES, *_CONTEXT_NAMES, "schemaurl", "datacontentencoding", "partitionkey")
 _ATTRIBUTE_NAME = re.compile("[a-z0-9]+")
@@ -127,6 +130,8 @@ class _CloudEventParser:
             payload=payload or None,
             extensions=extensions or None,
             is_cloud_event=True,
+            has_field_names=EVENT_TYPE_VERSION in self.attributes
+            or is_schema_url(payload.get("dataschema") or "", type or ""),
         )
 
     def add_problem(self, message: str, *path: str) -> None:
@@ -299,7 +304,7 @@ class _CloudEventParser:
                     "a-z and 0-9."
                 )
                 self.add_problem(message, shown_name)
-            elif name not in _CONTEXT_NAMES or name == "recordedtime":
+            elif name not in _CONTEXT_NAMES or name in _WRITTEN_NAMES:
                 self._check_extension(value, shown_name)
         return {
             name: value for name, value in self.attributes.items() if name not in _CONTEXT_NAMES

@@ -29,7 +29,6 @@ from app.domain.event_types.lifecycle import (
 )
 from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.events.attributes import validate_attributes
-from app.domain.events.cloudevents import is_schema_url
 from app.domain.events.predicates import MAX_INDEXED_FIELDS
 from app.domain.events.severity import Severity, SeverityMap, lookup_severity
 from app.domain.events.state import (
@@ -140,17 +139,15 @@ def validate_report(
     replaced: list[Problem] = []
     if draft.is_cloud_event:
         draft = decode_json_data(draft, command.limits)
-        if event_type is not None and event_type.has_source_keys and isinstance(draft.fields, dict):
-            schema = (draft.payload or {}).get("dataschema")
-            names_first = schema is not None and is_schema_url(schema, event_type.type)
-            replaced = find_replaced_properties(
-                draft.fields, event_type.fields, names_first=names_first
-            )
+        if (
+            event_type is not None
+            and event_type.has_source_keys
+            and isinstance(draft.fields, dict)
+            and not draft.has_field_names
+        ):
+            replaced = find_replaced_properties(draft.fields, event_type.fields)
             fields, source_paths = read_source_keys(
-                draft.fields,
-                event_type.fields,
-                event_type.additional_fields,
-                names_first=names_first,
+                draft.fields, event_type.fields, event_type.additional_fields
             )
             draft = replace(draft, fields=fields)
     if event_type is not None and has_opaque_data(draft.payload):

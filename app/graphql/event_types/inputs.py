@@ -129,9 +129,9 @@ class EventFieldInput:
         description="Path from which the value is taken in the `data` of incoming CloudEvents: "
         "names of properties, separated by dots, such as `api.contentLength`; at most 255 "
         "characters by default. A name may contain dots itself. If the data has no value at the "
-        "path, the property with the name of the field is used. Must not be the name of another "
-        "field of the event type. Reports that are not CloudEvents use only the name of the "
-        "field. Null means no path.",
+        "path, the property with the name of the field is used. Reports that are not CloudEvents, "
+        "and outgoing events of a Tocsin server, use only the name of the field. Null means no "
+        "path.",
     )
 
     def to_domain(self, *path: str) -> FieldDefinition:
