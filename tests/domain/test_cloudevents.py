@@ -420,7 +420,6 @@ def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:
         "severitytext": "WARN",
         "severitynumber": 13,
         "recordedtime": "2026-04-09T08:00:00.000000Z",
-        "eventtypeversion": 3,
         "partitionkey": "Well/well-001",
         "planningtags": ["Study:12"],
         "traceparent": "00-1",
@@ -429,6 +428,7 @@ def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:
         "outcome": "FAILURE",
         "notification": True,
         "summary": "Pump 3 tripped",
+        "tocsintypeversion": 3,
         "data": {"pressure": 4.5},
     }
 

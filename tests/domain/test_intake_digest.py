@@ -48,9 +48,10 @@ OTHER_VALUES: dict[str, Any] = {
 }
 
 
-# Digests exclude what was derived from the severity of a CloudEvent, the API, and the key of the
-# receipt.
-EXCLUDED = ("severity_level", "severity_text", "is_cloud_event", "source", "source_id")
+# Digests exclude what was derived from the severity of a CloudEvent, the form of the report, and
+# the key of the receipt.
+OF_FORM = ("severity_level", "severity_text", "is_cloud_event", "has_field_names")
+EXCLUDED = (*OF_FORM, "source", "source_id")
 ATTRIBUTES = [attribute.name for attribute in fields(EventDraft) if attribute.name not in EXCLUDED]
 
 # Reported or absent, these are the same report.

@@ -28,6 +28,7 @@ CREATE_ORGANIZATION = """mutation ($key: String!) {
   createOrganization(key: $key, name: $key) { userErrors { message } } }"""
 LOG = """mutation ($input: LogEventInput!) {
   logEvent(input: $input) { event { id cloudEvent } userErrors { code path message } } }"""
+MARK: dict[str, Any] = {"tocsintypeversion": 1}
 EVENT = "query ($id: ID!) { event(id: $id) { fields cloudEvent } }"
 PUBLIC_URL = "https://events.example/tocsin"
 
@@ -170,7 +171,7 @@ async def test_lists_of_outgoing_events_are_replayed_in_any_order(client: Client
     answers = [
         await send_structured(
             client,
-            cloud_event({"list": {"parts": ["x"]}, "parts": parts}, eventtypeversion=1),
+            cloud_event({"list": {"parts": ["x"]}, "parts": parts}, **MARK),
         )
         for parts in (["x", "y"], ["y", "x"])
     ]
@@ -178,6 +179,33 @@ async def test_lists_of_outgoing_events_are_replayed_in_any_order(client: Client
     assert [answer.status_code for answer in answers] == [202, 202]
     [stored] = [(await fetch_by_source(client, "1", "/a"))["fields"]]
     assert stored["parts"] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "host"), [(1, "b"), ("12", "b"), ("v1", "a"), (0, "a"), (True, "a")]
+)
+async def test_only_a_positive_number_as_type_version_lets_fields_be_read_by_their_names(
+    client: Client, mark: Any, host: str
+) -> None:
+    await define_event_type(
+        client, field_input("host", sourceKey="labels.host"), additionalFields="KEEP"
+    )
+    data = {"labels": {"host": "a"}, "host": "b"}
+
+    answer = await send_structured(client, cloud_event(data, tocsintypeversion=mark))
+
+    assert answer.status_code == 202, answer.json()
+    assert (await fetch_by_source(client, "1", "/a"))["fields"] == data | {"host": host}
+
+
+async def test_a_replay_without_the_type_version_is_a_duplicate(client: Client) -> None:
+    await define_event_type(client, field_input("host", sourceKey="labels.host"))
+    event = cloud_event({"host": "a"})
+
+    answers = [await send_structured(client, each) for each in (event | MARK, event)]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert (await fetch_by_source(client, "1", "/a"))["fields"] == {"host": "a"}
 
 
 async def test_null_at_a_literal_name_does_not_hide_a_nested_value(client: Client) -> None:

@@ -20,7 +20,9 @@ async def create_empty_database(dialect: str, postgresql: str, folder: Path) -> 
         yield f"sqlite:///{folder / f'{name}.db'}"
         return
     connection = await asyncpg.connect(postgresql.format("postgres"))
-    await connection.execute(f"CREATE DATABASE {name}")
-    yield postgresql.format(name)
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield postgresql.format(name)
+    finally:
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await connection.close()

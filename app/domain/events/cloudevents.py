@@ -1,11 +1,12 @@
 """Formatting of events as CloudEvents 1.0 in JSON; `cloudevent_parsing.py` parses them.
 
 Another Tocsin server that parses such an event formats the same one, except for `recordedtime` and
-`eventtypeversion`.
+`tocsintypeversion`.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
@@ -26,7 +27,9 @@ from app.domain.shared.values import (
 )
 
 JSON_MEDIA_TYPE = "application/json"
-EVENT_TYPE_VERSION = "eventtypeversion"
+# Extension attribute of outgoing events: the version of the event type that defines the names in
+# the data.
+_TYPE_VERSION = "tocsintypeversion"
 SEVERITY_NUMBERS = {
     Severity.INFO: 9,
     Severity.SUCCESS: 10,
@@ -68,8 +71,6 @@ def format_cloud_event(event: EventState, dataschema: str | None) -> dict[str, A
         "severitytext": replace_control_characters(event.severity_text or event.severity.value),
         "severitynumber": SEVERITY_NUMBERS[event.severity],
         "recordedtime": format_instant(event.recorded_at),
-        # Shows a Tocsin server that the data has the names of the fields.
-        EVENT_TYPE_VERSION: event.event_type_version,
         "partitionkey": default_partition_key(event.entity, event.subject, source),
         "planningtags": list(event.tags) or None,
     }
@@ -123,6 +124,8 @@ def _tocsin_attributes(event: EventState) -> dict[str, Any]:
             attributes[attribute.cloud_event_name] = _format_value(value)
     if not event.summary_given:
         del attributes["summary"]
+    if event.event_type_version is not None:
+        attributes[_TYPE_VERSION] = event.event_type_version
     return attributes
 
 
@@ -169,6 +172,19 @@ def _parse_value(attribute: Attribute, value: Any, limits: Limits) -> Any:
     return None if attribute.validate and attribute.validate(value, limits, "") else value
 
 
+def remove_type_version(extensions: dict[str, Any]) -> bool:
+    """Removes the version of the event type that a Tocsin server added. Returns if there was one.
+
+    Keeps any other value of the attribute.
+    """
+    # In binary mode, it is text.
+    is_version = bool(_POSITIVE_INTEGER.fullmatch(str(extensions.get(_TYPE_VERSION))))
+    if is_version:
+        del extensions[_TYPE_VERSION]
+    return is_version
+
+
+_POSITIVE_INTEGER = re.compile("[1-9][0-9]{0,9}")
 _EXTENSIONS = attributes_with(Use.EXTENSION)
 _CLOUD_EVENT_NAMES = {attribute.api_name: attribute.cloud_event_name for attribute in ATTRIBUTES}
 

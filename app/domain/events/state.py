@@ -74,8 +74,8 @@ class EventDraft:
     already, in the form of the same attributes of an event. `severity_level` is set if the format
     of the report defines the severity. `severity_text`, if set, is its text instead of `severity`.
     With `is_cloud_event`, `fields` and `payload` are the data as it was sent, not yet interpreted
-    by the event type. With `has_field_names`, a Tocsin server wrote the data, under the names of
-    the fields.
+    by the event type. With `has_field_names`, the data has the names of the fields, as that of
+    outgoing events.
     """
 
     event_type_id: str | None = None

@@ -70,9 +70,7 @@ def read_source_keys(
     names = {field.name for field in fields}
     source_keys = {field.name: field.source_key for field in fields if field.source_key}
     found = _find_source_keys(data, fields)
-    values = {
-        name: value for name, keys in found.items() if (value := _get(data, keys)) is not None
-    }
+    values = {name: _get(data, keys) for name, keys in found.items()}
     keeps_others = additional_fields is AdditionalFields.KEEP
     rest = dict(data)
     for keys in found.values():
@@ -103,7 +101,7 @@ def find_replaced_properties(
         unread = _remove(unread, keys)
     for name, keys in found.items():
         value, replaced = _get(data, keys), unread.get(name)
-        if value is not None and replaced != value and _has_value(replaced):
+        if replaced != value and _has_value(replaced):
             message = (
                 f"The property {quote_value(name)} of the data was dropped: the sourceKey of field "
                 f"{quote_value(name)} is {quote_value(source_keys[name])}. To store both values, "
@@ -132,7 +130,7 @@ def find_set_paths(draft: EventDraft, fields: Iterable[FieldDefinition]) -> tupl
         if field.kind is FieldKind.MULTI_SELECT:
             source_key = field.source_key if reads_source_keys else None
             keys = None if source_key is None else _find_keys(data, source_key)
-            if keys is None or _get(data, keys) is None:
+            if keys is None:
                 keys = (field.name,) if field.name in data else None
             if keys is not None and isinstance(_get(data, keys), list):
                 paths.add(keys)

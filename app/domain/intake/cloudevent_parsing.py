@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.events.cloudevents import (
-    EVENT_TYPE_VERSION,
     JSON_MEDIA_TYPE,
     SEVERITY_NAMES,
     SEVERITY_NUMBERS,
@@ -19,6 +18,7 @@ from app.domain.events.cloudevents import (
     entity_subject,
     extract_tocsin_attributes,
     is_schema_url,
+    remove_type_version,
 )
 from app.domain.events.severity import Severity, lookup_severity
 from app.domain.events.state import EventDraft
@@ -38,10 +38,9 @@ from app.domain.shared.values import (
 )
 
 _DATA_NAMES = ("data", "data_base64")
-_WRITTEN_NAMES = ("recordedtime", EVENT_TYPE_VERSION)  # of outgoing events, ignored when read
 _CONTEXT_NAMES = (
     *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"),
-    *("severitytext", "severitynumber", "planningtags", *_WRITTEN_NAMES),
+    *("severitytext", "severitynumber", "recordedtime", "planningtags"),
 )
 _DEFINED_NAMES = (*_DATA_NAMES, *_CONTEXT_NAMES, "schemaurl", "datacontentencoding", "partitionkey")
 _ATTRIBUTE_NAME = re.compile("[a-z0-9]+")
@@ -109,6 +108,7 @@ class _CloudEventParser:
         payload = self._parse_payload()
         extensions = self._collect_extensions()
         tocsin_attributes = extract_tocsin_attributes(extensions, self.limits)
+        has_type_version = remove_type_version(extensions)
         entity = tocsin_attributes.get("entity")
         if entity is not None and subject == entity_subject(entity):
             subject = None
@@ -130,7 +130,7 @@ class _CloudEventParser:
             payload=payload or None,
             extensions=extensions or None,
             is_cloud_event=True,
-            has_field_names=EVENT_TYPE_VERSION in self.attributes
+            has_field_names=has_type_version
             or is_schema_url(payload.get("dataschema") or "", type or ""),
         )
 
@@ -304,7 +304,7 @@ class _CloudEventParser:
                     "a-z and 0-9."
                 )
                 self.add_problem(message, shown_name)
-            elif name not in _CONTEXT_NAMES or name in _WRITTEN_NAMES:
+            elif name not in _CONTEXT_NAMES or name == "recordedtime":
                 self._check_extension(value, shown_name)
         return {
             name: value for name, value in self.attributes.items() if name not in _CONTEXT_NAMES

@@ -130,7 +130,7 @@ class EventFieldInput:
         "names of properties, separated by dots, such as `api.contentLength`; at most 255 "
         "characters by default. A name may contain dots itself. If the data has no value at the "
         "path, the property with the name of the field is used. Reports that are not CloudEvents, "
-        "and outgoing events of a Tocsin server, use only the name of the field. Null means no "
+        "and outgoing events of Tocsin servers, use only the name of the field. Null means no "
         "path.",
     )
 

@@ -1,4 +1,4 @@
-"""Arguments of the lists of rules, which are the same for every kind of rule."""
+"""Descriptions and arguments that are the same for every kind of rule."""
 
 from __future__ import annotations
 
