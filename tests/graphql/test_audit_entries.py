@@ -357,7 +357,7 @@ REJECTED: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {"subjectTypes": ["GuardRule", "Event"]},
         "Unknown subject type 'Event': expected one of ApiKey, ConditionalRule, DuplicationRule, "
-        "EventField, EventType, GuardRule, Organization.",
+        "EventField, EventType, GuardRule, Organization, RetentionPolicy.",
         ["filter", "subjectTypes", "1"],
     ),
     (

@@ -73,6 +73,17 @@ async def test_a_definition_is_replaced_in_one_version_and_parts_keep_their_ids(
     assert after["conditionalRules"] == []
 
 
+async def test_options_and_choices_together_are_an_error_of_a_check(client: Client) -> None:
+    field = field_input("cause", "SELECT", options=["a"], choices=[{"value": "a", "label": "A"}])
+
+    check = await client.execute_field(CHECK, definition={"name": "Gauge", "fields": [field]})
+
+    assert codes_and_paths(check["userErrors"]) == [
+        ("INVALID_INPUT", "definition.fields.0.choices")
+    ]
+    assert [check[name] for name in ("summary", "jsonSchema", "uiSchema")] == [None] * 3
+
+
 async def test_an_earlier_version_is_restored_from_its_definition(client: Client) -> None:
     before = await define_event_type(
         client,

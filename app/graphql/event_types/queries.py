@@ -16,7 +16,7 @@ from app.graphql.event_types.inputs import CreateEventTypeInput, EventTypeBy, Ev
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ListSource, LookupSource, declare_source
-from app.graphql.shared.nodes import parse_id_argument
+from app.graphql.shared.nodes import InvalidArgumentsError, parse_id_argument
 from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.types.event_inputs import check_text_argument
 from app.graphql.types.event_type import EventType
@@ -53,19 +53,23 @@ def _build_page_request(
 @strawberry.type(description="Result of validating the definition of an event type.")
 class EventTypeCheck:
     summary: str | None = strawberry.field(
+        default=None,
         description="What the definition changes, in words, such as `Added field 'crew' (TEXT).` "
-        "Null if it changes nothing, or has errors."
+        "Null if it changes nothing, or has errors.",
     )
     json_schema: JSON | None = strawberry.field(
+        default=None,
         description="JSON Schema of `Event.fields` under the definition, in draft-07 for "
-        "react-jsonschema-form. Null if the definition is invalid by itself."
+        "react-jsonschema-form. Null if the definition is invalid by itself.",
     )
     ui_schema: JSON | None = strawberry.field(
+        default=None,
         description="uiSchema for react-jsonschema-form. Null if the definition is invalid by "
-        "itself."
+        "itself.",
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Errors that saving the definition would return. Empty if it can be saved."
+        default_factory=list,
+        description="Errors that saving the definition would return. Empty if it can be saved.",
     )
 
 
@@ -173,8 +177,12 @@ class EventTypeQueries:
     ) -> EventTypeCheck:
         event_type_id = None if id is None else parse_id_argument(id, "id")
         context = info.context
+        try:
+            checked = definition.to_domain("definition")
+        except InvalidArgumentsError as error:
+            return EventTypeCheck(user_errors=to_user_errors(error.problems))
         result = await event_type_commands.check_event_type(
-            context.database, context.command, event_type_id, definition.to_domain("definition")
+            context.database, context.command, event_type_id, checked
         )
         after = result.definition
         is_valid = not validate_version_definition(after.version_definition, context.limits)
