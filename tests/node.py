@@ -34,7 +34,10 @@ def install_workspace(folder: Path, *names: str) -> None:
     Does nothing if they have not changed since they were installed there.
     """
     with _exclusive(folder):
-        packed = [_pack(WEB / "packages" / name, folder / "node_modules") for name in names]
+        # npm removes other files from node_modules when it installs, but not its caches.
+        target = folder / "node_modules" / ".cache" / "tocsin"
+        target.mkdir(parents=True, exist_ok=True)
+        packed = [_pack(WEB / "packages" / name, target) for name in names]
         if any(is_new for _, is_new in packed):
             tarballs = [str(tarball) for tarball, _ in packed]
             _run_npm(folder, "install", "--no-save", "--no-package-lock", *tarballs)
