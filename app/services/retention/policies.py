@@ -21,11 +21,10 @@ from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.domain.shared.values import to_camel_case
 from app.services.auth.keys import lock_organization
-from app.services.rules.rule_commands import validate_not_null
+from app.services.rules.rule_commands import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
 from app.store import tables
-from app.store.change_log import changes
-from app.store.change_log.audit import collect_values, create_entry
+from app.store.change_log.audit import collect_values
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.reading import condition_templates, pages
 from app.store.writing.inserts import insert_rows
@@ -70,7 +69,7 @@ async def create_policy(
             )
             return PolicyResult(problems=(Problem(UserErrorCode.LIMIT_REACHED, message),))
         await insert_rows(session, (tables.RetentionPolicy, [row.to_columns()]))
-        await _append_entry(session, command, row, AuditAction.CREATED)
+        await append_entry(session, command, row, AuditAction.CREATED)
     return PolicyResult(row)
 
 
@@ -95,7 +94,7 @@ async def update_policy(
             setattr(row, name, value)
         row.updated_at = command.now
         row.last_applied_at = None
-        await _append_entry(session, command, row, AuditAction.UPDATED, before)
+        await append_entry(session, command, row, AuditAction.UPDATED, before)
     return PolicyResult(row)
 
 
@@ -108,7 +107,7 @@ async def delete_policy(
         if row is None:
             return PolicyResult(problems=(not_found("retention policy", policy_id, "id"),))
         await session.delete(row)
-        await _append_entry(session, command, row, AuditAction.DELETED)
+        await append_entry(session, command, row, AuditAction.DELETED)
     return PolicyResult(row)
 
 
@@ -131,14 +130,3 @@ def _column_values(policy: RetentionPolicy) -> dict[str, Any]:
 async def _lock_policy(session: AsyncSession, policy_id: UUID) -> tables.RetentionPolicy | None:
     statement = select(tables.RetentionPolicy).where(col(tables.RetentionPolicy.id) == policy_id)
     return (await session.scalars(statement.with_for_update())).one_or_none()
-
-
-async def _append_entry(
-    session: AsyncSession,
-    command: CommandContext,
-    row: tables.RetentionPolicy,
-    action: AuditAction,
-    before: Mapping[str, Any] | None = None,
-) -> None:
-    entry = create_entry(row, action, command.actor.name, command.now, before)
-    await changes.append_entries(session, [entry])

@@ -133,11 +133,11 @@ def validate_not_null(attributes: Mapping[str, Any]) -> tuple[Problem, ...]:
 async def append_entry(
     session: AsyncSession,
     command: CommandContext,
-    row: tables.ScopedRule,
+    row: tables.AuditedRow,
     action: AuditAction,
     before: Mapping[str, Any] | None = None,
 ) -> None:
-    """Appends the audit entry of a change. `before`: the values of the rule before it."""
+    """Appends the audit entry of a change. `before`: the values of the row before it."""
     entry = create_entry(row, action, command.actor.name, command.now, before)
     await changes.append_entries(session, [entry])
 

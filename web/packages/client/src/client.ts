@@ -26,7 +26,7 @@ export interface TocsinClientOptions {
   transport?: "auto" | "websocket" | "sse";
   /**
    * Milliseconds between two pings of a WebSocket. If the server does not respond before the next one, the connection
-   * is lost, although the network has not said so. So is an event stream without data for four times as long.
+   * is lost, although no error has been reported. An event stream without data for four times as long is lost, too.
    * Default 15,000.
    */
   pingInterval?: number;
@@ -228,7 +228,7 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
         },
         error: (reason) => {
           leave();
-          unsubscribe(); // graphql-ws counts it as long as it is not told
+          unsubscribe(); // graphql-ws counts the subscription until it is unsubscribed
           reject(fromSocketFailure(reason));
         },
         complete: () => {
