@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.async_api import expect
 
 from tests.browser.conftest import BrowserVisit
@@ -13,6 +15,12 @@ KEYS = "{ organization { name apiKeys { name permissions revokedAt } } }"
 VIEWER = "{ viewer { name permissions } }"
 LOG = """mutation ($id: String!, $event: ContainerEventInput!) {
   logContainerEvent(containerId: $id, event: $event) { userErrors { message } } }"""
+# The page is not rendered between the two changes.
+CHOOSE_FAILED_ACCESS_AND_LAST_DAY = """(range) => {
+  document.querySelector("button[aria-pressed]").click();
+  range.value = "24h";
+  range.dispatchEvent(new Event("change", { bubbles: true }));
+}"""
 
 
 async def test_keys_organizations_the_audit_trail_and_health_are_managed(
@@ -107,6 +115,9 @@ async def test_container_events_are_found_by_activity_outcome_and_container(
     await page.get_by_role("button", name="Failed access").tap()
     await page.get_by_label("Activity").select_option("ACCESS")
     await expect(page.get_by_role("status").filter(has_text="2 events")).to_be_visible()
+    await page.get_by_label("Time").evaluate(CHOOSE_FAILED_ACCESS_AND_LAST_DAY)
+    await expect(page).to_have_url(re.compile(r"activity=ACCESS&outcome=FAILURE&range=24h"))
+    await expect(page.get_by_role("status").filter(has_text="1 event")).to_be_visible()
     await page.get_by_role("link", name="container-1", exact=True).tap()
 
     await expect(page.get_by_role("heading", level=1)).to_have_text("Container container-1")

@@ -4,9 +4,10 @@ import { Anchor, Button, Group, NativeSelect, Stack, Table, Text, TextInput, Tit
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useEffect, useMemo, useState } from "react";
-import { Link, useSearchParams } from "react-router";
+import { Link } from "react-router";
 import { type ContainerActivity, ContainerEventsDocument, type Outcome } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
+import { useAddressParameters } from "../../common/address";
 import { SeverityLabel } from "../../common/severity";
 import { Time } from "../../common/time";
 import { Empty, ErrorState, Loading } from "../../shell/states";
@@ -23,7 +24,7 @@ const choose = <Value extends string>(values: readonly Value[], text: string | n
   values.find((value) => value === text) ?? null;
 
 export default function ContainersPage() {
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, changeParameters] = useAddressParameters();
   const containerId = parameters.get("container") || null;
   const activity = choose(ACTIVITIES, parameters.get("activity"));
   const outcome = choose(OUTCOMES, parameters.get("outcome"));
@@ -41,13 +42,12 @@ export default function ContainersPage() {
   const isFailedAccess = activity === "ACCESS" && outcome === "FAILURE";
 
   function change(changes: Record<string, string>): void {
-    setParameters((now) => {
-      const next = new URLSearchParams(now);
+    changeParameters((now) => {
       for (const [name, value] of Object.entries(changes)) {
-        if (value) next.set(name, value);
-        else next.delete(name);
+        if (value) now.set(name, value);
+        else now.delete(name);
       }
-      return next;
+      return now;
     });
   }
 

@@ -2,7 +2,6 @@
 // view, so that a view can be shared and bookmarked.
 
 import { useCallback, useMemo } from "react";
-import { useSearchParams } from "react-router";
 import type {
   EventFilter,
   EventOrder,
@@ -12,6 +11,7 @@ import type {
   Severity,
   SortDirection,
 } from "../../api/generated";
+import { useAddressParameters } from "../../common/address";
 import { SEVERITIES } from "../../common/severity";
 
 export const RANGES = ["15m", "1h", "6h", "24h", "7d", "30d"] as const;
@@ -185,12 +185,12 @@ export const isFiltered = (view: View): boolean =>
 
 /** The view in the address. A change adds an entry to the history of the browser. */
 export function useView(): [View, (changes: Partial<View>) => void] {
-  const [params, setParams] = useSearchParams();
-  const text = String(params);
+  const [parameters, changeParameters] = useAddressParameters();
+  const text = String(parameters);
   const view = useMemo(() => readView(new URLSearchParams(text)), [text]);
   const change = useCallback(
-    (changes: Partial<View>) => setParams((now) => writeView({ ...readView(now), ...changes })),
-    [setParams],
+    (changes: Partial<View>) => changeParameters((now) => writeView({ ...readView(now), ...changes })),
+    [changeParameters],
   );
   return [view, change];
 }
