@@ -115,7 +115,7 @@ def create_app(settings: Settings) -> FastAPI:
     register_error_handlers(app)
     app.include_router(probes.router)
     if settings.metrics:
-        app.include_router(probes.create_metrics_router(settings.metrics_token))
+        app.include_router(probes.create_metrics_router(settings))
     app.include_router(type_schemas.router)
     app.include_router(cloudevents.router)
     app.router.routes.append(graphiql.GraphiQLRoute("/graphql"))

@@ -182,7 +182,9 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         default=None,
         repr=False,
-        description="Bearer token that `GET /metrics` requires. If not set, no token is required.",
+        description="Bearer token that `GET /metrics` requires. If not set, metrics are available "
+        "only at a loopback address, such as 127.0.0.1, of a server that has neither "
+        "`TOCSIN_PUBLIC_URL` nor `TOCSIN_TRUSTED_PROXIES`.",
     )
     access_log: bool = Field(
         default=False,

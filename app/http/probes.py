@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hmac
+from ipaddress import ip_address
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import SecretStr
 
 from app import metrics
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.runtime.health import HealthCheck, HealthMonitor
+from app.settings import Settings
 
 router = APIRouter()
 _METHODS = ["GET", "HEAD"]
 _NO_STORE = {"Cache-Control": "no-store"}
+_METRICS_ARE_PRIVATE = (
+    "Metrics require a token: set TOCSIN_METRICS_TOKEN, and send its value in the header "
+    "Authorization: Bearer TOKEN. Without that setting, metrics are available only at a loopback "
+    "address of a server that has neither TOCSIN_PUBLIC_URL nor TOCSIN_TRUSTED_PROXIES."
+)
 _OK_TEXTS = {
     HealthCheck.DATABASE: "reachable",
     HealthCheck.MIGRATIONS: "up to date",
@@ -53,13 +59,22 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse(body, 200 if report.is_ready else 503, _NO_STORE)
 
 
-def create_metrics_router(token: SecretStr | None) -> APIRouter:
-    """Returns the router of `GET /metrics`, which requires the token if there is one."""
+def create_metrics_router(settings: Settings) -> APIRouter:
+    """Returns the router of `GET /metrics`, which requires `metrics_token`.
+
+    Without that setting, it serves only clients on the same machine, if no proxy that could
+    forward requests of others is configured.
+    """
+    token = settings.metrics_token
+    is_behind_proxy = settings.public_url is not None or settings.trusted_proxies is not None
     metrics_routes = APIRouter()
 
     @metrics_routes.api_route("/metrics", methods=_METHODS)
     def scrape_metrics(request: Request) -> Response:
-        if token is not None:
+        if token is None:
+            if is_behind_proxy or not _arrived_on_loopback(request):
+                raise RequestError(ErrorCode.UNAUTHENTICATED, _METRICS_ARE_PRIVATE)
+        else:
             token_header = request.headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(token_header.encode(), token.get_secret_value().encode()):
                 message = (
@@ -70,3 +85,11 @@ def create_metrics_router(token: SecretStr | None) -> APIRouter:
         return Response(metrics.render_metrics(), media_type=metrics.CONTENT_TYPE)
 
     return metrics_routes
+
+
+def _arrived_on_loopback(request: Request) -> bool:
+    """Whether the request arrived at a loopback address of the server, such as 127.0.0.1."""
+    try:
+        return ip_address(request.scope["server"][0]).is_loopback
+    except (TypeError, ValueError):  # not an IP address
+        return False

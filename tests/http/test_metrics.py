@@ -8,10 +8,15 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
+from typing import Any
 
+import httpx
 import pytest
 from prometheus_client import REGISTRY
+from pydantic import SecretStr
 
+from app.main import create_app
+from app.settings import Settings
 from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 
@@ -114,6 +119,33 @@ async def test_metrics_can_require_a_token(database_url: str, serve: Serve) -> N
     assert as_scraper.status_code == 200
     assert (as_nobody.status_code, as_administrator.status_code) == (401, 401)
     assert as_nobody.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+@pytest.mark.parametrize(
+    ("address", "settings", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("[::1]", {}, 200),
+        ("192.0.2.1", {}, 401),
+        ("tocsin.example", {}, 401),
+        ("127.0.0.1", {"public_url": "https://tocsin.example"}, 401),
+        ("127.0.0.1", {"trusted_proxies": "127.0.0.1"}, 401),
+        ("192.0.2.1", {"metrics_token": "scraper"}, 200),
+    ],
+)
+async def test_without_a_token_metrics_are_available_only_on_the_same_machine(
+    address: str, settings: dict[str, Any], status: int
+) -> None:
+    app = create_app(Settings(bootstrap_key=SecretStr(ADMINISTRATOR), **settings))
+    transport = httpx.ASGITransport(app)
+    headers = {"authorization": "Bearer scraper"}
+
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{address}") as http:
+        response = await http.get("/metrics", headers=headers)
+
+    assert response.status_code == status
+    assert ("TOCSIN_METRICS_TOKEN" in response.text) == (status == 401)
+    assert ("tocsin_build_info" in response.text) == (status == 200)
 
 
 async def test_metrics_can_be_disabled(database_url: str, serve: Serve) -> None:
