@@ -17,6 +17,7 @@ DEFAULT_ORGANIZATION = "default"
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 keys = typer.Typer(no_args_is_help=True)
+config = typer.Typer(no_args_is_help=True)
 
 
 def _print_version(requested: bool) -> None:
@@ -426,4 +427,151 @@ def revoke_key(
     revoke_key(id)
 
 
+Url = Annotated[
+    str,
+    typer.Option(envvar="TOCSIN_URL", help="Address of the server. Environment: TOCSIN_URL."),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with the API key or access token, instead of the environment variable "
+        "TOCSIN_KEY."
+    ),
+]
+ConfiguredOrganization = Annotated[
+    str | None,
+    typer.Option(
+        help="Key of the organization. By default, that of the file or else of the credential."
+    ),
+]
+ConfigurationFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="Configuration file, or - to read standard input.")
+]
+Prune = Annotated[
+    bool,
+    typer.Option(
+        "--prune",
+        help="Also remove what the sections of the file do not contain: delete it, retire guard "
+        "rules, and archive event types that have stored events.",
+    ),
+]
+Last = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Number of the newest stored events on which changed guard rules are tried."
+    ),
+]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+@config.command("export")
+def export_configuration(
+    url: Url = DEFAULT_URL,
+    key_file: KeyFile = None,
+    organization: ConfiguredOrganization = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write to, instead of standard output.")
+    ] = None,
+    ids: Annotated[
+        bool,
+        typer.Option(
+            "--ids",
+            help="Write the ID of each object, so that it can be renamed. By default, only objects "
+            "that share a name have one.",
+        ),
+    ] = False,
+) -> None:
+    """Write the configuration of a server as a file."""
+    from app.configuration.commands import ServerOptions, export, read_key
+
+    export(ServerOptions(url, read_key(key_file), organization), output, ids=ids)
+
+
+@config.command("validate")
+def validate_configuration(file: ConfigurationFile) -> None:
+    """Validate a configuration file without a server, with the default limits.
+
+    Errors have a line and a column. Exits with code 1 if there are any.
+    """
+    from app.configuration.commands import validate
+
+    validate(file)
+
+
+@config.command("schema")
+def print_configuration_schema() -> None:
+    """Print the JSON Schema of configuration files, for editors."""
+    from app.configuration.commands import print_schema
+
+    print_schema()
+
+
+@config.command("plan")
+def plan_configuration(
+    file: ConfigurationFile,
+    url: Url = DEFAULT_URL,
+    key_file: KeyFile = None,
+    organization: ConfiguredOrganization = None,
+    prune: Prune = False,
+    last: Last = 100,
+    out: Annotated[
+        Path | None, typer.Option(help="File in which to save the plan for `tocsin config apply`.")
+    ] = None,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code",
+            help="Exit with code 2 if there are changes, and with 0 if there are none.",
+        ),
+    ] = False,
+) -> None:
+    """Print what `tocsin config apply` would change, in words and as a diff. Changes nothing.
+
+    Exits with code 1 if the file cannot be applied.
+    """
+    from app.configuration.commands import ServerOptions, plan, read_key
+    from app.configuration.planning import PlanOptions
+
+    server = ServerOptions(url, read_key(key_file), organization)
+    plan(server, file, PlanOptions(prune, last), out, exit_code=exit_code)
+
+
+@config.command("apply")
+def apply_configuration(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Configuration file, or a plan that `tocsin config plan --out` saved. Or - to "
+            "read standard input, which requires --yes.",
+        ),
+    ],
+    url: Url = DEFAULT_URL,
+    key_file: KeyFile = None,
+    organization: ConfiguredOrganization = None,
+    prune: Prune = False,
+    last: Last = 100,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Apply a configuration file without asking.")
+    ] = False,
+) -> None:
+    """Make the configuration of a server equal to a file.
+
+    Prints the plan of a configuration file and asks for confirmation. A saved plan is applied
+    without asking, unless the configuration of the server has changed since. Each change is a
+    transaction of its own and requires the permission of its object. Exits with code 1 at the first
+    error; then apply the file again.
+    """
+    from app.configuration.commands import ServerOptions, apply, read_key
+    from app.configuration.planning import PlanOptions
+
+    server = ServerOptions(url, read_key(key_file), organization)
+    apply(server, file, PlanOptions(prune, last), yes=yes)
+
+
+main.add_typer(
+    config,
+    name="config",
+    help="Export, compare and apply the configuration of an organization as a file.",
+)
 main.add_typer(keys, name="keys", help="Create, list and revoke API keys directly in the database.")

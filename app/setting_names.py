@@ -69,6 +69,8 @@ SERVE_OPTIONS = {
     "TOCSIN_HOST": "Set the address with an option: `tocsin serve --host 0.0.0.0`.",
     "TOCSIN_WORKERS": "Set the number of workers with an option: `tocsin serve --workers 2`.",
 }
+# Read by `tocsin config`, which uses a server as a client.
+CLIENT_VARIABLES = {"TOCSIN_KEY", "TOCSIN_URL"}
 FILE_SUFFIX = "_FILE"
 _PREFIX = "TOCSIN_"
 
@@ -95,7 +97,8 @@ def _setting_names(environment: Mapping[str, str], groups: set[str]) -> Iterator
     """A group of settings may be one variable with a JSON object: TOCSIN_LIMITS={"offset": 50}."""
     for variable, value in environment.items():
         name = variable.upper()
-        if not name.startswith(_PREFIX) or _is_of_kubernetes(name, value):
+        is_other = name in CLIENT_VARIABLES or _is_of_kubernetes(name, value)
+        if not name.startswith(_PREFIX) or is_other:
             continue
         yield name
         if name in groups:

@@ -13,6 +13,7 @@ CHECK = "check"
 TIERS = {
     TEST: {
         "archives",
+        "configuration",
         "contract",
         "domain",
         "graphql",

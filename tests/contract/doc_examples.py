@@ -56,6 +56,7 @@ class Reader:
     folder: Path
     database_url: str
     memory: dict[str, str] = field(default_factory=dict)
+    exported: dict[str, str] = field(default_factory=dict)  # variables of the reader's shell
     subscriptions: list[Subscription] = field(default_factory=list)
     unheard: list[Subscription] = field(default_factory=list)
 
@@ -157,11 +158,12 @@ class Reader:
         text = text.replace(".venv/bin/tocsin", str(Path(sys.executable).with_name("tocsin")))
         shell = ["bash", "-euo", "pipefail", "-c", text]
         command = shell if block.language == "sh" else [sys.executable, "-c", text]
+        self.exported |= dict(re.findall(r"^export (\w+)=(\S+)$", text, re.MULTILINE))
         variables = {"KEY": ADMINISTRATOR, "TOCSIN_DATABASE_URL": self.database_url}
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=self.folder,
-            env=os.environ | variables,
+            env=os.environ | variables | self.exported,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -1,0 +1,262 @@
+"""The commands `tocsin config`. They use the GraphQL API of a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from app.command_runner import exit_with
+from app.configuration.api_client import ApiClient, ApiError
+from app.configuration.applying import (
+    OutdatedPlanError,
+    SavedPlan,
+    apply_plan,
+    format_plan,
+    read_saved_plan,
+)
+from app.configuration.configuration import (
+    Configuration,
+    FileError,
+    InvalidFileError,
+    parse_configuration,
+    validate_items,
+)
+from app.configuration.file_schema import SECTIONS, build_file_schema
+from app.configuration.planning import CREATED, REMOVED, Plan, PlanOptions, create_plan
+from app.configuration.stored_state import StoredState, fetch_state, format_state
+from app.domain.shared.messages import format_count, quote_value
+
+ERROR_CODE, CHANGES_CODE = 1, 2
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """The server, the credential, and the key of the organization."""
+
+    url: str
+    key: str
+    organization: str | None
+
+    def open_client(self) -> ApiClient:
+        return ApiClient(self.url, self.key, self.organization)
+
+
+def read_key(file: Path | None) -> str:
+    """Reads the key from the file, or from the environment. Exits with code 1 if there is none."""
+    key = os.environ.get("TOCSIN_KEY", "") if file is None else _read_text(str(file))
+    if not (key := key.strip()):
+        exit_with("No API key: set TOCSIN_KEY, or --key-file.", ERROR_CODE)
+    return key
+
+
+def print_schema() -> None:
+    typer.echo(json.dumps(build_file_schema(), indent=2, ensure_ascii=False))
+
+
+def validate(file: str) -> None:
+    """Exits with code 1 if the file is invalid."""
+    configuration = _parse_file(file, _read_text(file))
+    if errors := validate_items(configuration):
+        _exit_with_errors(file, errors)
+    counts = ", ".join(
+        f"{section.name} {len(configuration.items[section.name])}"
+        for section in SECTIONS
+        if section.name in configuration.items
+    )
+    typer.echo(f"{file} is valid: {counts or 'no sections'}.")
+
+
+def export(server: ServerOptions, output: Path | None, *, ids: bool) -> None:
+    with server.open_client() as client:
+        try:
+            text = format_state(_fetch_readable(client, server.organization), with_ids=ids)
+        except ApiError as error:
+            exit_with(str(error), ERROR_CODE)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        exit_with(f"Cannot write {output}: {error.strerror}.", ERROR_CODE)
+
+
+def _fetch_readable(client: ApiClient, organization: str | None) -> StoredState:
+    """Reads the sections that the credential may read, and prints the names of the others."""
+    state = fetch_state(client, organization, None)
+    if state.organization_name is None:
+        raise ApiError(f"The credential has no organization {quote_value(organization)}.")
+    if omitted := [section.name for section in SECTIONS if section.name not in state.items]:
+        typer.echo(f"Omitted, for lack of permissions: {', '.join(omitted)}.", err=True)
+    return state
+
+
+def plan(
+    server: ServerOptions,
+    file: str,
+    options: PlanOptions,
+    out: Path | None,
+    *,
+    exit_code: bool,
+) -> None:
+    configuration = _parse_file(file, _read_text(file))
+    with server.open_client() as client:
+        created = _create_plan(client, server, file, configuration, options)
+    _print_plan(created, client.url)
+    if out is not None:
+        try:
+            out.write_text(format_plan(created), encoding="utf-8")
+        except OSError as error:
+            exit_with(f"Cannot write {out}: {error.strerror}.", ERROR_CODE)
+        typer.echo(f"Saved the plan in {out}. To apply it: tocsin config apply {out}", err=True)
+    if exit_code and created.changes:
+        raise typer.Exit(CHANGES_CODE)
+
+
+def apply(server: ServerOptions, file: str, options: PlanOptions, *, yes: bool) -> None:
+    text = _read_text(file)
+    try:
+        saved = read_saved_plan(text)
+    except InvalidFileError as error:
+        _exit_with_errors(file, error.errors)
+    with server.open_client() as client:
+        if saved is not None:
+            server = _select_saved_organization(server, saved)
+            applied = _create_plan(client, server, file, saved.configuration, saved.options)
+        else:
+            configuration = _parse_file(file, text)
+            applied = _create_plan(client, server, file, configuration, options)
+            _print_plan(applied, client.url)
+            saved = SavedPlan(
+                configuration,
+                options,
+                applied.state.organization_key,
+                applied.state.compute_digest(),
+            )
+            if applied.changes and not yes:
+                typer.confirm("Apply these changes?", abort=True, err=True)
+                # Somebody may have changed the server meanwhile.
+                applied = _create_plan(client, server, file, configuration, options)
+        _apply(client, applied, saved)
+
+
+def _select_saved_organization(server: ServerOptions, saved: SavedPlan) -> ServerOptions:
+    if server.organization not in (None, saved.organization):
+        message = (
+            f"The plan is for the organization {quote_value(saved.organization)}, not "
+            f"{quote_value(server.organization)}."
+        )
+        exit_with(message, ERROR_CODE)
+    return replace(server, organization=saved.organization)
+
+
+def _apply(client: ApiClient, applied: Plan, saved: SavedPlan) -> None:
+    try:
+        saved.check_state(applied)
+    except OutdatedPlanError:
+        message = (
+            "The configuration of the server changed after the plan was created. Nothing was "
+            "applied. Create a new plan."
+        )
+        exit_with(message, ERROR_CODE)
+    if missing := applied.missing_permissions:
+        message = f"The credential lacks {' and '.join(missing)}. Nothing was applied."
+        exit_with(message, ERROR_CODE)
+    count = 0
+    try:
+        for change in apply_plan(client, applied):
+            count += 1
+            verb = {CREATED: "Created", REMOVED: "Removed"}.get(change.kind, "Changed")
+            typer.echo(f"{verb} {change.title}.")
+    except ApiError as error:
+        total = len(applied.changes)
+        exit_with(
+            f"{error}\nApplied {count:,} of {format_count(total, 'change')}. Fix the error, and "
+            "create a new plan for the rest.",
+            ERROR_CODE,
+        )
+    typer.echo(f"Applied {format_count(count, 'change')}.")
+
+
+def _create_plan(
+    client: ApiClient,
+    server: ServerOptions,
+    file: str,
+    configuration: Configuration,
+    options: PlanOptions,
+) -> Plan:
+    """Exits with code 1 if the file cannot be applied or the server does not respond."""
+    organization = configuration.organization_key or server.organization
+    if server.organization not in (None, organization):
+        error = configuration.error_at(
+            f"The file configures the organization {quote_value(organization)}, not "
+            f"{quote_value(server.organization)}.",
+            *("organization", "key"),
+        )
+        _exit_with_errors(file, [error])
+    sections = [section for section in SECTIONS if section.name in configuration.items]
+    try:
+        state = fetch_state(client, organization, sections)
+        return create_plan(client, configuration, state, options)
+    except InvalidFileError as error:
+        _exit_with_errors(file, error.errors)
+    except ApiError as error:
+        exit_with(str(error), ERROR_CODE)
+
+
+def _print_plan(plan: Plan, url: str) -> None:
+    typer.echo(f"Organization {quote_value(plan.state.organization_key)} at {url}\n")
+    for change in plan.changes:
+        words = " ".join(change.words)
+        title = change.title[0].upper() + change.title[1:]
+        typer.echo(f"{change.kind} {title}: {words}" if words else f"{change.kind} {title}")
+        for line in change.format_diff():
+            typer.echo(f"    {line}")
+    if plan.changes:
+        typer.echo("")
+    if unmanaged := sum(plan.unmanaged.values()):
+        typer.echo(
+            f"{format_count(unmanaged, 'object')} on the server not in the file: unchanged. Use "
+            "--prune to remove what the file does not contain."
+        )
+    if missing := plan.missing_permissions:
+        typer.echo(f"The credential lacks {' and '.join(missing)}, which these changes require.")
+    kinds = [change.kind for change in plan.changes]
+    if not kinds:
+        typer.echo("No changes.")
+        return
+    counts = (kinds.count(CREATED), kinds.count("~"), kinds.count(REMOVED))
+    typer.echo("{:,} to create, {:,} to change, {:,} to remove.".format(*counts))
+
+
+def _read_text(file: str) -> str:
+    try:
+        if file == "-":
+            return sys.stdin.read()
+        return Path(file).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        exit_with(f"{file} is not in UTF-8.", ERROR_CODE)
+    except OSError as error:
+        exit_with(f"Cannot read {file}: {error.strerror}.", ERROR_CODE)
+
+
+def _parse_file(file: str, text: str) -> Configuration:
+    try:
+        return parse_configuration(text)
+    except InvalidFileError as error:
+        _exit_with_errors(file, error.errors)
+
+
+def _exit_with_errors(file: str, errors: Sequence[FileError]) -> NoReturn:
+    lines = [
+        f"{file}:{error.line}:{error.column}: {error.message}"
+        for error in sorted(errors, key=lambda error: (error.line, error.column))
+    ]
+    exit_with("\n".join(lines), ERROR_CODE)

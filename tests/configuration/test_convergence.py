@@ -1,0 +1,209 @@
+"""After `apply`, `plan` is empty: drawn configurations are applied one after the other.
+
+TEST_CONFIGURATIONS sets the number of configurations of each database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.configuration.api_client import ApiClient
+from app.configuration.applying import apply_plan
+from app.configuration.configuration import parse_configuration, validate_items
+from app.configuration.file_schema import SECTIONS
+from app.configuration.planning import Plan, PlanOptions, create_plan
+from app.configuration.stored_state import StoredState, fetch_state, format_state
+from app.configuration.yaml_file import format_yaml
+from tests.client import ADMINISTRATOR, Client
+
+CONFIGURATIONS = int(os.environ.get("TEST_CONFIGURATIONS", "12"))
+PER_ORGANIZATION = 20  # retired rules and versions accumulate
+PRUNE = PlanOptions(prune=True)
+TEXTS = st.text("aB1 :#'\"-é漢{}[],&*!|>%@`~", min_size=1, max_size=12).filter(
+    lambda text: text.strip() != ""
+)
+TYPES = ("t.a", "t.b", "t.c")
+FIELDS = ("f0", "f1", "f2", "f3")
+OPERATORS = st.sampled_from(["EXISTS", "NOT_EXISTS"])
+
+
+def optional(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=values)
+
+
+@st.composite
+def fields(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["TEXT", "NUMBER", "BOOLEAN", "SELECT", "MULTI_SELECT", "DATE"]))
+    field: dict[str, Any] = {"name": name, "kind": kind}
+    field |= draw(optional(label=TEXTS | st.just(name), required=st.booleans(), helpText=TEXTS))
+    field |= draw(optional(unit=TEXTS, sourceKey=st.sampled_from(["a.b", "c"])))
+    if kind == "TEXT":
+        lengths = st.integers(3, 50)
+        field |= draw(
+            optional(maxLength=lengths, pattern=st.just("^[a-z:]*$"), default=st.just("a"))
+        )
+    if kind == "NUMBER":
+        field |= draw(optional(minimum=st.sampled_from([0, -1.5, 1e-3]), maximum=st.just(10)))
+        field |= draw(optional(default=st.sampled_from([1, 2.5])))
+    if kind in ("SELECT", "MULTI_SELECT"):
+        options = draw(st.lists(st.sampled_from("abno"), min_size=1, unique=True))
+        if draw(st.booleans()):
+            choices = [{"value": each} | draw(optional(label=TEXTS)) for each in options]
+            return field | {"choices": choices}
+        return field | {"options": options}
+    return field
+
+
+@st.composite
+def conditions(draw: st.DrawFn, field: str) -> dict[str, Any]:
+    predicate = {"field": {"field": field, "operator": draw(OPERATORS)}}
+    wrap = st.sampled_from(["all", "any", "not", None])
+    match draw(wrap):
+        case "not":
+            return {"not": predicate}
+        case None:
+            return predicate
+        case name:
+            return {name: [predicate] * draw(st.integers(0, 2))}
+
+
+@st.composite
+def event_types(draw: st.DrawFn, type_name: str) -> dict[str, Any]:
+    names = draw(st.lists(st.sampled_from(FIELDS), unique=True))
+    event_type: dict[str, Any] = {"type": type_name, "name": draw(TEXTS)}
+    event_type |= draw(optional(description=TEXTS | st.just("a\n\nb\n"), category=TEXTS))
+    event_type |= draw(optional(additionalFields=st.sampled_from(["REFUSE", "KEEP", "DROP"])))
+    event_type["fields"] = [draw(fields(name)) for name in names]
+    state = draw(st.sampled_from(["PUBLISHED", "DEPRECATED", "ARCHIVED", None]))
+    if state is not None:
+        event_type["state"] = state
+    if state == "DEPRECATED":
+        times = st.sampled_from(["2999-01-01T00:00:00Z", "2998-06-01T12:30:00.5+02:00"])
+        event_type |= draw(optional(sunsetAt=times))
+    # A condition refers to an earlier field than its target, so there is no cycle.
+    pairs = [(low, high) for low in names for high in names if low < high]
+    event_type["conditionalRules"] = [
+        {
+            "name": draw(st.sampled_from("RST")),
+            "effect": draw(st.sampled_from(["SHOW", "HIDE", "REQUIRE"])),
+            "targets": [high],
+            "condition": draw(conditions(low)),
+        }
+        | draw(optional(enabled=st.booleans()))
+        for low, high in (draw(st.lists(st.sampled_from(pairs), max_size=3)) if pairs else [])
+    ]
+    return event_type
+
+
+@st.composite
+def rule_scopes(draw: st.DrawFn, types: list[dict[str, Any]]) -> tuple[dict[str, str], list[str]]:
+    """The key `eventType`, if there is one, and the names of the fields."""
+    event_type = draw(st.sampled_from([None, *types]))
+    if event_type is None:
+        return {}, []
+    return {"eventType": event_type["type"]}, [each["name"] for each in event_type["fields"]]
+
+
+@st.composite
+def guard_rules(draw: st.DrawFn, types: list[dict[str, Any]]) -> dict[str, Any]:
+    scope, names = draw(rule_scopes(types))
+    expressions = ["true", "event.summary.size() > 2", "event.summary != 'a: b'"]
+    expressions += [f"has(event.fields.{name})" for name in names]
+    rule = scope | {
+        "name": draw(st.sampled_from("GHI")),
+        "expression": draw(st.sampled_from(expressions)),
+        "message": draw(TEXTS),
+    }
+    enforcements = st.sampled_from(["REJECT", "WARN"])
+    return rule | draw(optional(enforcement=enforcements, published=st.booleans()))
+
+
+@st.composite
+def duplication_rules(draw: st.DrawFn, types: list[dict[str, Any]]) -> dict[str, Any]:
+    scope, names = draw(rule_scopes(types))
+    paths = ["summary", "entity", "type", "entity.id", *(f"fields.{name}" for name in names)]
+    rule = scope | {
+        "name": draw(st.sampled_from("DEF")),
+        "fingerprint": draw(st.lists(st.sampled_from(paths), min_size=1, unique=True)),
+        "window": draw(st.sampled_from(["PT60S", "PT1M", "P1W", "P7D", "PT0S", "PT0.5S"])),
+        "action": draw(st.sampled_from(["REJECT", "COUNT", "FLAG"])),
+    }
+    return rule | draw(optional(escalate=st.booleans(), enabled=st.booleans()))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> dict[str, Any]:
+    policy = {
+        "name": draw(st.sampled_from("PQ")),
+        "keepFor": draw(st.sampled_from(["P1D", "PT24H", "P2W", "P36600D"])),
+    }
+    if draw(st.booleans()):
+        return policy | {"target": "HISTORY"}
+    times = st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00"])
+    filters = optional(
+        types=st.just(["t.*"]),
+        severities=st.just(["INFO"]),
+        occurredAt=optional(to=times),
+        tags=optional(all=st.just(["a"])),
+    )
+    nested = filters | st.builds(lambda first: {"not": first}, filters)
+    return policy | {"filter": draw(nested)}
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> dict[str, Any]:
+    types = [draw(event_types(name)) for name in TYPES if draw(st.booleans())]
+    rule_lists = {
+        "guardRules": guard_rules(types),
+        "duplicationRules": duplication_rules(types),
+    }
+    content: dict[str, Any] = {"eventTypes": draw(st.permutations(types))}
+    for name, rules in rule_lists.items():
+        key = lambda rule: (rule.get("eventType"), rule["name"])  # noqa: E731
+        content[name] = draw(st.lists(rules, max_size=4, unique_by=key))
+    target = lambda policy: (policy.get("target"), policy["name"])  # noqa: E731
+    content["retentionPolicies"] = draw(st.lists(policies(), max_size=3, unique_by=target))
+    return content
+
+
+def plan_text(client: ApiClient, organization: str, text: str) -> Plan:
+    configuration = parse_configuration(text)
+    assert validate_items(configuration) == []
+    state = fetch_state(client, organization, SECTIONS)
+    return create_plan(client, configuration, state, PRUNE)
+
+
+def fetch_whole_state(client: ApiClient, organization: str) -> StoredState:
+    return fetch_state(client, organization, SECTIONS)
+
+
+async def test_after_an_application_the_plan_of_the_file_and_of_its_export_is_empty(
+    client: Client,
+) -> None:
+    prefix = client.headers["data-partition-id"]
+    applied_counts: list[int] = []
+
+    @settings(
+        max_examples=CONFIGURATIONS, suppress_health_check=[HealthCheck.too_slow], database=None
+    )
+    @given(configurations())
+    def check(content: dict[str, Any]) -> None:
+        organization = f"{prefix}-{len(applied_counts) // PER_ORGANIZATION}"
+        text = format_yaml({"organization": {"key": organization, "name": "O"}} | content)
+        with ApiClient(client.url, ADMINISTRATOR) as api:
+            plan = plan_text(api, organization, text)
+            applied_counts.append(len(list(apply_plan(api, plan))))
+
+            assert applied_counts[-1] == len(plan.changes)
+            assert plan_text(api, organization, text).changes == []
+            exported = format_state(fetch_whole_state(api, organization), with_ids=False)
+            assert plan_text(api, organization, exported).changes == []
+
+    await asyncio.to_thread(check)
+
+    assert sum(applied_counts) > CONFIGURATIONS
