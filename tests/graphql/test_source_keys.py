@@ -13,7 +13,7 @@ import pytest
 
 from tests.archives.command_runner import run_command
 from tests.client import ADMINISTRATOR, Client
-from tests.cloudevent_client import fetch_by_source, send_structured
+from tests.cloudevent_client import fetch_by_source, send_binary, send_structured
 from tests.event_type_client import (
     REMOVE_FIELD,
     UPDATE_EVENT,
@@ -22,6 +22,8 @@ from tests.event_type_client import (
     codes_and_paths,
     define_event_type,
     field_input,
+    predicate_input,
+    rule_input,
 )
 
 CREATE_ORGANIZATION = """mutation ($key: String!) {
@@ -38,9 +40,8 @@ def cloud_event(data: Any, id: str = "1", **attributes: Any) -> dict[str, Any]:
     return event | attributes
 
 
-async def create_organization(client: Client) -> tuple[str, Client]:
+async def create_organization(client: Client, key: str = "other") -> tuple[str, Client]:
     """Returns another organization of the same server: its key, and a client."""
-    key = "other"
     created = await client.execute_field(CREATE_ORGANIZATION, key=key)
     assert created["userErrors"] == []
     return key, client.as_key(ADMINISTRATOR, data_partition_id=key)
@@ -143,6 +144,79 @@ async def test_outgoing_events_and_exports_are_read_by_the_names_of_fields(
         assert (await fetch_by_source(other, id, "/a"))["fields"] == fields
 
 
+async def test_every_mode_reads_outgoing_events_as_they_were(own_client: Client) -> None:
+    """The events pass through an organization in which their type is not registered."""
+    fields = [
+        field_input("host", sourceKey="labels.host"),
+        field_input("level", "INTEGER", default=5),
+        field_input("unit", default="bar"),
+    ]
+    await define_event_type(own_client, *fields, additionalFields="KEEP")
+    _, other = await create_organization(own_client)
+    await define_event_type(other, *fields, additionalFields="KEEP")
+    _, unregistered = await create_organization(own_client, "unregistered")
+    data = {"labels": {"host": "a"}}
+    await send_structured(own_client, cloud_event(data))
+    event = await fetch_by_source(own_client, "1", "/a")
+    removed = {"host": None, "level": None}
+    await own_client.execute_field(UPDATE_EVENT, input={"id": event["id"], "fields": removed})
+    outgoing = (await own_client.execute_field(EVENT, id=event["id"]))["cloudEvent"]
+    other_schema = {"dataschema": "https://producer.example/a.json"}
+    passed = await send_structured(unregistered, outgoing | other_schema)
+    sent = (await fetch_by_source(unregistered, "1", "/a"))["cloudEvent"]
+    attributes = {
+        f"ce_{name}": str(value)
+        for name, value in sent.items()
+        if name not in ("data", "datacontenttype")
+    }
+
+    answers = [
+        await send_structured(other, sent | {"id": "structured"}),
+        await send_structured(other, [sent | {"id": "batched"}, cloud_event(data, "produced")]),
+        await send_binary(
+            other,
+            json.dumps(sent["data"]).encode(),
+            content_type=sent["datacontenttype"],
+            **attributes | {"ce_id": "binary"},
+        ),
+    ]
+
+    assert [answer.status_code for answer in (passed, *answers)] == [202] * 4
+    changed = {"recordedtime": None}
+    assert sent | changed == outgoing | other_schema | changed
+    assert sent["tocsintypeversion"] == 1
+    for id in ("structured", "batched", "binary"):
+        assert (await fetch_by_source(other, id, "/a"))["fields"] == data | {"unit": "bar"}
+    produced = await fetch_by_source(other, "produced", "/a")
+    assert produced["fields"] == data | {"host": "a", "level": 5, "unit": "bar"}
+
+
+@pytest.mark.parametrize("mark", [MARK, {}])
+async def test_defaults_of_optional_fields_are_applied_to_events_without_a_type_version(
+    client: Client, mark: dict[str, Any]
+) -> None:
+    await define_event_type(
+        client,
+        field_input("state"),
+        field_input("optional", default="o"),
+        field_input("required", default="r", required=True),
+        field_input("reason", default="because"),
+        conditionalRules=[
+            rule_input("REQUIRE", "reason", predicate_input("state", "EQ", "down")),
+        ],
+    )
+
+    for id, data in (("up", {"state": "up"}), ("down", {"state": "down"})):
+        answer = await send_structured(client, cloud_event(data, id, **mark))
+        assert answer.status_code == 202, answer.json()
+
+    required = {"required": "r"}
+    optional = {} if mark else {"optional": "o", "reason": "because"}
+    up, down = [(await fetch_by_source(client, id, "/a"))["fields"] for id in ("up", "down")]
+    assert up == {"state": "up"} | required | optional
+    assert down == {"state": "down", "reason": "because"} | required | optional
+
+
 async def test_additional_values_at_the_path_of_a_field_do_not_become_its_value(
     own_client: Client,
 ) -> None:
@@ -182,7 +256,8 @@ async def test_lists_of_outgoing_events_are_replayed_in_any_order(client: Client
 
 
 @pytest.mark.parametrize(
-    ("mark", "host"), [(1, "b"), ("12", "b"), ("v1", "a"), (0, "a"), (True, "a")]
+    ("mark", "host"),
+    [(1, "b"), ("12", "b"), ("v1", "a"), (0, "a"), (True, "a"), ("2147483648", "a")],
 )
 async def test_only_a_positive_number_as_type_version_lets_fields_be_read_by_their_names(
     client: Client, mark: Any, host: str

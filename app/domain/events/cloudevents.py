@@ -1,7 +1,7 @@
 """Formatting of events as CloudEvents 1.0 in JSON; `cloudevent_parsing.py` parses them.
 
-Another Tocsin server that parses such an event formats the same one, except for `recordedtime` and
-`tocsintypeversion`.
+Another Tocsin server that parses such an event formats the same one, except for `recordedtime` and,
+if it has a registered type, `tocsintypeversion`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from app.domain.shared.values import (
 JSON_MEDIA_TYPE = "application/json"
 # Extension attribute of outgoing events: the version of the event type that defines the names in
 # the data.
-_TYPE_VERSION = "tocsintypeversion"
+TYPE_VERSION = "tocsintypeversion"
 SEVERITY_NUMBERS = {
     Severity.INFO: 9,
     Severity.SUCCESS: 10,
@@ -125,7 +125,7 @@ def _tocsin_attributes(event: EventState) -> dict[str, Any]:
     if not event.summary_given:
         del attributes["summary"]
     if event.event_type_version is not None:
-        attributes[_TYPE_VERSION] = event.event_type_version
+        attributes[TYPE_VERSION] = event.event_type_version
     return attributes
 
 
@@ -172,19 +172,23 @@ def _parse_value(attribute: Attribute, value: Any, limits: Limits) -> Any:
     return None if attribute.validate and attribute.validate(value, limits, "") else value
 
 
-def remove_type_version(extensions: dict[str, Any]) -> bool:
-    """Removes the version of the event type that a Tocsin server added. Returns if there was one.
+def extract_type_version(extensions: dict[str, Any]) -> int | None:
+    """Removes the version of the event type that a Tocsin server added, and returns it.
 
-    Keeps any other value of the attribute.
+    Keeps any other value of the attribute, and returns None.
     """
     # In binary mode, it is text.
-    is_version = bool(_POSITIVE_INTEGER.fullmatch(str(extensions.get(_TYPE_VERSION))))
-    if is_version:
-        del extensions[_TYPE_VERSION]
-    return is_version
+    if not _POSITIVE_INTEGER.fullmatch(text := str(extensions.get(TYPE_VERSION))):
+        return None
+    version = int(text)
+    if version > _MAX_INTEGER:
+        return None
+    del extensions[TYPE_VERSION]
+    return version
 
 
 _POSITIVE_INTEGER = re.compile("[1-9][0-9]{0,9}")
+_MAX_INTEGER = 2**31 - 1
 _EXTENSIONS = attributes_with(Use.EXTENSION)
 _CLOUD_EVENT_NAMES = {attribute.api_name: attribute.cloud_event_name for attribute in ATTRIBUTES}
 

@@ -75,7 +75,8 @@ class EventDraft:
     of the report defines the severity. `severity_text`, if set, is its text instead of `severity`.
     With `is_cloud_event`, `fields` and `payload` are the data as it was sent, not yet interpreted
     by the event type. With `has_field_names`, the data has the names of the fields, as that of
-    outgoing events.
+    outgoing events. `type_version` is set if a Tocsin server validated the event by a registered
+    type.
     """
 
     event_type_id: str | None = None
@@ -99,6 +100,7 @@ class EventDraft:
     severity_text: str | None = None
     is_cloud_event: bool = False
     has_field_names: bool = False
+    type_version: int | None = None
 
     def digest(self, set_paths: Collection[Keys] = ()) -> str | None:
         """Returns the SHA-256 of the draft, equal for equal reports, to identify replays.
@@ -400,7 +402,9 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
     Entity: lambda entity: {"type": entity.type, "id": entity.id},
     tuple: list,
 }
-_NOT_DIGESTED = frozenset({"severity_level", "severity_text", "is_cloud_event", "has_field_names"})
+_NOT_DIGESTED = frozenset(
+    {"severity_level", "severity_text", "is_cloud_event", "has_field_names", "type_version"}
+)
 _KEY_OF_RECEIPT = frozenset({"source", "source_id"})
 # Stored digests contain instants and entities in these forms.
 _DIGEST_FORMATTERS = _FORMATTERS | {

@@ -17,8 +17,8 @@ from app.domain.events.cloudevents import (
     default_partition_key,
     entity_subject,
     extract_tocsin_attributes,
+    extract_type_version,
     is_schema_url,
-    remove_type_version,
 )
 from app.domain.events.severity import Severity, lookup_severity
 from app.domain.events.state import EventDraft
@@ -108,7 +108,7 @@ class _CloudEventParser:
         payload = self._parse_payload()
         extensions = self._collect_extensions()
         tocsin_attributes = extract_tocsin_attributes(extensions, self.limits)
-        has_type_version = remove_type_version(extensions)
+        type_version = extract_type_version(extensions)
         entity = tocsin_attributes.get("entity")
         if entity is not None and subject == entity_subject(entity):
             subject = None
@@ -130,8 +130,9 @@ class _CloudEventParser:
             payload=payload or None,
             extensions=extensions or None,
             is_cloud_event=True,
-            has_field_names=has_type_version
+            has_field_names=type_version is not None
             or is_schema_url(payload.get("dataschema") or "", type or ""),
+            type_version=type_version,
         )
 
     def add_problem(self, message: str, *path: str) -> None:

@@ -29,6 +29,7 @@ from app.domain.event_types.lifecycle import (
 )
 from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.events.attributes import validate_attributes
+from app.domain.events.cloudevents import TYPE_VERSION
 from app.domain.events.predicates import MAX_INDEXED_FIELDS
 from app.domain.events.severity import Severity, SeverityMap, lookup_severity
 from app.domain.events.state import (
@@ -155,7 +156,11 @@ def validate_report(
         message = f"Event type {type_name} is registered, so data must be a JSON object."
         result = _FieldsResult({}, [invalid_input(message, "payload")])
     else:
-        result = _validate_fields({} if draft.fields is None else draft.fields, event_type, command)
+        fields = {} if draft.fields is None else draft.fields
+        defaults = None
+        if draft.type_version is not None:
+            defaults = _find_missing_defaults(fields, event_type)
+        result = _validate_fields(fields, event_type, command, defaults)
     problems = validate_attributes(vars(draft), command.limits, command.now)
     level = draft.severity_level
     is_defined_by_text = level is None and draft.severity_text is None
@@ -432,6 +437,16 @@ def _apply_guards(
         (result.problems if is_rejecting else result.warnings).append(violation)
 
 
+def _find_missing_defaults(values: Any, event_type: EventTypeSnapshot | None) -> Collection[str]:
+    """Returns the fields of an outgoing event that get their default: only required ones.
+
+    Other fields without a value had none where the event was logged.
+    """
+    if event_type is None or not isinstance(values, dict):
+        return ()
+    return resolve_fields(event_type.fields, event_type.rules, values, ()).required
+
+
 def _find_appearing_fields(
     stored: Mapping[str, Any],
     changes: Any,
@@ -477,6 +492,12 @@ def _build_event(
     copied_values = {  # without what was not reported, which gets its default
         name: value for name in COPIED_ATTRIBUTES if (value := getattr(draft, name)) is not None
     }
+    if event_type is None and draft.type_version is not None:
+        # For organizations in which the type is registered.
+        copied_values["extensions"] = {
+            **(draft.extensions or {}),
+            TYPE_VERSION: draft.type_version,
+        }
     return EventState(
         **copied_values,
         id=event_id,
