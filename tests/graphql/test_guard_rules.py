@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy import update as sql_update
+from sqlmodel import col
 from structlog.testing import capture_logs
 
 from app.domain.shared.limits import Limits
+from app.services.definitions.event_types import version_cache
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from tests.client import Client
+from tests.client import ADMINISTRATOR, Client
 from tests.conftest import Serve
 
 RULE = """{
@@ -51,6 +54,8 @@ mutation {
 }
 """
 TYPE = "flaring.flaring_incident"
+CREATE_ORGANIZATION = """mutation ($key: String!) {
+  createOrganization(key: $key, name: $key) { userErrors { message } } }"""
 
 
 async def create_event_type(client: Client) -> Any:
@@ -565,6 +570,39 @@ async def test_published_rules_beyond_limits_that_were_changed_are_logged(
         assert payload["userErrors"] == []
         [warning] = payload["warnings"]
         assert (warning["rule"]["name"], warning["reason"]) == ("costly", "NOT_EVALUABLE")
+
+
+async def test_rules_are_checked_although_those_of_other_organizations_cannot_be_read(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    async with serve(database_url) as client:
+        kind = await create_event_type(client)
+        await create_published_rule(client, "event.summary != ''", eventTypeId=kind["id"])
+        for key in ("first", "second"):
+            await client.execute_field(CREATE_ORGANIZATION, key=key)
+            other = client.as_key(ADMINISTRATOR, data_partition_id=key)
+            damaged = await create_event_type(other)
+            await create_published_rule(other, "event.summary != ''", eventTypeId=damaged["id"])
+    version, organization = tables.EventTypeVersion, tables.Organization
+    others = select(col(organization.id)).where(col(organization.key).in_(["first", "second"]))
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        damaged_ids = set(map(str, await session.scalars(others)))
+        await session.execute(
+            sql_update(version).where(col(version.organization_id).in_(others)).values(form={})
+        )
+    version_cache.clear()
+
+    with capture_logs() as logs:
+        async with serve(database_url, limits=Limits(guard_steps=1)), asyncio.timeout(30):
+            while len(_select_guard_warnings(logs)) < 3:
+                await asyncio.sleep(0.01)
+
+    warnings = _select_guard_warnings(logs)
+    unchecked = [each for each in warnings if each["event"] == "guard_rules_not_checked"]
+    [checked] = [each for each in warnings if each not in unchecked]
+    assert {each["organization_id"] for each in unchecked} == damaged_ids
+    assert (checked["event"], checked["event_type"]) == ("guard_rules_exceed_limit", TYPE)
+    assert checked["organization_id"] not in damaged_ids
 
 
 def _select_guard_warnings(logs: Iterable[Any]) -> list[Any]:

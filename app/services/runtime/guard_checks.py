@@ -38,14 +38,21 @@ async def start_checking_guards(database: Database, limits: Limits) -> AsyncIter
 
 async def _check_guards(database: Database, limits: Limits) -> None:
     try:
-        for organization_id, event_type_ids in (await _find_guarded_types(database)).items():
+        guarded = await _find_guarded_types(database)
+    except Exception as error:  # the first event of each type is another opportunity
+        log.warning("guard_rules_not_checked", cause=str(error))
+        return
+    for organization_id, event_type_ids in guarded.items():
+        try:
             for start in range(0, max(len(event_type_ids), 1), _BATCH_SIZE):
                 async with database.read(organization_id) as session:
                     batch = event_type_ids[start : start + _BATCH_SIZE]
                     await cache_event_types(session, batch, limits)
                 await asyncio.sleep(0)  # lets requests run
-    except Exception as error:  # the first event of each type is another opportunity
-        log.warning("guard_rules_not_checked", cause=str(error))
+        except Exception as error:  # the rules of other organizations may be readable
+            log.warning(
+                "guard_rules_not_checked", organization_id=str(organization_id), cause=str(error)
+            )
 
 
 async def _find_guarded_types(database: Database) -> dict[UUID, list[UUID]]:
