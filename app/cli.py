@@ -228,7 +228,7 @@ def import_events(
         typer.Option(
             "--format",
             help="Format of the file: cloudevents (default), or a table of events: csv, ndjson, "
-            "json or parquet. parquet needs the extra tocsin[parquet].",
+            "json or parquet. parquet needs the extra `parquet` of the package.",
         ),
     ] = None,
     type: Annotated[
@@ -324,7 +324,7 @@ def export_events(
             "--format",
             help="cloudevents (one per line, default), or a table of events with content, "
             "acknowledgement and occurrences: csv, ndjson (one object per line), json (an array) "
-            "or parquet. parquet needs the extra tocsin[parquet].",
+            "or parquet. parquet needs the extra `parquet` of the package.",
         ),
     ] = None,
     history: Annotated[

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from prometheus_client import REGISTRY
+from rich.text import Text
 
 from app import metrics
+from app.cli import main as cli
 from app.graphql.transport.messages import CLOSE_CODE_DESCRIPTIONS, CloseCode
 from app.setting_names import RENAMED_SETTINGS
 from app.settings import Settings
@@ -35,6 +38,25 @@ def test_every_row_of_the_reference_has_a_description() -> None:
     # 1000 needs no action: the client closed the connection itself.
     assert [row for row in rows if row.endswith("|  |") and not row.startswith("| 100")] == []
     assert len(rows) > 150
+
+
+def test_the_help_of_commands_has_no_brackets_which_the_terminal_would_not_show() -> None:
+    texts = [
+        text
+        for command in list_commands(typer.main.get_command(cli))
+        for text in (command.help, *(getattr(each, "help", None) for each in command.params))
+        if text
+    ]
+
+    assert [text for text in texts if Text.from_markup(text).plain != text] == []
+    assert len(texts) > 50
+
+
+def list_commands(command: Any) -> Iterator[Any]:
+    """Yields the command and its subcommands, at every level."""
+    yield command
+    for each in getattr(command, "commands", {}).values():
+        yield from list_commands(each)
 
 
 def test_the_reference_lists_every_close_code() -> None:
