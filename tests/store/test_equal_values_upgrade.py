@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, text
+from sqlalchemy import JSON, bindparam, delete, text
 from sqlmodel import col
 
 from app.database_setup import prepare_database
@@ -141,6 +141,33 @@ async def test_an_event_with_another_nested_value_is_no_duplicate_after_the_upgr
     assert (other["userErrors"], other["duplicate"]) == ([], False)
     # Fingerprints are those of events as they were logged.
     assert (current["userErrors"], current["duplicate"]) == ([], False)
+
+
+async def test_a_rule_with_only_nested_paths_has_no_original_from_before_the_upgrade(
+    old_url: str, serve: Serve
+) -> None:
+    database = Database(old_url)
+    rule = "rule_id = (SELECT id FROM duplication_rule WHERE name = 'host')"
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        # The old version stored no fingerprint for such a rule.
+        for table in ("first_event", "fingerprint"):
+            await session.execute(text(f"DELETE FROM {table} WHERE {rule}"))
+        await session.execute(
+            text("UPDATE duplication_rule SET fingerprint = :paths WHERE name = 'host'").bindparams(
+                bindparam("paths", ["fields.labels.host"], JSON)
+            )
+        )
+    await database.close()
+    await prepare_database(build_settings(old_url))
+    report = {"type": "host", "fields": {"labels": {"host": "db-1"}}}
+
+    async with serve(old_url) as client:
+        first = await log(client, **report)
+        second = await log(client, **report)
+
+    assert (first["userErrors"], first["duplicate"]) == ([], False)
+    assert (second["userErrors"], second["duplicate"]) == ([], True)
+    assert second["event"] == first["event"] | {"occurrences": 2}
 
 
 async def test_counts_of_duplicates_are_kept_by_the_upgrade(old_url: str, serve: Serve) -> None:
