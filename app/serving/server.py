@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -114,6 +115,7 @@ class DrainingServer(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
+        log.info("server_started", version=version("tocsin"))
         self._on_started()
 
     async def main_loop(self) -> None:
@@ -138,6 +140,7 @@ class DrainingServer(uvicorn.Server):
         closing = asyncio.create_task(self._close_incomplete_requests())
         await super().shutdown()
         closing.cancel()
+        log.info("server_stopped")
 
     async def _drain_keep_alive(self) -> None:
         if any(self._http_connections()):

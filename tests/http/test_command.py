@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 from socket import gaierror
+from typing import IO
 from urllib.parse import unquote
 
 import httpx
@@ -60,7 +62,7 @@ async def run_command(folder: Path, *arguments: str, **settings: str) -> tuple[i
 
 @contextlib.asynccontextmanager
 async def start_server(
-    folder: Path, port: int, *arguments: str, **settings: str
+    folder: Path, port: int, *arguments: str, stderr: IO[bytes] | None = None, **settings: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """Runs `tocsin serve`. Yields the process and its output until it responds."""
     process = await asyncio.create_subprocess_exec(
@@ -72,6 +74,7 @@ async def start_server(
         cwd=folder,
         env=command_environment(**settings),
         stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
     )
     try:
         yield process, await read_until_it_answers(process, port)
@@ -143,6 +146,22 @@ async def test_the_bootstrap_key_can_be_set_and_is_not_printed(tmp_path: Path, p
 
     assert printed == f"Tocsin is running at http://127.0.0.1:{port}/graphql\n"
     assert counted == {"totalCount": 0}
+
+
+async def test_the_server_logs_tell_when_a_server_starts_and_stops(
+    tmp_path: Path, port: int
+) -> None:
+    path = tmp_path / "errors"
+    with path.open("wb") as stderr:
+        key = "k" * 32
+        async with start_server(tmp_path, port, stderr=stderr, bootstrap_key=key) as (process, _):
+            process.send_signal(signal.SIGTERM)
+            ended = await process.wait()
+
+    started, stopped = [json.loads(line) for line in path.read_text().splitlines()]
+    assert ended == 0
+    assert (started["event"], started["version"]) == ("server_started", version("tocsin"))
+    assert (stopped["event"], stopped["level"]) == ("server_stopped", "info")
 
 
 async def test_clients_resume_after_sigterm_closes_sockets_and_streams(
