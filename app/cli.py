@@ -458,7 +458,7 @@ Prune = Annotated[
 Last = Annotated[
     int,
     typer.Option(
-        min=1, help="Number of the newest stored events on which changed guard rules are tried."
+        min=1, help="Number of the newest stored events on which changed rules are tried."
     ),
 ]
 DEFAULT_URL = "http://127.0.0.1:8000"

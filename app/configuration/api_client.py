@@ -65,14 +65,14 @@ class ApiClient:
             time.sleep(min(int(wait), TIMEOUT_SECONDS))
         return _read_data(self.url, self._post(document, variables))
 
-    def iterate_nodes(self, document: str, name: str) -> Iterator[dict[str, Any]]:
+    def iterate_nodes(self, document: str, name: str, **variables: Any) -> Iterator[dict[str, Any]]:
         """Yields the nodes of all pages of a list. The document has the variables first and after.
 
         Raises ApiError.
         """
         after = None
         while True:
-            page = self.execute(document, first=_PAGE_SIZE, after=after)[name]
+            page = self.execute(document, **variables, first=_PAGE_SIZE, after=after)[name]
             yield from page["nodes"]
             if not page["pageInfo"]["hasNextPage"]:
                 return

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from app.configuration.api_client import ApiClient, ApiError
 from app.configuration.configuration import (
@@ -50,8 +51,10 @@ from app.configuration.stored_state import (
     guard_content,
     guard_draft,
 )
+from app.configuration.trials import try_duplication_rule
 from app.configuration.yaml_file import format_yaml
 from app.domain.event_types.lifecycle import EventTypeState, allowed_transitions
+from app.domain.rules.duplicates import DuplicationRule
 from app.domain.shared.durations import format_duration
 from app.domain.shared.messages import format_count, quote_value
 from app.domain.shared.problems import ErrorCode
@@ -605,7 +608,7 @@ query TryGuardRule($expression: String!, $eventTypeId: ID, $last: Int) {
         for error in trial["userErrors"]:
             place = f"Line {error['line']}, column {error['column']}: " if "line" in error else ""
             self._add_error(place + error["message"], item, "expression")
-        if not trial["userErrors"]:
+        if trial["checked"]:
             verb = "reject" if content["enforcement"] == "REJECT" else "warn about"
             count = trial["rejected"] + trial["notEvaluable"]
             events = format_count(trial["checked"], "stored event")
@@ -663,6 +666,8 @@ query TryGuardRule($expression: String!, $eventTypeId: ID, $last: Int) {
         change = self._add_change(CREATED, DUPLICATION_RULES.name, item.title, item)
         change.words.append(f"At position {position}.")
         self._check_rule(item)
+        if item.value.get("enabled", True):
+            change.words += self._try_duplication_rule(item)
         document = """
 mutation CreateDuplicationRule($input: CreateDuplicationRuleInput!) {
   payload: createDuplicationRule(input: $input) { userErrors { message path } }
@@ -691,6 +696,8 @@ mutation CreateDuplicationRule($input: CreateDuplicationRuleInput!) {
             self._check_rule(item)
         if {"fingerprint", "window"} & attributes.keys():
             words.append("Its stored fingerprints are cleared: earlier events have no duplicates.")
+        if {"fingerprint", "window", "enabled"} & attributes.keys() and after["enabled"]:
+            words += self._try_duplication_rule(item)
         if position is not None:
             words.append(f"Moved to position {position}.")
             attributes["position"] = position
@@ -711,6 +718,29 @@ mutation CreateDuplicationRule($input: CreateDuplicationRuleInput!) {
             item.path,
         )
         self._plan.changes.append(change)
+
+    def _try_duplication_rule(self, item: ConfiguredItem) -> list[str]:
+        """Returns what the rule would do to the newest stored events, in words."""
+        event_type = self._state.find_event_type(item.value.get("eventType"))
+        is_new = "eventType" in item.value and event_type is None
+        if is_new or self._state.organization_name is None or self._errors:
+            return []
+        if "EVENT_READ" not in self._state.permissions:
+            return ["Not tried on stored events, which requires EVENT_READ."]
+        value = read_input(item)
+        rule = DuplicationRule(
+            UUID(int=0),
+            value.name,
+            tuple(value.fingerprint),
+            parse_input_length(value.window, "window"),
+            value.action,
+            None if event_type is None else UUID(event_type.id),
+        )
+        trial = try_duplication_rule(self._client, self._state, rule, self._options.last)
+        if trial.checked == 0:
+            return []
+        events = format_count(trial.checked, "stored event")
+        return [f"Of the newest {events}, {trial.duplicates:,} would be duplicates."]
 
     def _remove_duplication_rule(self, stored: StoredItem) -> None:
         if self._is_deleted_with_type(stored):

@@ -20,6 +20,7 @@ from tests.configuration.command import (
     without_first_line,
     write_file,
 )
+from tests.event_type_client import define_event_type, field_input
 
 NO_CHANGES = "No changes.\n"
 TYPES = "type name state version fields { name }"
@@ -384,6 +385,35 @@ guardRules:
 """
     )
     assert "'Long': Published. Of the newest 1 stored event, it would reject 0.\n" in newest[1]
+
+
+async def test_a_duplication_rule_is_tried_on_stored_events(client: Client) -> None:
+    codes = field_input("codes", "MULTI_SELECT", options=["a", "b"])
+    await define_event_type(client, codes, type="t")
+    logged = [(["a", "b"], "10:00"), (["b", "a"], "10:04"), (["a"], "10:05"), (["a", "b"], "11:00")]
+    for values, time in logged:
+        occurred_at = f"2026-04-10T{time}:00Z"
+        entity = {"type": "Well", "id": "W1"}
+        await client.log_event(
+            type="t", occurredAt=occurred_at, entity=entity, fields={"codes": values}
+        )
+    rule = """
+duplicationRules:
+  - {name: D, eventType: t, fingerprint: [entity.id, fields.codes], window: PT10M, action: FLAG}
+"""
+
+    created = await run_config(client, "plan", "-", text=rule)
+    newest = await run_config(client, "plan", "-", "--last", "3", text=rule)
+    await apply_text(client, rule)
+    wider = await run_config(client, "plan", "-", text=rule.replace("PT10M", "P1D"))
+    disabled = rule.replace("PT10M", "P1D").replace("FLAG", "FLAG, enabled: false")
+    quiet = await run_config(client, "plan", "-", text=disabled)
+
+    assert "At position 0. Of the newest 4 stored events, 1 would be duplicates.\n" in created[1]
+    # The original of the second event is not compared.
+    assert "At position 0. Of the newest 3 stored events, 0 would be duplicates.\n" in newest[1]
+    assert "Of the newest 4 stored events, 2 would be duplicates.\n" in wider[1]
+    assert "Of the newest" not in quiet[1]
 
 
 async def test_a_plan_counts_the_events_that_a_policy_would_delete(client: Client) -> None:

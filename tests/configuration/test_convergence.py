@@ -9,6 +9,7 @@ import asyncio
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -182,6 +183,7 @@ def fetch_whole_state(client: ApiClient, organization: str) -> StoredState:
     return fetch_state(client, organization, SECTIONS)
 
 
+@pytest.mark.timeout(300 + 10 * CONFIGURATIONS)
 async def test_after_an_application_the_plan_of_the_file_and_of_its_export_is_empty(
     client: Client,
 ) -> None:
