@@ -160,6 +160,21 @@ async def test_an_internal_error_contains_only_a_reference(
     assert (error["extensions"].get("reference") in references) == (code[:2] == "IN")
 
 
+async def test_an_error_of_log_head_has_its_path(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise PoolTimeout("QueuePool limit of size 4 for secret")
+
+    monkeypatch.setattr("app.services.change_log.feed.fetch_log_head", broken)
+
+    answer = (await client.post("{ organization { id } head: logHead }")).json()
+
+    [error] = answer["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["head"], "UNAVAILABLE")
+    assert answer["data"] is None
+
+
 ONE_OF = (
     "Within OneOf Input Object type '{}', exactly one field must be specified, and the value for "
     "that field must be non-null."

@@ -10,12 +10,12 @@ import strawberry
 
 from app.domain.events import filters
 from app.domain.shared.problems import Problem, invalid_input
-from app.graphql.execution.subscription_execution import FollowedFeed, QueryRoot
+from app.graphql.execution.subscription_execution import FollowedFeed
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import (
-    ComputedField,
     ConnectionPart,
+    FirstValue,
     ListSource,
     declare_source,
 )
@@ -116,6 +116,10 @@ def _build_page_request(
     )
 
 
+async def _fetch_log_head(_root: Any, context: Context) -> str:
+    return await feed.fetch_log_head(context.database, context.caller)
+
+
 @strawberry.type
 class NotificationQueries:
     @strawberry.field(
@@ -164,7 +168,7 @@ class NotificationQueries:
             ),
         )
 
-    @strawberry.field(
+    log_head: str = strawberry.field(
         description=with_example(
             "Cursor of the current end of the change log. A subscription with this cursor as "
             "`after` delivers everything that is recorded later. It is read before the other "
@@ -175,14 +179,8 @@ class NotificationQueries:
             { logHead }
             """,
         ),
-        metadata=declare_source(ComputedField(read_first=True)),
+        metadata=declare_source(FirstValue(_fetch_log_head)),
     )
-    async def log_head(self: QueryRoot | None, info: Info) -> str:
-        if self is None:  # executed by a plan
-            return await feed.fetch_log_head(info.context.database, info.context.caller)
-        if isinstance(self.log_head, Exception):
-            raise self.log_head
-        return self.log_head
 
 
 @strawberry.type(description="Result of acknowledging events.")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, cast
 
 from graphql import (
@@ -32,9 +33,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.graphql.execution.input_errors import MAX_REPORTED_ERRORS, add_variable_paths
 from app.graphql.shared.context import Context
-from app.graphql.shared.field_sources import is_read_first
+from app.graphql.shared.field_sources import FirstValue, get_first_value, get_strawberry_field
 from app.services.change_log.broadcast import Push, RenderedEntry
-from app.services.change_log.feed import fetch_log_head
 from app.services.change_log.subscriptions import LogSubscription
 from app.store.change_log.changes import LOG_START, Entry, LogPosition
 
@@ -85,17 +85,10 @@ class LiveValue(SharedSource[Item], Generic[Item, Value]):
         return OpenedLiveValue(executor, self)
 
 
-@dataclass(frozen=True)
-class QueryRoot:
-    """Root value of a query that selects `logHead`: the cursor, or the error of reading it."""
-
-    log_head: str | Exception
-
-
 class Executor(StrawberryGraphQLCoreExecutionContext):
     """Returns an `OpenedSubscription` instead of executing a subscription per subscriber.
 
-    Reads `logHead` before the other fields of a query, as its plan would.
+    Reads each `FirstValue` before the other fields of a query, as its plan would.
     """
 
     @classmethod
@@ -125,50 +118,57 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
     def execute_operation(self, serially: bool | None = None) -> Any:
         if isinstance(self.root_value, SharedSource):
             return ExecutionResult(data=cast("Any", self.root_value.open(self)))
-        if self._selects_log_head():
-            return self._execute_after_log_head(serially)
+        if first_values := self._collect_first_values():
+            return self._execute_after(first_values, serially)
         return super().execute_operation(serially)
 
-    def _selects_log_head(self) -> bool:
+    def _collect_first_values(self) -> dict[str, FirstValue]:
+        """Returns the selected values that are read first, by the Python name of their field."""
         root_type = self.schema.query_type
         if self.operation.operation is not OperationType.QUERY or root_type is None:
-            return False
+            return {}
         fields = collect_fields(
             self.schema, self.fragments, self.variable_values, root_type, self.operation
         )
-        selected = fields.grouped_field_set.values()
-        return any(is_read_first(root_type, item.node) for [item, *_] in selected)
+        return {
+            get_strawberry_field(root_type.fields[item.node.name.value]).python_name: source
+            for [item, *_] in fields.grouped_field_set.values()
+            if (source := get_first_value(root_type, item.node))
+        }
 
-    async def _execute_after_log_head(self, serially: bool | None) -> Any:
-        context: Context = self.context_value
-        try:
-            log_head: str | Exception = await fetch_log_head(context.database, context.caller)
-        except Exception as error:  # of the field: its resolver raises it
-            log_head = error
-        self.root_value = QueryRoot(log_head)
+    async def _execute_after(
+        self, first_values: Mapping[str, FirstValue], serially: bool | None
+    ) -> Any:
+        self.root_value = SimpleNamespace()
+        for name, source in first_values.items():
+            try:
+                value = await source.fetch(None, self.context_value)
+            except Exception as error:  # graphql-core raises it when it reads the field
+                value = error
+            setattr(self.root_value, name, value)
         result = super().execute_operation(serially)
         return await result if self.is_awaitable(result) else result
 
     def build_per_event_executor(self, payload: Any) -> Any:
         """Returns a new executor: a copy would share the fields collected for earlier events."""
         return type(self)(
-            self.schema,
-            self.fragment_definitions,
-            self.fragments,
-            payload,
-            self.context_value,
-            self.operation,
-            self.variable_values,
-            self.field_resolver,
-            self.type_resolver,
-            self.subscribe_field_resolver,
-            self.enable_early_execution,
-            self.middleware_manager,
-            self.is_awaitable,
-            self.is_async_iterable,
-            self.hide_suggestions,
-            self.abort_signal,
-            self.hooks,
+            schema=self.schema,
+            fragment_definitions=self.fragment_definitions,
+            fragments=self.fragments,
+            root_value=payload,
+            context_value=self.context_value,
+            operation=self.operation,
+            variable_values=self.variable_values,
+            field_resolver=self.field_resolver,
+            type_resolver=self.type_resolver,
+            subscribe_field_resolver=self.subscribe_field_resolver,
+            enable_early_execution=self.enable_early_execution,
+            middleware_manager=self.middleware_manager,
+            is_awaitable=self.is_awaitable,
+            is_async_iterable=self.is_async_iterable,
+            hide_suggestions=self.hide_suggestions,
+            abort_signal=self.abort_signal,
+            hooks=self.hooks,
             operation_extensions=self.operation_extensions,
         )
 

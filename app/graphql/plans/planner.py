@@ -46,13 +46,14 @@ from app.graphql.shared.context import Context, ContextInfo
 from app.graphql.shared.field_sources import (
     COUNT_NAMES,
     ConnectionPart,
+    FirstValue,
     InMemoryRow,
     ListSource,
     LookupSource,
     get_field_source,
+    get_first_value,
     get_python_type,
     get_strawberry_field,
-    is_read_first,
 )
 from app.graphql.types.user_error import catch_argument_problems
 from app.store.tables.columns import DriverCodec
@@ -121,7 +122,7 @@ class Planner:
     def _plan_object(self, type_: GraphQLObjectType, fields: FieldGroups) -> WriteValues:
         return create_object_writer(
             {key: self._plan_field(type_, details) for key, details in fields.items()},
-            [key for key, [item, *_] in fields.items() if is_read_first(type_, item.node)],
+            [key for key, [item, *_] in fields.items() if get_first_value(type_, item.node)],
         )
 
     def _plan_field(
@@ -149,6 +150,8 @@ class Planner:
                     write_rows = self._plan_row_in_memory(type_, details)
                     return create_attribute_writer(attribute, write_rows)
         write_values = self._plan_value(field.type, details)
+        if isinstance(source, FirstValue):
+            return create_resolver_writer(source.fetch, arguments, write_values)
         if resolver is None:
             return create_attribute_writer(strawberry_field.python_name, write_values)
         if source is None:

@@ -8,7 +8,7 @@ A field without a resolver, of a type that is `backed_by_table`, reads the colum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeVar
@@ -95,12 +95,17 @@ class LookupSource:
 
 @dataclass(frozen=True)
 class ComputedField:
-    """An object, a list or a value that the field's resolver returns.
+    """An object, a list or a value that the field's resolver returns."""
 
-    `read_first`: before the other fields of the object.
+
+@dataclass(frozen=True)
+class FirstValue:
+    """A value of the root that `fetch(root, context)` returns, before the other fields are read.
+
+    The field has no resolver: graphql-core gets the value as an attribute of the root.
     """
 
-    read_first: bool = False
+    fetch: Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ FieldSource = (
     | ListSource
     | LookupSource
     | ComputedField
+    | FirstValue
     | InMemoryRow
     | ConnectionPart
 )
@@ -182,11 +188,11 @@ def get_backing_table(type_: GraphQLObjectType) -> type[OrganizationOwned] | Non
     return _TABLES_BY_TYPE.get(get_python_type(type_))
 
 
-def is_read_first(type_: GraphQLObjectType, node: FieldNode) -> bool:
-    """Whether the selected field is read before the other fields of the object."""
+def get_first_value(type_: GraphQLObjectType, node: FieldNode) -> FirstValue | None:
+    """Returns the source of a field that is read before the others. None for other fields."""
     name = node.name.value
     source = None if name.startswith("__") else get_field_source(type_, name)
-    return isinstance(source, ComputedField) and source.read_first
+    return source if isinstance(source, FirstValue) else None
 
 
 def get_field_source(type_: GraphQLObjectType, name: str) -> FieldSource | None:
