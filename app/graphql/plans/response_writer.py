@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.domain.shared.json_encoding import BOOLEANS
 from app.graphql.plans.cached_event_types import StaleCacheError
 from app.graphql.plans.input_readers import FieldArguments
 from app.graphql.plans.plan_steps import OperationRequest, ReadPlan, SelectedField, WriteValues
@@ -122,9 +123,9 @@ def _write_list_fields(
             case ConnectionPart.TOTAL_COUNT | ConnectionPart.UNACKNOWLEDGED_COUNT:
                 text = str(page.counts[COUNT_NAMES[selected_field.source]])
             case ConnectionPart.HAS_NEXT_PAGE:
-                text = _write_boolean(page.has_next)
+                text = BOOLEANS[page.has_next]
             case ConnectionPart.HAS_PREVIOUS_PAGE:
-                text = _write_boolean(page.has_previous)
+                text = BOOLEANS[page.has_previous]
             case ConnectionPart.START_CURSOR:
                 text = f'"{cursors[0]}"' if cursors else "null"
             case ConnectionPart.END_CURSOR:
@@ -150,7 +151,3 @@ async def fetch_event_types(
         )
         for cache, position in read_plan.event_types
     ]
-
-
-def _write_boolean(value: bool) -> str:
-    return "true" if value else "false"

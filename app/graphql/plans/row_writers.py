@@ -20,7 +20,7 @@ from graphql import (
 )
 
 from app.domain.shared.durations import format_duration
-from app.domain.shared.json_encoding import encode_json
+from app.domain.shared.json_encoding import BOOLEANS, encode_json
 from app.graphql.shared.field_sources import IsNotNull, LatestOf
 from app.store.engine.driver_statements import DriverRow
 from app.store.reading.projection import Join, Projection
@@ -144,7 +144,7 @@ class RowWriterCompiler:
     def format_is_not_null(self, source: IsNotNull, layout: RowLayout) -> str:
         variable = layout.add_column(source.column)
         self._mark_used(variable)
-        return f"{{TRUTHS[{variable} is not None]}}"
+        return f"{{BOOLEANS[{variable} is not None]}}"
 
     def format_event_type(self, index: int, variable: str) -> str:
         """Returns the expression for the cached event type of this ID, or null."""
@@ -176,8 +176,8 @@ class RowWriterCompiler:
             "quoted": encode_basestring,
             "dumps": encode_json,
             "span": _encode_duration,
+            "BOOLEANS": BOOLEANS,
         }
-        namespace["TRUTHS"] = ("false", "true")
         exec("\n".join(self._functions), namespace)  # noqa: S102 (names of the schema and of tables alone)
         write: WriteRows = namespace["write"]
         return write

@@ -10,13 +10,11 @@ from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLScalarType
 
-from app.domain.shared.json_encoding import encode_json
+from app.domain.shared.json_encoding import BOOLEANS, encode_json
 from app.graphql.plans.input_readers import FieldArguments
 from app.graphql.plans.plan_steps import OperationRequest, ReadPlan, WriteValues
 from app.graphql.plans.response_writer import fetch_event_types
 from app.store.reading import projection
-
-_BOOLEANS = {True: "true", False: "false"}
 
 
 def create_object_writer(
@@ -79,7 +77,7 @@ def create_leaf_writer(type_: GraphQLScalarType | GraphQLEnumType) -> WriteValue
         return [encode_json(serialize(value)) for value in values]
 
     async def write_booleans(_request: OperationRequest, values: Sequence[Any]) -> Sequence[str]:
-        return [_BOOLEANS[value] for value in values]
+        return [BOOLEANS[value] for value in values]
 
     return write_booleans if type_.name == "Boolean" else write
 

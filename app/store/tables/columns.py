@@ -427,13 +427,13 @@ class ValueKind(Enum):
 
 
 # f-string code of the JSON encoding of the driver value `{0}`. The namespace that executes it
-# defines `quoted`, `dumps`, `span` and `TRUTHS`.
+# defines `quoted`, `dumps`, `span` and `BOOLEANS`.
 _COMMON_JSON = {
     ValueKind.TEXT: "{{quoted({0})}}",
     ValueKind.ENUM_NAME: '"{{{0}}}"',
     ValueKind.INTEGER: "{{{0}}}",
     ValueKind.FLOAT: "{{{0}!r}}",
-    ValueKind.BOOLEAN: "{{TRUTHS[{0}]}}",
+    ValueKind.BOOLEAN: "{{BOOLEANS[{0}]}}",
     ValueKind.DURATION: "{{span({0})}}",
     ValueKind.JSON: "{{{0}}}",
 }
