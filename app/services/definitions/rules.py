@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -67,9 +67,11 @@ async def fetch_rules_by_type(
     return rules
 
 
-async def load_enabled_rules(session: AsyncSession, event_type_ids: Sequence[UUID]) -> list[Any]:
+async def load_enabled_rules(
+    session: AsyncSession, event_type_ids: Sequence[UUID]
+) -> list[tables.AppliedRule]:
     """Returns the enabled rules of each kind, of these event types and of all, in their order."""
-    enabled_rules = []
+    enabled_rules: list[tables.AppliedRule] = []
     for table in tables.RULE_TABLES:
         if issubclass(table, tables.EnabledRule):
             event_type_id = col(table.event_type_id)

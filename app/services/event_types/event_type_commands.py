@@ -45,6 +45,7 @@ from app.services.definitions.event_types import TypePart, load_parts
 from app.services.definitions.rules import lock_rules_of_type
 from app.services.event_types.event_type_usage import count_events, find_broken_rules
 from app.services.rules.duplication_rules import shift_positions
+from app.services.shared.audited_changes import append_entry
 from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.change_log import changes
@@ -287,8 +288,7 @@ async def transition_event_type(
             return EventTypeResult(row)
         before = collect_values(row)
         row.state, row.sunset_at, row.updated_at = target_state, sunset_at, command.now
-        entry = create_entry(row, AuditAction.TRANSITIONED, command.actor.name, command.now, before)
-        await changes.append_entries(session, [entry])
+        await append_entry(session, command, row, AuditAction.TRANSITIONED, before)
         return EventTypeResult(row)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -33,6 +33,7 @@ from app.domain.shared.values import parse_id, validate_name
 from app.services.definitions.event_types import load_snapshots
 from app.services.definitions.guards import build_guards, load_published_rules
 from app.services.definitions.rules import load_enabled_rules
+from app.store import tables
 from app.store.reading import definitions_version
 
 MAX_CACHED_TYPES = 1_024
@@ -52,7 +53,7 @@ class CachedDefinitions:
     version: int
     by_id: dict[UUID, EventTypeSnapshot | None] = field(default_factory=dict)
     by_type: dict[str, EventTypeSnapshot | None] = field(default_factory=dict)
-    enabled_rules: dict[UUID | None, list[Any]] = field(default_factory=dict)
+    enabled_rules: dict[UUID | None, list[tables.AppliedRule]] = field(default_factory=dict)
     guards: tuple[Guard, ...] = ()
 
     def find_type(self, draft: EventDraft) -> EventTypeSnapshot | None:

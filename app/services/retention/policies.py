@@ -21,7 +21,7 @@ from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.domain.shared.values import to_camel_case
 from app.services.auth.keys import lock_organization
-from app.services.rules.rule_commands import append_entry, validate_not_null
+from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
 from app.store import tables
 from app.store.change_log.audit import collect_values

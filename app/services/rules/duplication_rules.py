@@ -22,12 +22,8 @@ from app.domain.rules.duplicates import DuplicationRule, validate_duplication_ru
 from app.domain.shared.problems import Problem, invalid_input
 from app.services.definitions import rules
 from app.services.rules import rule_commands
-from app.services.rules.rule_commands import (
-    RuleResult,
-    RuleScope,
-    change_rule,
-    validate_not_null,
-)
+from app.services.rules.rule_commands import RuleResult, RuleScope, change_rule
+from app.services.shared.audited_changes import validate_not_null
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry

@@ -23,12 +23,8 @@ from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import validate_name
 from app.services.definitions.guards import load_published_rules, load_versions
 from app.services.rules import rule_commands
-from app.services.rules.rule_commands import (
-    RuleResult,
-    RuleScope,
-    change_rule,
-    validate_not_null,
-)
+from app.services.rules.rule_commands import RuleResult, RuleScope, change_rule
+from app.services.shared.audited_changes import validate_not_null
 from app.store import tables
 from app.store.engine.database import Database
 from app.store.writing.inserts import insert_rows

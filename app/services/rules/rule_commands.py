@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 from uuid import UUID
@@ -15,13 +15,12 @@ from app.domain.access.audit import AuditAction
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.messages import null_message
-from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.definitions.event_types import load_parts
 from app.services.definitions.rules import Rule
+from app.services.shared.audited_changes import append_entry
 from app.store import tables
-from app.store.change_log import changes
-from app.store.change_log.audit import collect_values, create_entry
+from app.store.change_log.audit import collect_values
 from app.store.engine.database import Database
 from app.store.engine.dialect import lock_definitions_exclusive
 from app.store.writing.inserts import insert_rows
@@ -119,27 +118,6 @@ async def delete_rule(
         return []
 
     return await change_rule(database, command, table, rule_id, AuditAction.DELETED, delete)
-
-
-def validate_not_null(attributes: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """Returns a problem for each attribute that an update sets to null."""
-    return tuple(
-        invalid_input(null_message(name), name)
-        for name, value in attributes.items()
-        if value is None
-    )
-
-
-async def append_entry(
-    session: AsyncSession,
-    command: CommandContext,
-    row: tables.AuditedRow,
-    action: AuditAction,
-    before: Mapping[str, Any] | None = None,
-) -> None:
-    """Appends the audit entry of a change. `before`: the values of the row before it."""
-    entry = create_entry(row, action, command.actor.name, command.now, before)
-    await changes.append_entries(session, [entry])
 
 
 async def _lock_rule_scope(

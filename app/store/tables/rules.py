@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, true
@@ -20,6 +20,7 @@ from app.store.tables.organizations import AuditedRow, OrganizationOwned, enum_c
 
 __all__ = [
     "RULE_TABLES",
+    "AppliedRule",
     "Correlation",
     "DuplicationRule",
     "EnabledRule",
@@ -65,13 +66,19 @@ class ScopedRule(AuditedRow):
         return ()
 
 
+class AppliedRule(Protocol):
+    """An enabled rule, as it is applied. It applies to all types if `event_type_id` is None."""
+
+    @property
+    def event_type_id(self) -> UUID | None: ...
+
+
 class EnabledRule(ScopedRule):
     """A rule that is in effect while it is enabled. A guard rule is published instead."""
 
     enabled: bool = True
 
-    def to_domain(self) -> Any:
-        """Returns the rule as it is applied, with its `event_type_id`."""
+    def to_domain(self) -> AppliedRule:
         raise NotImplementedError
 
 
