@@ -24,10 +24,13 @@ READ = Permission.EVENT_READ
 REVOKE = "mutation ($id: ID!) { revokeApiKey(id: $id) { apiKey { revokedAt } } }"
 
 
-async def wait_until_delayed(throttle: AuthThrottle, waiting: int) -> None:
+async def wait_until_rejected(throttle: AuthThrottle) -> None:
+    """Waits until as many failures of the address as permitted are delayed."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while throttle.count_delayed("a") != waiting:
-            await asyncio.sleep(0)
+        with pytest.raises(RequestError):
+            while True:
+                throttle.check_allowed("a", "unknown")
+                await asyncio.sleep(0)
 
 
 async def test_too_many_failures_are_rejected_by_every_api_and_recently_valid_keys_accepted(
@@ -82,16 +85,16 @@ async def test_a_delayed_failure_holds_no_database_connection(database: Database
             free_attempts=0,
             first_delay_seconds=NEVER,
             max_delay_seconds=NEVER,
-            max_delayed_requests=41,
+            max_delayed_requests=40,
         )
     )
     access = Access(database, throttle=throttle)
     wrong = {"authorization": "Bearer wrong"}
     # more than the connections of the pool
     failures = [asyncio.ensure_future(authenticate_headers(access, wrong, "a")) for _ in range(40)]
-    await wait_until_delayed(throttle, 40)
+    await wait_until_rejected(throttle)
 
-    caller = await authenticate_headers(access, {"authorization": f"Bearer {ADMINISTRATOR}"}, "a")
+    caller = await authenticate_headers(access, {"authorization": f"Bearer {ADMINISTRATOR}"}, "b")
 
     assert caller.name == "administrator"
     await cancel_tasks(failures)
@@ -138,7 +141,7 @@ async def test_failures_of_one_address_do_not_affect_others() -> None:
     for _ in range(2):
         await throttle.delay_failure("a")
     waiting = [asyncio.ensure_future(throttle.delay_failure("a")) for _ in range(3)]
-    await wait_until_delayed(throttle, 3)
+    await wait_until_rejected(throttle)
 
     await throttle.delay_failure("b")
     with pytest.raises(RequestError) as refused:
@@ -146,26 +149,34 @@ async def test_failures_of_one_address_do_not_affect_others() -> None:
 
     assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
     await cancel_tasks(waiting)
-    assert throttle.count_delayed("a") == 0
+    throttle.check_allowed("a", "unknown")
 
 
 async def test_failures_expire() -> None:
     throttle = AuthThrottle(
         FailedAuthLimits(
-            free_attempts=1, window_seconds=0, first_delay_seconds=NEVER, max_delay_seconds=NEVER
+            free_attempts=1,
+            window_seconds=0,
+            first_delay_seconds=NEVER,
+            max_delay_seconds=NEVER,
+            max_delayed_requests=0,
         )
     )
 
     for _ in range(5):
         await throttle.delay_failure("a")
 
-    assert throttle.count_delayed("a") == 0
+    assert len(throttle) == 1
 
 
 async def test_tracked_addresses_are_bounded_and_the_latest_are_kept() -> None:
     throttle = AuthThrottle(
         FailedAuthLimits(
-            free_attempts=2, first_delay_seconds=NEVER, max_delay_seconds=NEVER, tracked_addresses=3
+            free_attempts=2,
+            first_delay_seconds=NEVER,
+            max_delay_seconds=NEVER,
+            max_delayed_requests=1,
+            tracked_addresses=3,
         )
     )
 
@@ -174,7 +185,7 @@ async def test_tracked_addresses_are_bounded_and_the_latest_are_kept() -> None:
 
     assert len(throttle) == 3
     waiting = asyncio.ensure_future(throttle.delay_failure("a"))  # the third of a
-    await wait_until_delayed(throttle, 1)
+    await wait_until_rejected(throttle)
     await throttle.delay_failure("b")  # "b" was evicted: this counts as its first failure
     await cancel_tasks([waiting])
 

@@ -231,10 +231,10 @@ async def test_the_buffer_of_a_follower_is_bounded(database: Database) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while not follower.overflowed:
                 await asyncio.sleep(0)
-        waiting = follower.queued_entries
+        waiting = await follower.wait_for_batch()
         await entries.aclose()
 
-    assert waiting == 0
+    assert waiting == []
     assert running.followers == set()
 
 
@@ -345,9 +345,9 @@ async def test_late_subscribers_receive_the_current_state_of_events(database: Da
         assert changed.event is not None
         await events.delete_event(database, command, gone.event.id)
         await events.update_event(database, command, changed.event.id, {"summary": "after"})
-        [follower] = running.followers
+        end = await fetch_log_head(database)
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while follower.queued_entries < 4:
+            while running.read_position < end:
                 await asyncio.sleep(0.01)
 
         logged = [await anext(received) for _ in range(2)]

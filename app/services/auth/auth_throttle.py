@@ -43,11 +43,6 @@ class AuthThrottle:
         """Number of tracked addresses."""
         return len(self._failures)
 
-    def count_delayed(self, address: str | None) -> int:
-        """Number of failures of the address whose responses are delayed."""
-        failures = self._failures.get(_network_of(address))
-        return 0 if failures is None else failures.delayed
-
     def check_allowed(self, address: str | None, credential: str) -> None:
         """Raises RequestError LIMIT_EXCEEDED if too many failures of the address are delayed.
 

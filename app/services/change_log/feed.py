@@ -61,11 +61,6 @@ class Follower:
         self._pending: deque[Entry] = deque()
         self._wake_event = asyncio.Event()
 
-    @property
-    def queued_entries(self) -> int:
-        """Number of entries in the buffer."""
-        return len(self._pending)
-
     def enqueue(self, entry: Entry) -> None:
         if len(self._pending) >= self._max_entries:
             self.overflowed = True
