@@ -15,7 +15,7 @@ from app.command_runner import exit_with, read_settings, run_async, run_on_datab
 from app.domain.shared.messages import format_count
 from app.settings import Settings
 from app.store.backup import restore_backup, write_backup
-from app.store.database_copy import Report, TableProgress, copy_database
+from app.store.database_copy import ReportProgress, TableProgress, copy_database
 from app.store.engine.database import Database
 from app.store.engine.dialect import InvalidDatabaseUrlError, display_address, parse_database_url
 from app.store.migrate import check_version, start_new_epoch
@@ -85,7 +85,7 @@ def copy(source: str, target: str) -> None:
     configure_logs()
     urls = [_parse_url(option, url) for option, url in (("--from", source), ("--to", target))]
     with _show_progress() as progress:
-        report = _create_report(progress)
+        report = _create_reporter(progress)
 
         async def run() -> dict[str, int]:
             return await copy_database(urls[0], urls[1], report)
@@ -111,7 +111,7 @@ def _format_entries(count: int) -> str:
     return f"{format_count(count, 'entry', 'entries')} of the change log"
 
 
-def _create_report(progress: Progress) -> Report:
+def _create_reporter(progress: Progress) -> ReportProgress:
     tasks: dict[tuple[str, bool], TaskID] = {}
 
     def report(each: TableProgress) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -37,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.shared.json_encoding import encode_json, load_json
 from app.domain.shared.messages import format_count
-from app.domain.shared.values import format_instant
+from app.domain.shared.values import to_json_value
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import display_address, is_sqlite
@@ -89,10 +87,10 @@ class TableProgress:
     verifying: bool = False
 
 
-Report = Callable[[TableProgress], None]
+ReportProgress = Callable[[TableProgress], None]
 
 
-async def copy_database(source_url: URL, target_url: URL, report: Report) -> dict[str, int]:
+async def copy_database(source_url: URL, target_url: URL, report: ReportProgress) -> dict[str, int]:
     """Copies all rows and verifies them. Returns the number of rows of each table.
 
     No server may use either database. Raises UnusableDatabaseError; CopyError if the target is not
@@ -207,7 +205,7 @@ async def _read_pages(
 
 
 async def _copy_table(
-    source: Database, target: Database, table: Table, total: int, report: Report
+    source: Database, target: Database, table: Table, total: int, report: ReportProgress
 ) -> None:
     async with target.read(ALL_ORGANIZATIONS) as session:
         saved = await _load_progress(session, table.name)
@@ -275,7 +273,7 @@ async def _set_originals(source: Database, target: Database) -> None:
 
 
 async def _verify_table(
-    source: Database, target: Database, table: Table, total: int, report: Report
+    source: Database, target: Database, table: Table, total: int, report: ReportProgress
 ) -> None:
     """Raises CopyError if the rows of the table are not the same in both databases."""
 
@@ -302,20 +300,9 @@ def _hash_row(table: Table, row: dict[str, Any]) -> int:
     converted = _convert_row(table, row) | (
         {"duplicate_of_id": row["duplicate_of_id"]} if table.name == "event" else {}
     )
-    values = [_hashable_value(converted[column.name]) for column in _stored_columns(table)]
+    values = [to_json_value(converted[column.name]) for column in _stored_columns(table)]
     digest = hashlib.blake2b(encode_json(values).encode(), digest_size=16).digest()
     return int.from_bytes(digest)
-
-
-def _hashable_value(value: Any) -> Any:
-    match value:
-        case datetime():
-            return format_instant(value)
-        case Enum():
-            return value.name
-        case UUID():
-            return str(value)
-    return value
 
 
 async def _finish(source: Database, target: Database) -> None:
@@ -351,5 +338,6 @@ async def _continue_sequence(session: AsyncSession, table: str, column: str, las
         await session.execute(text(statement), values)
         return
     await session.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), {"table": table})
+    # A table of SQLite itself, which is not declared: `insert_rows` cannot write to it.
     statement = "INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)"
     await session.execute(text(statement), {"table": table, "last": last})

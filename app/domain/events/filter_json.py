@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from app.domain.events.filters import EventFilter, TimeRange
-from app.domain.shared.values import format_instant, parse_instant, to_camel_case
+from app.domain.shared.values import parse_instant, to_camel_case, to_json_value
 
 _RANGE_NAMES = {"start": "from", "end": "to"}
 
@@ -42,16 +42,9 @@ def _write_object(value: Any) -> dict[str, Any]:
 def _write_value(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return _write_object(value)
-    match value:
-        case tuple():
-            return [_write_value(each) for each in value]
-        case datetime():
-            return format_instant(value)
-        case Enum():
-            return value.name
-        case UUID():
-            return str(value)
-    return value
+    if isinstance(value, tuple):
+        return [_write_value(each) for each in value]
+    return to_json_value(value)
 
 
 def _read_object(type: Any, values: Mapping[str, Any]) -> Any:

@@ -103,8 +103,8 @@ class Limits:
     options_per_field: int = _limit(1_000, "Maximum number of options of a field.")
     rules_per_type: int = _limit(
         100,
-        "Maximum number of rules of each kind for an event type. Those for all event types are "
-        "counted separately, with the same maximum.",
+        "Maximum number of conditional rules, of guard rules and of duplication rules of an event "
+        "type. Guard rules and duplication rules for all event types have the same maximum each.",
     )
     condition_depth: int = _limit(
         5, "Maximum nesting depth, in levels, of the condition of a conditional rule."

@@ -8,6 +8,7 @@ import re
 from calendar import monthrange
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -102,6 +103,18 @@ def format_instant(instant: datetime) -> str:
     """Formats an instant in UTC with microseconds: `2026-04-10T10:30:00.000000Z`."""
     utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     return f"{utc.isoformat(timespec='microseconds')[:26]}Z"
+
+
+def to_json_value(value: Any) -> Any:
+    """Returns an instant, an enum member or an ID as text, and any other value as it is."""
+    match value:
+        case datetime():
+            return format_instant(value)
+        case Enum():
+            return value.name
+        case UUID():
+            return str(value)
+    return value
 
 
 def validate_text(value: str | None, limit: int, *path: str) -> list[Problem]:

@@ -99,7 +99,7 @@ class EventTypeQueries:
         ],
     ) -> EventType | None:
         key = _parse_event_type_key(self, info.context, by)
-        if isinstance(key, UUID):
+        if isinstance(key, UUID):  # batched: `CachedEventTypes` selects one field for each ID
             return await get_loaders(info).event_types.load(key)
         row = await event_types.EVENT_TYPE_BY_KEY.fetch_row(
             info.context.database, info.context.caller, key

@@ -170,8 +170,9 @@ EventId = Annotated[strawberry.ID, strawberry.argument(description="ID of the ev
 class EventMutations:
     @strawberry.mutation(
         description=with_example(
-            "Logs an event: validates the event against its event type, applies the rules of the "
-            "organization, and stores the event durably before the response is sent.\n\n"
+            "Logs an event: validates the event against its event type and the guard rules, "
+            "applies the duplication rules, and stores the event durably before the response is "
+            "sent.\n\n"
             "Requires EVENT_CREATE. User errors: `INVALID_INPUT`, `NOT_FOUND` for an unknown "
             "event type, `EVENT_TYPE_CLOSED`, `FIELD_REQUIRED`, `FIELD_INVALID`, `FIELD_UNKNOWN`, "
             "`GUARD_REJECTED`, `DUPLICATE`, and `CONFLICT` if the `sourceId` was already used for "

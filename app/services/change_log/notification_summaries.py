@@ -51,7 +51,7 @@ log = structlog.get_logger(__name__)
 class OpenNotifications:
     """The open notifications that a filter selects, as of a position in the change log.
 
-    `positions`: those at which the newest MAX_UNREAD of them rang, in ascending order.
+    `positions`: those at which the newest MAX_UNREAD of them were delivered, in ascending order.
     """
 
     organization_id: UUID
@@ -69,7 +69,7 @@ class OpenNotifications:
         )
 
     def count_unread(self, mark: LogPosition) -> int:
-        """Number of notifications that rang after the mark, at most MAX_UNREAD."""
+        """Number of notifications that were delivered after the mark, at most MAX_UNREAD."""
         return len(self.positions) - bisect_right(self.positions, mark)
 
 

@@ -1,4 +1,4 @@
-"""Notifications: events with `notification: true`, in the order in which they rang."""
+"""Notifications: events with `notification: true`, in the order of their last delivery."""
 
 from __future__ import annotations
 
@@ -300,5 +300,5 @@ def _acknowledgement_values(command: CommandContext, note: str | None) -> dict[s
 
 
 def rang_position(row: tables.Event) -> changes.LogPosition:
-    """Position at which the notification last rang; the start of the change log if it never did."""
+    """Position of the last delivery of the notification. The start of the change log if none."""
     return changes.LogPosition(row.rang_tx or 0, row.rang_seq or 0)

@@ -221,4 +221,4 @@ async def lock_definitions_exclusive(session: AsyncSession, organization_id: UUI
 async def _take_advisory_lock(session: AsyncSession, function: str, organization_id: UUID) -> None:
     if session.get_bind().dialect.name == POSTGRESQL:
         number = int.from_bytes(organization_id.bytes[8:], signed=True)
-        await driver_statements.fetch_rows(session, f"SELECT {function}($1)", [number])
+        await driver_statements.execute_statement(session, f"SELECT {function}($1)", [number])

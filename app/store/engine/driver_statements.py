@@ -22,10 +22,10 @@ DriverRow = Sequence[Any]
 DriverRows = Sequence[DriverRow]
 
 
-async def fetch_rows(
+async def execute_statement(
     session: AsyncSession, statement: str, parameters: Sequence[Any] = ()
 ) -> DriverRows:
-    """The rows of one statement. Values are the driver's own types."""
+    """Executes one statement and returns its rows. Values are the driver's own types."""
     if session.get_bind().dialect.name == SQLITE:
         return await execute_batch(session, [BatchStatement(statement, [parameters], True)])
     if "driver" not in session.info:

@@ -55,7 +55,7 @@ async def register_log_writer(session: AsyncSession) -> None:
     a place where ROLLBACK TO does not undo it.
     """
     if session.get_bind().dialect.name == POSTGRESQL:
-        await driver_statements.fetch_rows(session, _REGISTER, [LOG_WRITER_LOCK_CLASS])
+        await driver_statements.execute_statement(session, _REGISTER, [LOG_WRITER_LOCK_CLASS])
 
 
 class LogHorizon:

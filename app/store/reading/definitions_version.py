@@ -23,7 +23,7 @@ async def fetch_definitions_version(session: AsyncSession) -> int:
     """The version of the session's organization, read in its transaction."""
     statement = _compiled_version_statement(session.get_bind().dialect)
     values = statement.bind_values({ORGANIZATION_PARAMETER: session.info["scope"]})
-    [(version,)] = await driver_statements.fetch_rows(session, statement.text, values)
+    [(version,)] = await driver_statements.execute_statement(session, statement.text, values)
     return int(version)
 
 

@@ -109,7 +109,7 @@ async def _execute_inserts(
     steps = ", ".join(f"w{number} AS ({insert.text})" for number, (insert, _) in enumerate(inserts))
     first, _ = inserts[0]
     result = f"{', '.join(first.returned)} FROM w0" if first.returned else "1"
-    return await driver_statements.fetch_rows(
+    return await driver_statements.execute_statement(
         session,
         f"WITH {steps} SELECT {result}",
         parameters,
