@@ -40,7 +40,6 @@ export const texts = {
     select: (summary: string) => `Select ${summary}`,
     unread: "Unread",
     acknowledgedBy: (name: string | null) => `Acknowledged by ${name}`,
-    loadMore: "Load more",
     close: "Close the notifications",
     sound: "Sound",
     desktop: "Desktop notifications",
@@ -178,7 +177,6 @@ export const texts = {
     none: "There are no events yet",
     noneHint: "Events appear here as soon as a producer logs them.",
     noneFound: "No event matches the filters",
-    loadMore: "Load more",
     shortcuts: "Keyboard shortcuts",
     keys: {
       j: "Next event",
@@ -240,7 +238,6 @@ export const texts = {
     noneHint: "Event types accept events after they are published.",
     noneFound: "No event type matches the search",
     noneFoundHint: "Each word must begin a word of the name, type, category or description.",
-    loadMore: "Load more",
     formTitle: (name: string) => `Report: ${name}`,
     chooseType: "Choose a different event type",
     attributes: "About the event",

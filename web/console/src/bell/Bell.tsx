@@ -166,7 +166,7 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
       </ul>
       {bell.hasNextPage && (
         <Button variant="default" loading={bell.isLoadingMore} onClick={bell.loadMore}>
-          {t.loadMore}
+          {texts.loadMore}
         </Button>
       )}
     </Stack>

@@ -1,14 +1,15 @@
 // The audit trail: who changed what, newest first.
 
-import { Anchor, Button, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useState } from "react";
 import { Link } from "react-router";
 import { type AuditAction, AuditTrailDocument } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
+import { PagedList } from "../../common/PagedList";
 import { Time } from "../../common/time";
 import { formatValue } from "../../common/values";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.administration;
@@ -20,7 +21,7 @@ export default function AuditPage() {
   const [actorText, setActor] = useState("");
   const [actor] = useDebouncedValue(actorText.trim(), TYPING_MS);
   const filter = { ...(action && { actions: [action] }), ...(actor && { actors: [actor] }) };
-  const { items, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useApiPages(
+  const pages = useApiPages(
     AuditTrailDocument,
     { filter },
     (data) => data.auditEntries,
@@ -47,44 +48,38 @@ export default function AuditPage() {
           onChange={({ currentTarget }) => setActor(currentTarget.value)}
         />
       </Group>
-      {error && <ErrorState error={error} onRetry={() => void refetch()} />}
-      {!items && !error && <Loading />}
-      {items?.length === 0 && !hasNextPage && <Empty title={t.noEntries} />}
-      {items && items.length > 0 && (
-        <Table>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>{t.change}</Table.Th>
-              <Table.Th>{t.actor}</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {items.map((entry) => (
-              <Table.Tr key={entry.id}>
-                <Table.Td style={{ overflowWrap: "anywhere" }}>
-                  <Text>{t.entry(t.actions[entry.action], entry.subjectType, entry.subjectName)}</Text>
-                  {Object.entries(entry.changes as Record<string, unknown>).map(([name, value]) => (
-                    <Text key={name} size="sm" c="dimmed">
-                      {`${name}: ${formatChange(value)}`}
-                    </Text>
-                  ))}
-                </Table.Td>
-                <Table.Td style={{ overflowWrap: "anywhere" }}>
-                  <Text>{entry.actor}</Text>
-                  <Text size="sm" c="dimmed">
-                    <Time at={entry.at} />
-                  </Text>
-                </Table.Td>
+      <PagedList pages={pages} empty={<Empty title={t.noEntries} />}>
+        {(items) => (
+          <Table>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t.change}</Table.Th>
+                <Table.Th>{t.actor}</Table.Th>
               </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      )}
-      {hasNextPage && (
-        <Button variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-          {texts.loadMore}
-        </Button>
-      )}
+            </Table.Thead>
+            <Table.Tbody>
+              {items.map((entry) => (
+                <Table.Tr key={entry.id}>
+                  <Table.Td style={{ overflowWrap: "anywhere" }}>
+                    <Text>{t.entry(t.actions[entry.action], entry.subjectType, entry.subjectName)}</Text>
+                    {Object.entries(entry.changes as Record<string, unknown>).map(([name, value]) => (
+                      <Text key={name} size="sm" c="dimmed">
+                        {`${name}: ${formatChange(value)}`}
+                      </Text>
+                    ))}
+                  </Table.Td>
+                  <Table.Td style={{ overflowWrap: "anywhere" }}>
+                    <Text>{entry.actor}</Text>
+                    <Text size="sm" c="dimmed">
+                      <Time at={entry.at} />
+                    </Text>
+                  </Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        )}
+      </PagedList>
     </Stack>
   );
 }

@@ -8,9 +8,10 @@ import { Link } from "react-router";
 import { type ContainerActivity, ContainerEventsDocument, type Outcome } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
 import { useAddressParameters } from "../../common/address";
+import { PagedList } from "../../common/PagedList";
 import { SeverityLabel } from "../../common/severity";
 import { Time } from "../../common/time";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.containers;
@@ -33,7 +34,7 @@ export default function ContainersPage() {
     () => (range ? { from: new Date(Date.now() - RANGES[range] * HOUR_MS).toISOString() } : null),
     [range],
   );
-  const { items, data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useApiPages(
+  const pages = useApiPages(
     ContainerEventsDocument,
     { containerId, activity, outcome, occurredAt },
     (response) => response.viewer.organization.containerEvents,
@@ -98,66 +99,63 @@ export default function ContainersPage() {
           {t.failedAccess}
         </Button>
       </Group>
-      {error && <ErrorState error={error} onRetry={() => void refetch()} />}
-      {!items && !error && <Loading />}
-      {items?.length === 0 && (
-        <Empty title={isFiltered ? t.noneFound : t.none}>{!isFiltered && <Text>{t.noneHint}</Text>}</Empty>
-      )}
-      {data && items && items.length > 0 && (
-        <>
-          <Text role="status">{t.count(data.pages[0]!.totalCount)}</Text>
-          <Table>
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>{t.event}</Table.Th>
-                <Table.Th>{t.containerColumn}</Table.Th>
-                <Table.Th visibleFrom="sm">{t.outcome}</Table.Th>
-                <Table.Th visibleFrom="sm">{texts.events.columns.source}</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {items.map(({ id, severity, summary, occurredAt: at, outcome: result, source, entity }) => (
-                <Table.Tr key={id}>
-                  <Table.Td style={{ overflowWrap: "anywhere" }}>
-                    <Group gap={4} wrap="nowrap" align="start">
-                      <SeverityLabel severity={severity} isCompact />
-                      <div>
-                        <Anchor component={Link} to={`/events/${id}`} underline="always" fz="inherit">
-                          {summary}
-                        </Anchor>
-                        <Text size="sm" c="dimmed">
-                          <Time at={at} />
-                        </Text>
-                      </div>
-                    </Group>
-                  </Table.Td>
-                  <Table.Td style={{ overflowWrap: "anywhere" }}>
-                    {entity && (
-                      <Anchor
-                        component={Link}
-                        underline="always"
-                        fz="inherit"
-                        to={`/containers?${new URLSearchParams({ container: entity.entityId })}`}
-                      >
-                        {entity.entityId}
-                      </Anchor>
-                    )}
-                  </Table.Td>
-                  <Table.Td visibleFrom="sm">{result && texts.event.outcomes[result]}</Table.Td>
-                  <Table.Td visibleFrom="sm" style={{ overflowWrap: "anywhere" }}>
-                    {source}
-                  </Table.Td>
+      <PagedList
+        pages={pages}
+        empty={
+          <Empty title={isFiltered ? t.noneFound : t.none}>{!isFiltered && <Text>{t.noneHint}</Text>}</Empty>
+        }
+      >
+        {(items) => (
+          <>
+            <Text role="status">{t.count(pages.data!.pages[0]!.totalCount)}</Text>
+            <Table>
+              <Table.Thead>
+                <Table.Tr>
+                  <Table.Th>{t.event}</Table.Th>
+                  <Table.Th>{t.containerColumn}</Table.Th>
+                  <Table.Th visibleFrom="sm">{t.outcome}</Table.Th>
+                  <Table.Th visibleFrom="sm">{texts.events.columns.source}</Table.Th>
                 </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </>
-      )}
-      {hasNextPage && (
-        <Button variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-          {texts.loadMore}
-        </Button>
-      )}
+              </Table.Thead>
+              <Table.Tbody>
+                {items.map(({ id, severity, summary, occurredAt: at, outcome: result, source, entity }) => (
+                  <Table.Tr key={id}>
+                    <Table.Td style={{ overflowWrap: "anywhere" }}>
+                      <Group gap={4} wrap="nowrap" align="start">
+                        <SeverityLabel severity={severity} isCompact />
+                        <div>
+                          <Anchor component={Link} to={`/events/${id}`} underline="always" fz="inherit">
+                            {summary}
+                          </Anchor>
+                          <Text size="sm" c="dimmed">
+                            <Time at={at} />
+                          </Text>
+                        </div>
+                      </Group>
+                    </Table.Td>
+                    <Table.Td style={{ overflowWrap: "anywhere" }}>
+                      {entity && (
+                        <Anchor
+                          component={Link}
+                          underline="always"
+                          fz="inherit"
+                          to={`/containers?${new URLSearchParams({ container: entity.entityId })}`}
+                        >
+                          {entity.entityId}
+                        </Anchor>
+                      )}
+                    </Table.Td>
+                    <Table.Td visibleFrom="sm">{result && texts.event.outcomes[result]}</Table.Td>
+                    <Table.Td visibleFrom="sm" style={{ overflowWrap: "anywhere" }}>
+                      {source}
+                    </Table.Td>
+                  </Table.Tr>
+                ))}
+              </Table.Tbody>
+            </Table>
+          </>
+        )}
+      </PagedList>
     </Stack>
   );
 }

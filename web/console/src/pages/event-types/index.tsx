@@ -8,7 +8,8 @@ import { Link } from "react-router";
 import { useApi, useApiQuery } from "../../api/client";
 import { type EventTypeState, EventTypesDocument, EventTypeUseDocument } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { PagedList } from "../../common/PagedList";
+import { Empty } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.eventTypes;
@@ -21,7 +22,7 @@ export default function EventTypesPage() {
   const [search] = useDebouncedValue(text.trim(), SEARCH_MS);
   const [state, setState] = useState<EventTypeState | "">("");
   const filter = { ...(search && { search }), ...(state && { states: [state] }) };
-  const { items, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useApiPages(
+  const pages = useApiPages(
     EventTypesDocument,
     { filter },
     (data) => data.eventTypes,
@@ -57,54 +58,52 @@ export default function EventTypesPage() {
           data={[{ value: "", label: t.allStates }, ...STATES.map((value) => ({ value, label: t.states[value] }))]}
         />
       </Group>
-      {error && <ErrorState error={error} onRetry={() => void refetch()} />}
-      {!items && !error && <Loading />}
-      {items?.length === 0 &&
-        (search || state ? (
-          <Empty title={t.noneFound} />
-        ) : (
-          <Empty title={t.none}>
-            <Text>{t.noneHint}</Text>
-          </Empty>
-        ))}
-      {items && items.length > 0 && (
-        <Table>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>{t.name}</Table.Th>
-              <Table.Th visibleFrom="sm">{t.category}</Table.Th>
-              <Table.Th>{t.state}</Table.Th>
-              <Table.Th visibleFrom="sm">{t.version}</Table.Th>
-              {use.data && <Table.Th>{t.events}</Table.Th>}
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {items.map(({ id, type, name, category, state: current, version }) => (
-              <Table.Tr key={id}>
-                <Table.Td style={{ overflowWrap: "anywhere" }}>
-                  <Anchor component={Link} to={`/event-types/${id}`} underline="always" fz="inherit">
-                    {name}
-                  </Anchor>
-                  <Text size="sm" c="dimmed">
-                    {type}
-                  </Text>
-                </Table.Td>
-                <Table.Td visibleFrom="sm" style={{ overflowWrap: "anywhere" }}>
-                  {category}
-                </Table.Td>
-                <Table.Td>{t.states[current]}</Table.Td>
-                <Table.Td visibleFrom="sm">{version}</Table.Td>
-                {use.data && <Table.Td>{(counts.get(type) ?? 0).toLocaleString(texts.dateLocale)}</Table.Td>}
+      <PagedList
+        pages={pages}
+        empty={
+          search || state ? (
+            <Empty title={t.noneFound} />
+          ) : (
+            <Empty title={t.none}>
+              <Text>{t.noneHint}</Text>
+            </Empty>
+          )
+        }
+      >
+        {(items) => (
+          <Table>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t.name}</Table.Th>
+                <Table.Th visibleFrom="sm">{t.category}</Table.Th>
+                <Table.Th>{t.state}</Table.Th>
+                <Table.Th visibleFrom="sm">{t.version}</Table.Th>
+                {use.data && <Table.Th>{t.events}</Table.Th>}
               </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      )}
-      {hasNextPage && (
-        <Button variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-          {texts.loadMore}
-        </Button>
-      )}
+            </Table.Thead>
+            <Table.Tbody>
+              {items.map(({ id, type, name, category, state: current, version }) => (
+                <Table.Tr key={id}>
+                  <Table.Td style={{ overflowWrap: "anywhere" }}>
+                    <Anchor component={Link} to={`/event-types/${id}`} underline="always" fz="inherit">
+                      {name}
+                    </Anchor>
+                    <Text size="sm" c="dimmed">
+                      {type}
+                    </Text>
+                  </Table.Td>
+                  <Table.Td visibleFrom="sm" style={{ overflowWrap: "anywhere" }}>
+                    {category}
+                  </Table.Td>
+                  <Table.Td>{t.states[current]}</Table.Td>
+                  <Table.Td visibleFrom="sm">{version}</Table.Td>
+                  {use.data && <Table.Td>{(counts.get(type) ?? 0).toLocaleString(texts.dateLocale)}</Table.Td>}
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        )}
+      </PagedList>
     </Stack>
   );
 }

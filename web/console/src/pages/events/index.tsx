@@ -170,7 +170,7 @@ export default function Events() {
         {isLoadingMore && <Loader size="sm" aria-label={texts.states.loading} />}
         {hasNextPage && !isLoadingMore && (
           <Button variant="default" onClick={loadMore}>
-            {t.loadMore}
+            {texts.loadMore}
           </Button>
         )}
       </div>

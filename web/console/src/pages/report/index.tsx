@@ -1,13 +1,14 @@
 // Reporting an event: choose its type, then fill in the form of the type.
 
-import { Anchor, Button, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { useApi } from "../../api/client";
 import { ReportableTypesDocument } from "../../api/generated";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { PagedList } from "../../common/PagedList";
+import { Empty } from "../../shell/states";
 import { texts } from "../../texts";
 import classes from "./index.module.css";
 import { ReportForm } from "./ReportForm";
@@ -25,7 +26,7 @@ function ChooseType() {
   const { client } = useApi();
   const [text, setText] = useState("");
   const [search] = useDebouncedValue(text.trim(), SEARCH_MS);
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery({
+  const query = useInfiniteQuery({
     queryKey: ["reportable types", { search }],
     queryFn: async ({ pageParam: after, signal }) =>
       (await client.request(ReportableTypesDocument, { search, after }, { signal })).eventTypes,
@@ -33,7 +34,7 @@ function ChooseType() {
     getNextPageParam: ({ pageInfo }) => (pageInfo.hasNextPage ? pageInfo.endCursor : null),
     placeholderData: (previous) => previous,
   });
-  const types = data?.pages.flatMap(({ nodes }) => nodes);
+  const types = query.data?.pages.flatMap(({ nodes }) => nodes);
 
   return (
     <Stack>
@@ -46,33 +47,30 @@ function ChooseType() {
         value={text}
         onChange={({ currentTarget }) => setText(currentTarget.value)}
       />
-      {error && <ErrorState error={error} onRetry={() => void refetch()} />}
-      {!types && !error && <Loading />}
-      {types?.length === 0 && (
-        <Empty title={search ? t.noneFound : t.none}>
-          <Text>{search ? t.noneFoundHint : t.noneHint}</Text>
-        </Empty>
-      )}
-      {types && types.length > 0 && (
-        <ul className={classes.types} aria-label={t.types}>
-          {types.map(({ type, name, description, category }) => (
-            <li key={type}>
-              <Anchor component={Link} fw={600} to={`/report?${new URLSearchParams({ type })}`}>
-                {name}
-              </Anchor>
-              <Text size="sm" c="dimmed">
-                {category}, {type}
-              </Text>
-              {description && <Text size="sm">{description}</Text>}
-            </li>
-          ))}
-        </ul>
-      )}
-      {hasNextPage && (
-        <Button variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-          {t.loadMore}
-        </Button>
-      )}
+      <PagedList
+        pages={{ ...query, items: types }}
+        empty={
+          <Empty title={search ? t.noneFound : t.none}>
+            <Text>{search ? t.noneFoundHint : t.noneHint}</Text>
+          </Empty>
+        }
+      >
+        {(items) => (
+          <ul className={classes.types} aria-label={t.types}>
+            {items.map(({ type, name, description, category }) => (
+              <li key={type}>
+                <Anchor component={Link} fw={600} to={`/report?${new URLSearchParams({ type })}`}>
+                  {name}
+                </Anchor>
+                <Text size="sm" c="dimmed">
+                  {category}, {type}
+                </Text>
+                {description && <Text size="sm">{description}</Text>}
+              </li>
+            ))}
+          </ul>
+        )}
+      </PagedList>
     </Stack>
   );
 }

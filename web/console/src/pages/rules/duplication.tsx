@@ -1,6 +1,6 @@
 // One duplication rule, or a new one.
 
-import { Anchor, Button, Checkbox, Group, NativeSelect, NumberInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Button, Checkbox, Group, NativeSelect, NumberInput, Stack, Text, Title } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
@@ -15,7 +15,6 @@ import {
   RuleFieldsDocument,
   UpdateDuplicationRuleDocument,
 } from "../../api/generated";
-import { useEventTypeNames } from "../../api/pages";
 import { Confirm } from "../../common/Confirm";
 import { DURATION_UNITS, type DurationUnit, formatDuration, readDuration, writeDuration } from "../../common/duration";
 import { Time } from "../../common/time";
@@ -23,6 +22,7 @@ import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, problemsAt } from "../../common/userErrors";
 import { Empty, ErrorState, Loading } from "../../shell/states";
 import { texts } from "../../texts";
+import { EventTypeChoice, TextField } from "./fields";
 import { FingerprintBuilder } from "./FingerprintBuilder";
 
 const t = texts.rules;
@@ -67,7 +67,6 @@ function DuplicationRule({ rule }: { rule: DuplicationRuleRowFragment | null }) 
   const { client, can } = useApi();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const types = useEventTypeNames();
   const saved = pick(rule ?? NEW);
   const [draft, setDraft] = useState(saved);
   const [chosenType, setChosenType] = useState("");
@@ -150,29 +149,21 @@ function DuplicationRule({ rule }: { rule: DuplicationRuleRowFragment | null }) 
           {rule ? (
             <Text size="sm">{t.appliesTo(rule.eventType?.name ?? null)}</Text>
           ) : (
-            <NativeSelect
-              label={t.eventType}
-              description={t.eventTypeHint}
+            <EventTypeChoice
               value={chosenType}
-              onChange={({ currentTarget }) => {
-                setChosenType(currentTarget.value);
+              onChange={(id) => {
+                setChosenType(id);
                 // Fields of another type are unknown to this one.
                 change({ fingerprint: draft.fingerprint.filter((path) => !path.startsWith("fields.")) });
               }}
-              data={[
-                { value: "", label: t.allEvents },
-                ...types.map(({ id, name, type }) => ({ value: id, label: `${name} (${type})` })),
-              ]}
             />
           )}
-          <TextInput
+          <TextField
             label={t.name}
             value={draft.name}
-            onChange={({ currentTarget }) => change({ name: currentTarget.value })}
+            onChange={(name) => change({ name })}
             error={problemsAt(saving.error, "name")}
-            readOnly={isReadOnly}
-            required
-            withAsterisk={false}
+            isReadOnly={isReadOnly}
           />
           <FingerprintBuilder
             value={draft.fingerprint}

@@ -1,6 +1,6 @@
 // One guard rule: its draft, a trial over stored events, and its versions. Also a new rule.
 
-import { Anchor, Badge, Button, Group, NativeSelect, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Badge, Button, Group, NativeSelect, Stack, Text, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useMemo, useState } from "react";
@@ -17,13 +17,13 @@ import {
   RuleFieldsDocument,
   UpdateGuardRuleDocument,
 } from "../../api/generated";
-import { useEventTypeNames } from "../../api/pages";
 import { Confirm } from "../../common/Confirm";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, problemsAt } from "../../common/userErrors";
 import { Empty, ErrorState, Loading } from "../../shell/states";
 import { texts } from "../../texts";
 import { CelEditor, type ExpressionProblem } from "./CelEditor";
+import { EventTypeChoice, TextField } from "./fields";
 import { Trial } from "./Trial";
 import { Versions } from "./Versions";
 
@@ -70,7 +70,6 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
   const { client, can } = useApi();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const types = useEventTypeNames();
   const [draft, setDraft] = useState({
     name: rule?.name ?? "",
     expression: rule?.expression ?? "",
@@ -157,25 +156,14 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
           {rule ? (
             <Text size="sm">{t.appliesTo(rule.eventType?.name ?? null)}</Text>
           ) : (
-            <NativeSelect
-              label={t.eventType}
-              description={t.eventTypeHint}
-              value={chosenType}
-              onChange={({ currentTarget }) => setChosenType(currentTarget.value)}
-              data={[
-                { value: "", label: t.allEvents },
-                ...types.map(({ id, name, type }) => ({ value: id, label: `${name} (${type})` })),
-              ]}
-            />
+            <EventTypeChoice value={chosenType} onChange={setChosenType} />
           )}
-          <TextInput
+          <TextField
             label={t.name}
             value={draft.name}
-            onChange={({ currentTarget }) => change({ name: currentTarget.value })}
+            onChange={(name) => change({ name })}
             error={problemsAt(saving.error, "name")}
-            readOnly={isReadOnly}
-            required
-            withAsterisk={false}
+            isReadOnly={isReadOnly}
           />
           <CelEditor
             value={draft.expression}
@@ -184,15 +172,13 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
             problems={problems}
             isReadOnly={isReadOnly}
           />
-          <TextInput
+          <TextField
             label={t.message}
             description={t.messageHint}
             value={draft.message}
-            onChange={({ currentTarget }) => change({ message: currentTarget.value })}
+            onChange={(message) => change({ message })}
             error={problemsAt(saving.error, "message")}
-            readOnly={isReadOnly}
-            required
-            withAsterisk={false}
+            isReadOnly={isReadOnly}
           />
           <NativeSelect
             label={t.enforcement}

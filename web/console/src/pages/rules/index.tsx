@@ -14,8 +14,9 @@ import {
 } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
 import { formatDuration } from "../../common/duration";
+import { PagedList } from "../../common/PagedList";
 import { checked } from "../../common/userErrors";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.rules;
@@ -85,7 +86,7 @@ function RuleName({ path, name, eventType }: RuleNameProps) {
 }
 
 function GuardRules() {
-  const { items, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useApiPages(
+  const pages = useApiPages(
     GuardRulesDocument,
     {},
     (data) => data.guardRules,
@@ -98,72 +99,57 @@ function GuardRules() {
       path="/rules/guard/new"
       action={t.newGuardRule}
     >
-      {error && <ErrorState error={error} onRetry={() => void refetch()} />}
-      {!items && !error && <Loading />}
-      {items?.length === 0 && (
-        <Empty title={t.noGuardRules}>
-          <Text>{t.noGuardRulesHint}</Text>
-        </Empty>
-      )}
-      {items && items.length > 0 && (
-        <Table>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>{t.name}</Table.Th>
-              <Table.Th>{t.state}</Table.Th>
-              <Table.Th visibleFrom="sm">{t.enforcement}</Table.Th>
-              <Table.Th visibleFrom="sm">{t.version}</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {items.map((rule) => (
-              <Table.Tr key={rule.id}>
-                <RuleName path={`/rules/guard/${rule.id}`} {...rule} />
-                <Table.Td>
-                  <Text size="sm">{t.states[rule.state]}</Text>
-                  {rule.state === "PUBLISHED" && rule.hasUnpublishedChanges && (
-                    <Text size="sm" c="dimmed">
-                      {t.unpublished}
-                    </Text>
-                  )}
-                </Table.Td>
-                <Table.Td visibleFrom="sm">{t.enforcements[rule.enforcement]}</Table.Td>
-                <Table.Td visibleFrom="sm">{rule.publishedVersion?.number ?? ""}</Table.Td>
+      <PagedList
+        pages={pages}
+        empty={
+          <Empty title={t.noGuardRules}>
+            <Text>{t.noGuardRulesHint}</Text>
+          </Empty>
+        }
+      >
+        {(items) => (
+          <Table>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t.name}</Table.Th>
+                <Table.Th>{t.state}</Table.Th>
+                <Table.Th visibleFrom="sm">{t.enforcement}</Table.Th>
+                <Table.Th visibleFrom="sm">{t.version}</Table.Th>
               </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      )}
-      <LoadMore {...{ hasNextPage, isFetchingNextPage, fetchNextPage }} />
+            </Table.Thead>
+            <Table.Tbody>
+              {items.map((rule) => (
+                <Table.Tr key={rule.id}>
+                  <RuleName path={`/rules/guard/${rule.id}`} {...rule} />
+                  <Table.Td>
+                    <Text size="sm">{t.states[rule.state]}</Text>
+                    {rule.state === "PUBLISHED" && rule.hasUnpublishedChanges && (
+                      <Text size="sm" c="dimmed">
+                        {t.unpublished}
+                      </Text>
+                    )}
+                  </Table.Td>
+                  <Table.Td visibleFrom="sm">{t.enforcements[rule.enforcement]}</Table.Td>
+                  <Table.Td visibleFrom="sm">{rule.publishedVersion?.number ?? ""}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        )}
+      </PagedList>
     </Section>
-  );
-}
-
-interface LoadMoreProps {
-  hasNextPage: boolean;
-  isFetchingNextPage: boolean;
-  fetchNextPage: () => unknown;
-}
-
-function LoadMore({ hasNextPage, isFetchingNextPage, fetchNextPage }: LoadMoreProps) {
-  return (
-    hasNextPage && (
-      <Button variant="default" loading={isFetchingNextPage} onClick={() => fetchNextPage()}>
-        {texts.loadMore}
-      </Button>
-    )
   );
 }
 
 function DuplicationRules() {
   const { client, can } = useApi();
   const queries = useQueryClient();
-  const { items, data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useApiPages(
+  const pages = useApiPages(
     DuplicationRulesDocument,
     {},
     (response) => response.duplicationRules,
   );
-  const total = data?.pages[0]?.totalCount ?? 0;
+  const total = pages.data?.pages[0]?.totalCount ?? 0;
   const move = useMutation({
     mutationFn: async ({ id, position }: { id: string; position: number }) =>
       checked(
@@ -181,62 +167,63 @@ function DuplicationRules() {
       path="/rules/duplication/new"
       action={t.newDuplicationRule}
     >
-      {error && <ErrorState error={error} onRetry={() => void refetch()} />}
       {move.error && <ErrorState title={texts.states.rejected} error={move.error} />}
-      {!items && !error && <Loading />}
-      {items?.length === 0 && (
-        <Empty title={t.noDuplicationRules}>
-          <Text>{t.noDuplicationRulesHint}</Text>
-        </Empty>
-      )}
-      {items && items.length > 0 && (
-        <Table>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>{t.name}</Table.Th>
-              <Table.Th visibleFrom="sm">{t.effect}</Table.Th>
-              <Table.Th>{t.matches}</Table.Th>
-              {can("RULE_MANAGE") && <Table.Th>{t.order}</Table.Th>}
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {items.map((rule) => (
-              <Table.Tr key={rule.id}>
-                <RuleName path={`/rules/duplication/${rule.id}`} {...rule} />
-                <Table.Td visibleFrom="sm">
-                  <Effect rule={rule} />
-                </Table.Td>
-                <Table.Td>{rule.matchCount.toLocaleString(texts.dateLocale)}</Table.Td>
-                {can("RULE_MANAGE") && (
-                  <Table.Td>
-                    <Group gap={4} wrap="nowrap">
-                      {([
-                        [t.moveUp(rule.name), -1, IconArrowUp],
-                        [t.moveDown(rule.name), 1, IconArrowDown],
-                      ] as const).map(([label, step, Icon]) => {
-                        const position = rule.position + step;
-                        return (
-                          <ActionIcon
-                            key={step}
-                            variant="default"
-                            aria-label={label}
-                            title={label}
-                            disabled={position < 0 || position >= total || move.isPending}
-                            onClick={() => move.mutate({ id: rule.id, position })}
-                          >
-                            <Icon size={16} />
-                          </ActionIcon>
-                        );
-                      })}
-                    </Group>
-                  </Table.Td>
-                )}
+      <PagedList
+        pages={pages}
+        empty={
+          <Empty title={t.noDuplicationRules}>
+            <Text>{t.noDuplicationRulesHint}</Text>
+          </Empty>
+        }
+      >
+        {(items) => (
+          <Table>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t.name}</Table.Th>
+                <Table.Th visibleFrom="sm">{t.effect}</Table.Th>
+                <Table.Th>{t.matches}</Table.Th>
+                {can("RULE_MANAGE") && <Table.Th>{t.order}</Table.Th>}
               </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      )}
-      <LoadMore {...{ hasNextPage, isFetchingNextPage, fetchNextPage }} />
+            </Table.Thead>
+            <Table.Tbody>
+              {items.map((rule) => (
+                <Table.Tr key={rule.id}>
+                  <RuleName path={`/rules/duplication/${rule.id}`} {...rule} />
+                  <Table.Td visibleFrom="sm">
+                    <Effect rule={rule} />
+                  </Table.Td>
+                  <Table.Td>{rule.matchCount.toLocaleString(texts.dateLocale)}</Table.Td>
+                  {can("RULE_MANAGE") && (
+                    <Table.Td>
+                      <Group gap={4} wrap="nowrap">
+                        {([
+                          [t.moveUp(rule.name), -1, IconArrowUp],
+                          [t.moveDown(rule.name), 1, IconArrowDown],
+                        ] as const).map(([label, step, Icon]) => {
+                          const position = rule.position + step;
+                          return (
+                            <ActionIcon
+                              key={step}
+                              variant="default"
+                              aria-label={label}
+                              title={label}
+                              disabled={position < 0 || position >= total || move.isPending}
+                              onClick={() => move.mutate({ id: rule.id, position })}
+                            >
+                              <Icon size={16} />
+                            </ActionIcon>
+                          );
+                        })}
+                      </Group>
+                    </Table.Td>
+                  )}
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        )}
+      </PagedList>
     </Section>
   );
 }
