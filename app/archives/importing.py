@@ -58,12 +58,12 @@ class ImportTally:
             f"counted as duplicates {self.counted_duplicates:,}, rejected {self.rejected:,}."
         )
 
-    def add(self, report: EventResult) -> None:
-        if report.is_rejected:
+    def add(self, result: EventResult) -> None:
+        if result.is_rejected:
             self.rejected += 1
-        elif report.replay:
+        elif result.replay:
             self.already_present += 1
-        elif report.stored:
+        elif result.stored:
             self.imported += 1
         else:
             self.counted_duplicates += 1
@@ -139,17 +139,17 @@ class Importer:
 
     async def _import_batch(self, batch: list[ParsedEvent]) -> None:
         events = [parsed for parsed in batch if parsed.error is None]
-        reports = iter(await self._ingest(events))
+        results = iter(await self._ingest(events))
         for parsed in batch:
             if parsed.error is not None:
                 self.tally.rejected += 1
                 self._print(f"{parsed.location}: {parsed.error}")
                 continue
-            report = next(reports)
-            self.tally.add(report)
-            for problem in report.problems:
+            result = next(results)
+            self.tally.add(result)
+            for problem in result.problems:
                 self._print(self.format_problem(parsed.location, problem))
-            for warning in report.warnings:
+            for warning in result.warnings:
                 self._print(self.format_problem(f"{parsed.location}: warning", warning))
 
     def _print(self, line: str) -> None:

@@ -130,30 +130,32 @@ async def _process_request(request: Request) -> Response:
     access.rate_limits.charge_points(caller, len(message.events))
     severity_map = request.app.state.severity_map
     command = CommandContext(caller, datetime.now(UTC), limits, severity_map=severity_map)
-    reports = await cloudevents.ingest_cloud_events(access.database, command, message.events)
-    results = [
-        _event_result(event, report, caller, limits)
-        for event, report in zip(message.events, reports, strict=True)
-    ]
-    rejected = [report for report in reports if report.is_rejected]
+    results = await cloudevents.ingest_cloud_events(access.database, command, message.events)
+    response_body = {
+        "results": [
+            _result_json(event, result, caller, limits)
+            for event, result in zip(message.events, results, strict=True)
+        ]
+    }
+    rejected = [result for result in results if result.is_rejected]
     if rejected and not message.batched:
-        return _problem_response(_report_status(rejected[0]), _error_details(rejected[0].problems))
-    return _json_response(207 if rejected else 202, {"results": results}, "application/json")
+        return _problem_response(_result_status(rejected[0]), _error_details(rejected[0].problems))
+    return _json_response(207 if rejected else 202, response_body, "application/json")
 
 
-def _event_result(
-    event: object, report: EventResult, caller: Caller, limits: Limits
+def _result_json(
+    event: object, result: EventResult, caller: Caller, limits: Limits
 ) -> dict[str, Any]:
     """Returns the result of an event, with its id if the caller created it or may read it."""
-    may_see = report.stored or caller.has_any_permission({Permission.EVENT_READ})
+    may_see = result.stored or caller.has_any_permission({Permission.EVENT_READ})
     return {
         "id": _echo_attribute(event, "id", limits),
         "source": _echo_attribute(event, "source", limits),
-        "status": _report_status(report) if report.is_rejected else 202,
-        "duplicate": report.duplicate,
-        "event": str(report.event.id) if report.event and may_see else None,
-        "warnings": [_error_json(error_detail) for error_detail in _error_details(report.warnings)],
-        "errors": [_error_json(error_detail) for error_detail in _error_details(report.problems)],
+        "status": _result_status(result) if result.is_rejected else 202,
+        "duplicate": result.duplicate,
+        "event": str(result.event.id) if result.event and may_see else None,
+        "warnings": [_error_json(error_detail) for error_detail in _error_details(result.warnings)],
+        "errors": [_error_json(error_detail) for error_detail in _error_details(result.problems)],
     }
 
 
@@ -163,8 +165,8 @@ def _echo_attribute(event: object, attribute: str, limits: Limits) -> str | None
     return value if isinstance(value, str) and len(value) <= limits.name_characters else None
 
 
-def _report_status(report: EventResult) -> int:
-    return min(_problem_status(problem) for problem in report.problems)
+def _result_status(result: EventResult) -> int:
+    return min(_problem_status(problem) for problem in result.problems)
 
 
 def _problem_status(problem: Problem) -> int:

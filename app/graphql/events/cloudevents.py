@@ -162,7 +162,7 @@ class CloudEventMutations:
         error_payload = LogEventsPayload.check_batch_size(len(events), info.context, "events")
         if error_payload is not None:
             return error_payload
-        reports = await cloudevents.ingest_cloud_events(
+        results = await cloudevents.ingest_cloud_events(
             info.context.database, info.context.command, events
         )
-        return LogEventsPayload.from_reports(reports, info.context, "events")
+        return LogEventsPayload.from_results(results, info.context, "events")

@@ -117,13 +117,13 @@ class ContainerMutations:
                 fields=event.fields,
             ),
         )
-        [report] = await events.log_events(info.context.database, info.context.command, [draft])
-        report_for_arguments = replace(
-            report,
-            warnings=_with_argument_paths(report.warnings),
-            problems=_with_argument_paths(report.problems),
+        [result] = await events.log_events(info.context.database, info.context.command, [draft])
+        result_with_paths = replace(
+            result,
+            warnings=_with_argument_paths(result.warnings),
+            problems=_with_argument_paths(result.problems),
         )
-        return LogEventPayload.from_report(report_for_arguments, info.context)
+        return LogEventPayload.from_result(result_with_paths, info.context)
 
 
 # Path of each draft attribute in the arguments of logContainerEvent.

@@ -107,6 +107,6 @@ async def _apply_change(
         {("eventId",): event_id, **paths_of_items(related_ids, "relatedIds")}
     )
     command = info.context.command
-    return EventPayload.from_report(
+    return EventPayload.from_result(
         await service(info.context.database, command, parsed_event_id, parsed_related_ids, relation)
     )

@@ -60,15 +60,15 @@ class LogEventPayload:
     row: strawberry.Private[tables.Event | None]
 
     @classmethod
-    def from_report(
-        cls, report: EventResult, context: Context, *argument_path: str
+    def from_result(
+        cls, result: EventResult, context: Context, *argument_path: str
     ) -> LogEventPayload:
-        can_read = report.stored or context.caller.has_any_permission({Permission.EVENT_READ})
+        can_read = result.stored or context.caller.has_any_permission({Permission.EVENT_READ})
         return cls(
-            row=report.event if can_read else None,
-            duplicate=report.duplicate,
-            warnings=to_user_errors(report.warnings, *argument_path),
-            user_errors=to_user_errors(report.problems, *argument_path),
+            row=result.event if can_read else None,
+            duplicate=result.duplicate,
+            warnings=to_user_errors(result.warnings, *argument_path),
+            user_errors=to_user_errors(result.problems, *argument_path),
         )
 
 
@@ -94,18 +94,18 @@ class LogEventsPayload:
     )
 
     @classmethod
-    def from_reports(
-        cls, reports: Sequence[EventResult], context: Context, argument: str
+    def from_results(
+        cls, results: Sequence[EventResult], context: Context, argument: str
     ) -> LogEventsPayload:
-        rejected = sum(report.is_rejected for report in reports)
-        stored = sum(report.stored for report in reports)
+        rejected = sum(result.is_rejected for result in results)
+        stored = sum(result.stored for result in results)
         return cls(
             results=[
-                LogEventPayload.from_report(report, context, argument, str(index))
-                for index, report in enumerate(reports)
+                LogEventPayload.from_result(result, context, argument, str(index))
+                for index, result in enumerate(results)
             ],
             accepted=stored,
-            duplicates=len(reports) - rejected - stored,
+            duplicates=len(results) - rejected - stored,
             rejected=rejected,
             user_errors=[],
         )
@@ -115,11 +115,11 @@ class LogEventsPayload:
         cls, count: int, context: Context, argument: str
     ) -> LogEventsPayload | None:
         """Returns the payload with the error if a call has too many events, else None."""
-        max_reports = context.limits.events_per_call
-        if count <= max_reports:
+        max_events = context.limits.events_per_call
+        if count <= max_events:
             return None
         problem = invalid_input(
-            f"The call has {count:,} events; at most {max_reports:,} are allowed. Split the "
+            f"The call has {count:,} events; at most {max_events:,} are allowed. Split the "
             "events into several calls."
         )
         errors = to_user_errors([problem], argument)
@@ -138,10 +138,10 @@ class EventPayload:
     )
 
     @classmethod
-    def from_report(cls, report: EventResult) -> EventPayload:
+    def from_result(cls, result: EventResult) -> EventPayload:
         return cls(
-            event=None if report.event is None else Event.from_row(report.event),
-            user_errors=to_user_errors(report.problems),
+            event=None if result.event is None else Event.from_row(result.event),
+            user_errors=to_user_errors(result.problems),
         )
 
 
@@ -195,8 +195,8 @@ class EventMutations:
         input: Annotated[LogEventInput, strawberry.argument(description="Event to log.")],
     ) -> LogEventPayload:
         context = info.context
-        [report] = await events.log_events(context.database, context.command, [input.to_domain()])
-        return LogEventPayload.from_report(report, context, "input")
+        [result] = await events.log_events(context.database, context.command, [input.to_domain()])
+        return LogEventPayload.from_result(result, context, "input")
 
     @strawberry.mutation(
         description=with_example(
@@ -230,8 +230,8 @@ class EventMutations:
         if error_payload is not None:
             return error_payload
         drafts = [item.to_domain() for item in input]
-        reports = await events.log_events(context.database, context.command, drafts)
-        return LogEventsPayload.from_reports(reports, context, "input")
+        results = await events.log_events(context.database, context.command, drafts)
+        return LogEventsPayload.from_results(results, context, "input")
 
     @strawberry.mutation(
         description=with_example(
@@ -261,7 +261,7 @@ class EventMutations:
             strawberry.argument(description="Changes to the event."),
         ],
     ) -> UpdateEventPayload:
-        report = await events.update_event(
+        result = await events.update_event(
             info.context.database,
             info.context.command,
             parse_input_id(input.id, "input", "id"),
@@ -269,9 +269,9 @@ class EventMutations:
             input.if_version,
         )
         return UpdateEventPayload(
-            event=None if report.event is None else Event.from_row(report.event),
-            warnings=to_user_errors(report.warnings, "input"),
-            user_errors=to_user_errors(report.problems, "input"),
+            event=None if result.event is None else Event.from_row(result.event),
+            warnings=to_user_errors(result.warnings, "input"),
+            user_errors=to_user_errors(result.problems, "input"),
         )
 
     @strawberry.mutation(
@@ -418,5 +418,5 @@ class EventMutations:
 
 async def _change_event(id: str, info: Info, service: Any, *arguments: Any) -> EventPayload:
     event_id = parse_input_id(id, "id")
-    report = await service(info.context.database, info.context.command, event_id, *arguments)
-    return EventPayload.from_report(report)
+    result = await service(info.context.database, info.context.command, event_id, *arguments)
+    return EventPayload.from_result(result)

@@ -52,12 +52,12 @@ async def log_events(
     call = ReportCall(command, drafts, current_commit_tracker())
     organization_id = command.actor.organization_id
     process = partial(_log_together, database, organization_id)
-    reports: list[EventResult] = await database.report_queue.submit(
+    results: list[EventResult] = await database.report_queue.submit(
         organization_id, call, len(drafts), process
     )
-    for report in reports:
-        metrics.EVENTS.labels(metrics.REQUEST_API.get(), _metric_result(report)).inc()
-    return reports
+    for result in results:
+        metrics.EVENTS.labels(metrics.REQUEST_API.get(), _metric_result(result)).inc()
+    return results
 
 
 LogDrafts = Callable[[Database, CommandContext, Sequence[EventDraft]], Awaitable[list[EventResult]]]
@@ -90,7 +90,7 @@ async def _log_together(
     committing = False
     try:
         async with database.write(organization_id) as session:
-            reports = iter(await process_reports(session, calls))
+            results = iter(await process_reports(session, calls))
             committing = True
     except Exception as error:
         # An interrupted commit may have succeeded: repeating it could log everything twice.
@@ -98,7 +98,7 @@ async def _log_together(
             raise
         separately = (_log_separately(database, organization_id, call) for call in calls)
         return list(await asyncio.gather(*separately, return_exceptions=True))
-    return [list(islice(reports, len(call.drafts))) for call in calls]
+    return [list(islice(results, len(call.drafts))) for call in calls]
 
 
 @retry_on_deadlock
@@ -106,15 +106,15 @@ async def _log_separately(
     database: Database, organization_id: UUID, call: ReportCall
 ) -> list[EventResult]:
     async with database.write(organization_id) as session:
-        reports = await process_reports(session, [call])
+        results = await process_reports(session, [call])
         call.commit_tracker.started = True
-        return reports
+        return results
 
 
-def _metric_result(report: EventResult) -> str:
-    if report.is_rejected:
+def _metric_result(result: EventResult) -> str:
+    if result.is_rejected:
         return "rejected"
-    return "duplicate" if report.duplicate else "stored"
+    return "duplicate" if result.duplicate else "stored"
 
 
 async def update_event(
