@@ -115,7 +115,10 @@ def create_app(settings: Settings) -> FastAPI:
     register_error_handlers(app)
     app.include_router(probes.router)
     if settings.metrics:
-        app.include_router(probes.create_metrics_router(settings))
+        is_behind_proxy = settings.public_url is not None or settings.trusted_proxies is not None
+        app.include_router(
+            probes.create_metrics_router(settings.metrics_token, is_behind_proxy=is_behind_proxy)
+        )
     app.include_router(type_schemas.router)
     app.include_router(cloudevents.router)
     app.router.routes.append(graphiql.GraphiQLRoute("/graphql"))

@@ -7,11 +7,11 @@ from ipaddress import ip_address
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import SecretStr
 
 from app import metrics
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.runtime.health import HealthCheck, HealthMonitor
-from app.settings import Settings
 
 router = APIRouter()
 _METHODS = ["GET", "HEAD"]
@@ -59,14 +59,12 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse(body, 200 if report.is_ready else 503, _NO_STORE)
 
 
-def create_metrics_router(settings: Settings) -> APIRouter:
-    """Returns the router of `GET /metrics`, which requires `metrics_token`.
+def create_metrics_router(token: SecretStr | None, *, is_behind_proxy: bool) -> APIRouter:
+    """Returns the router of `GET /metrics`, which requires the token.
 
-    Without that setting, it serves only clients on the same machine, if no proxy that could
-    forward requests of others is configured.
+    Without a token, it serves only clients on the same machine, if no proxy that could forward
+    requests of others is configured.
     """
-    token = settings.metrics_token
-    is_behind_proxy = settings.public_url is not None or settings.trusted_proxies is not None
     metrics_routes = APIRouter()
 
     @metrics_routes.api_route("/metrics", methods=_METHODS)

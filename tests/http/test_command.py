@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 from socket import gaierror
-from typing import IO
 from urllib.parse import unquote
 
 import httpx
@@ -62,20 +61,24 @@ async def run_command(folder: Path, *arguments: str, **settings: str) -> tuple[i
 
 @contextlib.asynccontextmanager
 async def start_server(
-    folder: Path, port: int, *arguments: str, stderr: IO[bytes] | None = None, **settings: str
+    folder: Path, port: int, *arguments: str, log_file: str = "", **settings: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """Runs `tocsin serve`. Yields the process and its output until it responds."""
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        "serve",
-        "--port",
-        str(port),
-        *arguments,
-        cwd=folder,
-        env=command_environment(**settings),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=stderr,
-    )
+    """Runs `tocsin serve`. Yields the process and its output until it responds.
+
+    The server logs are written to the file, or to those of the tests.
+    """
+    with open(folder / log_file, "wb") if log_file else contextlib.nullcontext() as stderr:
+        process = await asyncio.create_subprocess_exec(
+            COMMAND,
+            "serve",
+            "--port",
+            str(port),
+            *arguments,
+            cwd=folder,
+            env=command_environment(**settings),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
     try:
         yield process, await read_until_it_answers(process, port)
     finally:
@@ -151,14 +154,15 @@ async def test_the_bootstrap_key_can_be_set_and_is_not_printed(tmp_path: Path, p
 async def test_the_server_logs_tell_when_a_server_starts_and_stops(
     tmp_path: Path, port: int
 ) -> None:
-    path = tmp_path / "errors"
-    with path.open("wb") as stderr:
-        key = "k" * 32
-        async with start_server(tmp_path, port, stderr=stderr, bootstrap_key=key) as (process, _):
-            process.send_signal(signal.SIGTERM)
-            ended = await process.wait()
+    async with start_server(tmp_path, port, log_file="logs", bootstrap_key="k" * 32) as (
+        process,
+        _,
+    ):
+        process.send_signal(signal.SIGTERM)
+        ended = await process.wait()
 
-    started, stopped = [json.loads(line) for line in path.read_text().splitlines()]
+    logs = (tmp_path / "logs").read_text()
+    started, stopped = [json.loads(line) for line in logs.splitlines()]
     assert ended == 0
     assert (started["event"], started["version"]) == ("server_started", version("tocsin"))
     assert (stopped["event"], stopped["level"]) == ("server_stopped", "info")
