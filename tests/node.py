@@ -44,13 +44,12 @@ def install_workspace(folder: Path, *names: str) -> None:
 
 
 def _pack(package: Path, target: Path) -> tuple[Path, bool]:
-    """Packs a package into a folder. Returns the tarball, and whether it has changed."""
+    """Builds and packs a package. Returns the tarball, and whether it is new."""
     sources = [file for file in package.rglob("*") if file.is_file() and "dist" not in file.parts]
     newest = max(file.stat().st_mtime for file in sources)
     existing = list(target.glob(f"tocsin-{package.name}-*.tgz"))
     if existing and existing[0].stat().st_mtime > newest:
         return existing[0], False
-    _run_npm(package, "run", "build")
     _run_npm(package, "pack", "--pack-destination", str(target))
     [tarball] = target.glob(f"tocsin-{package.name}-*.tgz")
     return tarball, True
