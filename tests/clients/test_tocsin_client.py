@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -139,6 +140,19 @@ async def test_requests_return_data_or_throw(client: Client) -> None:
         ["viewer", "administrator"],
         ["error", "GRAPHQL_VALIDATION_FAILED"],
         ["aborted", "AbortError"],
+    ]
+
+
+async def test_a_request_without_a_complete_response_fails(client: Client) -> None:
+    async with run_case("responses", client) as case:
+        lines = await case.read_rest()
+
+    late = "The server has not responded within 0.5 s (`requestTimeout`)."
+    assert lines == [
+        ["nothing", "UNAVAILABLE", late],
+        ["part", "UNAVAILABLE", late],
+        ["lost", "UNAVAILABLE", "The connection was lost: TypeError: terminated"],
+        ["page", "UNKNOWN", "The response is not JSON: is `url` that of the GraphQL API?"],
     ]
 
 
@@ -293,6 +307,25 @@ async def test_the_package_is_small_and_can_be_required(client: Client) -> None:
     installed = HERE / "node_modules" / "@tocsin" / "client"
     size = len(gzip.compress((installed / "dist" / "index.js").read_bytes()))
     assert 0 < size < MAX_BYTES
+
+
+@pytest.mark.parametrize("name", ["client", "react"])
+def test_a_tarball_has_every_file_that_the_package_exports(name: str) -> None:
+    install_clients()
+    package = HERE / "node_modules" / "@tocsin" / name
+    manifest = json.loads((package / "package.json").read_text())
+    main = [manifest[key] for key in ("main", "module", "types")]
+
+    exported = {*main, *list_paths(manifest["exports"])}
+
+    assert len(exported) >= 8
+    assert [path for path in sorted(exported) if not (package / path).is_file()] == []
+
+
+def list_paths(exports: Any) -> list[str]:
+    if isinstance(exports, str):
+        return [exports]
+    return [path for nested in exports.values() for path in list_paths(nested)]
 
 
 def test_the_types_are_those_of_the_documents() -> None:

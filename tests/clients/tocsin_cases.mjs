@@ -2,6 +2,7 @@
 // lines of JSON.
 import { createRequire } from "node:module";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import WebSocket from "ws";
 import { createTocsinClient, TocsinError } from "@tocsin/client";
 
@@ -72,6 +73,23 @@ const cases = {
     const aborted = client.request("{ logHead }", {}, { signal: stop.signal });
     stop.abort();
     await aborted.catch((error) => print("aborted", error.name));
+    process.exit();
+  },
+  /** Servers that send no response, a part of one, or that of another program. */
+  async responses() {
+    const server = createServer((request, response) => {
+      request.resume();
+      if (request.url !== "/nothing") response.writeHead(200, { "content-length": 100 }).write("<html>");
+      if (request.url === "/lost") setTimeout(() => response.destroy(), 100);
+      if (request.url === "/page") response.end(" ".repeat(94));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    for (const path of ["nothing", "part", "lost", "page"]) {
+      const address = `http://127.0.0.1:${server.address().port}/${path}`;
+      const requestTimeout = path === "nothing" || path === "part" ? 500 : Infinity;
+      const client = createTocsinClient({ url: address, getToken, requestTimeout });
+      await client.request("{ logHead }").catch((error) => print(path, error.code, error.message));
+    }
     process.exit();
   },
   /** A subscription that is ended gets nothing more, and the process can end. */

@@ -30,12 +30,18 @@ export interface TocsinClientOptions {
    * Default 15,000.
    */
   pingInterval?: number;
+  /**
+   * Milliseconds after which `request` fails with `UNAVAILABLE` if the server has not sent the whole
+   * response. Default 75,000: the server ends mutations after 60 seconds.
+   */
+  requestTimeout?: number;
   /** Implementations for environments without their own. */
   fetch?: typeof fetch;
   webSocketImpl?: unknown;
 }
 
 export interface RequestOptions {
+  /** Cancels the request, which throws the reason of the signal. */
   signal?: AbortSignal;
 }
 
@@ -100,9 +106,10 @@ const CONNECT_MS = 20_000;
 export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
   const tokens = new Tokens(options.getToken);
   const organization = options.organization;
-  const { transport = "auto", pingInterval = 15_000 } = options;
+  const { transport = "auto", pingInterval = 15_000, requestTimeout = 75_000 } = options;
   const endpoint: Endpoint = {
     maxSilence: 4 * pingInterval,
+    requestTimeout,
     url: typeof location === "undefined" ? options.url : new URL(options.url, location.href).href,
     headers: organization ? { "data-partition-id": organization } : {},
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),

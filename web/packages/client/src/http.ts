@@ -16,7 +16,11 @@ export interface Endpoint {
   fetch: typeof fetch;
   /** Milliseconds without any data after which an event stream is lost. */
   maxSilence: number;
+  /** Milliseconds after which a response that is not complete is lost. */
+  requestTimeout: number;
 }
+
+const MAX_TIMEOUT_MS = 2 ** 31 - 1; // of setTimeout
 
 /** Sends an operation. Throws a TocsinError unless the response has data without errors. */
 export async function sendOperation(
@@ -25,8 +29,27 @@ export async function sendOperation(
   operation: Operation,
   signal?: AbortSignal,
 ): Promise<any> {
-  const response = await post(endpoint, token, operation, "application/json", signal);
-  return dataOf(await response.json());
+  const stop = new AbortController();
+  const signals = AbortSignal.any([stop.signal, ...(signal ? [signal] : [])]);
+  const { requestTimeout } = endpoint;
+  const reason = `The server has not responded within ${requestTimeout / 1000} s (\`requestTimeout\`).`;
+  const timer = setTimeout(() => stop.abort(new TemporaryError(reason)), Math.min(requestTimeout, MAX_TIMEOUT_MS));
+  try {
+    const response = await post(endpoint, token, operation, "application/json", signals);
+    return dataOf(await readJson(response, signals));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readJson(response: Response, signal: AbortSignal): Promise<Result> {
+  try {
+    return await response.json();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof SyntaxError)) throw new TemporaryError(`The connection was lost: ${error}`);
+    throw new TocsinError("UNKNOWN", "The response is not JSON: is `url` that of the GraphQL API?");
+  }
 }
 
 /** Yields the results of a subscription, as server-sent events. Returns when it is complete. */
