@@ -198,11 +198,23 @@ async def test_two_people_see_each_other_s_changes(app: RunningApp) -> None:
 
 
 async def test_the_generated_form_logs_an_event(app: RunningApp) -> None:
-    assert (await app.client.execute_field(CREATE_TYPE, input=FLARING))["userErrors"] == []
+    day = {"name": "shift", "kind": "SELECT", "required": True, "choices": [{"value": "day"}]}
+    with_shift = FLARING | {"fields": [*FLARING["fields"], day]}
+    assert (await app.client.execute_field(CREATE_TYPE, input=with_shift))["userErrors"] == []
     page = await app.open()
     await page.get_by_label("Event type").fill("flaring.incident")
     form = page.get_by_role("region", name="Report")
+    problems = form.locator(".error-detail li")
 
+    await expect(form.get_by_label("cause").locator("option")).to_have_text(
+        ["", "Equipment failure", "other"]
+    )
+    await expect(problems).to_have_count(0)
+    await form.get_by_role("button", name="Submit").click()
+    await expect(problems).to_have_text(
+        ["Field 'volume_mcf' is required.", "Field 'shift' is required."]
+    )
+    await form.get_by_label("shift").select_option(label="day")
     await form.get_by_label("volume_mcf").fill("-1")
     await expect(form).to_contain_text("-1")
     await form.get_by_label("volume_mcf").fill("5")
@@ -212,7 +224,7 @@ async def test_the_generated_form_logs_an_event(app: RunningApp) -> None:
     await show_new(page)
     await expect_names(page, "Flaring incident")
     stored = await app.client.execute_field("{ events { nodes { fields } } }")
-    assert stored["nodes"] == [{"fields": {"volume_mcf": 5}}]
+    assert stored["nodes"] == [{"fields": {"volume_mcf": 5, "shift": "day"}}]
 
 
 async def test_nothing_is_lost_when_the_server_is_killed(app: RunningApp) -> None:

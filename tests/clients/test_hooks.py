@@ -353,7 +353,11 @@ FLARING = {
     "state": "PUBLISHED",
     "fields": [
         {"name": "volume_mcf", "kind": "NUMBER", "required": True, "minimum": 0},
-        {"name": "cause", "kind": "SELECT", "options": ["equipment", "other"]},
+        {
+            "name": "cause",
+            "kind": "SELECT",
+            "choices": [{"value": "equipment", "label": "Equipment failure"}, {"value": "other"}],
+        },
         {"name": "details", "kind": "LONG_TEXT"},
     ],
     "conditionalRules": [
@@ -391,7 +395,9 @@ async def test_a_form_shows_the_problems_of_changed_fields_and_logs_a_valid_even
     assert first["visibleFields"] == ["volume_mcf", "cause"]
     assert first["requiredFields"] == ["volume_mcf"]
     assert (first["isValid"], first["fieldProblems"]) == (False, {})
-    assert first["formProps"]["schema"]["properties"]["details"]["type"] == "string"
+    properties = first["formProps"]["schema"]["properties"]
+    assert properties["details"]["type"] == "string"
+    assert [option["const"] for option in properties["cause"]["oneOf"]] == ["equipment", "other"]
     assert list(invalid["fieldProblems"]) == ["volume_mcf"]
     assert list(invalid["formProps"]["extraErrors"]) == ["volume_mcf"]
     assert rejected is None

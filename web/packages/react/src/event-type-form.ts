@@ -65,8 +65,9 @@ export interface EventFormProps {
   extraErrors: Record<string, any>;
   disabled: boolean;
   noHtml5Validate: true;
+  noValidate: true;
   showErrorList: false;
-  transformErrors: <Error extends { name?: string; property?: string }>(errors: Error[]) => Error[];
+  experimental_defaultFormStateBehavior: { constAsDefaults: "never" };
   onChange: (change: { formData?: FieldValues }) => void;
   onSubmit: (submitted: { formData?: FieldValues }) => void;
 }
@@ -257,8 +258,9 @@ class FormStore extends Store<FormState> {
       extraErrors: toErrorSchema(Object.values(fieldProblems).flat()),
       disabled: isLoading || isSubmitting,
       noHtml5Validate: true,
+      noValidate: true, // the server validates the values, and has one message for each problem
       showErrorList: false,
-      transformErrors,
+      experimental_defaultFormStateBehavior: { constAsDefaults: "never" }, // preselects no option
       onChange: ({ formData }) => this.setValues(formData ?? {}),
       onSubmit: ({ formData }) => {
         this.setValues(formData ?? {});
@@ -276,10 +278,10 @@ class FormStore extends Store<FormState> {
 export function withoutNull(jsonSchema: JsonSchema): JsonSchema {
   const isNotNull = (value: unknown) => value !== null && value !== "null";
   const properties = Object.entries(jsonSchema.properties ?? {}).map(([name, property]) => {
-    if (property.oneOf) return [name, property]; // labelled options have their own "(none)"
     const type = [property.type].flat().find(isNotNull);
     const options = property.enum && { enum: property.enum.filter(isNotNull) };
-    return [name, { ...property, type, ...options }];
+    const labelled = property.oneOf && { oneOf: property.oneOf.filter((option: any) => isNotNull(option.const)) };
+    return [name, { ...property, type, ...options, ...labelled }];
   });
   return { ...jsonSchema, properties: Object.fromEntries(properties) };
 }
@@ -296,13 +298,6 @@ export function toErrorSchema(problems: readonly { path: readonly string[]; mess
     (place["__errors"] ??= []).push(message);
   }
   return root;
-}
-
-/** Removes errors that repeat another one. */
-function transformErrors<Error extends { name?: string; property?: string }>(errors: Error[]): Error[] {
-  const formats = new Set(errors.filter(({ name }) => name === "format").map(({ property }) => property));
-  // "if" says that a conditional rule has an error, "pattern" what "format" says in words.
-  return errors.filter(({ name, property }) => name !== "if" && !(name === "pattern" && formats.has(property)));
 }
 
 const isEqual = (first: unknown, second: unknown): boolean => JSON.stringify(first) === JSON.stringify(second);
