@@ -39,6 +39,8 @@ def serve(host: str, port: int, workers: int) -> None:
             f"  {key}\n\nConsole and GraphiQL, signed in as the administrator:\n\n"
             f"  {address}/{fragment}\n  {address}/graphql{fragment}\n"
         )
+    else:
+        typer.echo(f"Console: {address}/")
     typer.echo(f"Tocsin is running at {address}/graphql")
     sys.stdout.flush()
     if workers == 1:

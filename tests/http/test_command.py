@@ -147,7 +147,9 @@ async def test_the_bootstrap_key_can_be_set_and_is_not_printed(tmp_path: Path, p
     ):
         counted = await administrator.execute_field(COUNT)
 
-    assert printed == f"Tocsin is running at http://127.0.0.1:{port}/graphql\n"
+    assert printed == (
+        f"Console: http://127.0.0.1:{port}/\nTocsin is running at http://127.0.0.1:{port}/graphql\n"
+    )
     assert counted == {"totalCount": 0}
 
 
@@ -349,7 +351,7 @@ async def test_an_ipv6_address_is_printed_as_a_link(tmp_path: Path, port: int, h
     finally:
         await end_process(process)
 
-    assert printed == f"Tocsin is running at http://[::1]:{port}/graphql\n"
+    assert printed == f"Console: http://[::1]:{port}/\n"
 
 
 async def test_a_port_in_use_by_one_of_both_families_is_an_error(tmp_path: Path, port: int) -> None:

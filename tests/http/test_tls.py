@@ -45,7 +45,7 @@ async def test_requests_and_sockets_are_served_with_tls(tmp_path: Path, workers:
     finally:
         await end_process(process)
 
-    assert printed == f"Tocsin is running at https://127.0.0.1:{port}/graphql\n"
+    assert printed == f"Console: https://127.0.0.1:{port}/\n"
     assert received == {"node": {"summary": "over TLS"}}
 
 
