@@ -1,6 +1,6 @@
 """Follows event changes or new notifications, and stores the cursor of the last one.
 
-    TOCSIN_KEY=... python follow.py http://127.0.0.1:8000/graphql eventChanged cursor.txt
+    KEY=... python follow.py http://127.0.0.1:8000/graphql eventChanged cursor.txt
 
 It resumes after a lost connection, and after a restart of the server or of this script.
 """
@@ -91,7 +91,7 @@ def store(file: Path, cursor: str) -> None:
 
 
 async def main(url: str, name: str, stored: str) -> None:
-    async for entry in follow(url, os.environ["TOCSIN_KEY"], name, Path(stored)):
+    async for entry in follow(url, os.environ["KEY"], name, Path(stored)):
         sys.stdout.write(json.dumps(entry) + "\n")
         sys.stdout.flush()
 

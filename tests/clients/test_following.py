@@ -46,7 +46,7 @@ class Follower:
 @contextlib.asynccontextmanager
 async def run_script(url: str, name: str, stored: Path) -> AsyncIterator[Follower]:
     async with start_script(
-        *(sys.executable, SCRIPT, url, name, stored), environment={"TOCSIN_KEY": ADMINISTRATOR}
+        *(sys.executable, SCRIPT, url, name, stored), environment={"KEY": ADMINISTRATOR}
     ) as script:
         yield Follower(script, stored)
 
@@ -104,7 +104,7 @@ async def test_the_script_resumes_after_the_death_of_the_server_and_its_own_and_
 async def test_the_script_ends_if_its_key_is_not_valid(own_client: Client, tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, SCRIPT, f"{own_client.url}/graphql", "eventChanged", tmp_path / "cursor"),
-        env=os.environ | {"TOCSIN_KEY": "nobody"},
+        env=os.environ | {"KEY": "nobody"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -116,6 +116,15 @@ async def test_the_script_ends_if_its_key_is_not_valid(own_client: Client, tmp_p
     assert output == b""
     assert b"4403" in errors
     assert not (tmp_path / "cursor").exists()
+
+
+async def test_the_page_loads_events_again_with_a_valid_query(client: Client) -> None:
+    [query] = re.findall(r"^```graphql\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    logged = await client.log_event(summary="Leak", severity="error")
+
+    events = await client.execute_field(query)
+
+    assert events["nodes"] == [{"id": logged["id"], "summary": "Leak"}]
 
 
 def test_the_page_shows_the_script_that_is_tested() -> None:
