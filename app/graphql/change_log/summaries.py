@@ -105,7 +105,7 @@ class NotificationSummaryMutations:
         description=with_example(
             "Marks all notifications up to a cursor as read, for the calling user or API key "
             "only. Unlike an acknowledgement, it does not change the notifications for others. "
-            "Marks only rise: a cursor before the caller's mark changes nothing. "
+            "A mark never moves back: a cursor before the caller's mark changes nothing. "
             "After a restore or a failover of the database, all notifications are unread.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`.",
             """

@@ -1,6 +1,7 @@
 """Read marks: the position up to which each user or API key has read the notifications.
 
-A mark only rises. Marks of an earlier change log, before a restore or a failover, do not count.
+A mark never moves back. Marks of an earlier change log, before a restore or a failover, do not
+count.
 """
 
 from __future__ import annotations
