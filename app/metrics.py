@@ -143,7 +143,7 @@ MAX_CONNECTIONS = Gauge(
 )
 OPEN_NOTIFICATIONS = Gauge(
     "tocsin_open_notifications",
-    "Number of notifications of all organizations that are not acknowledged, up to 10,000. "
+    "Number of notifications of all organizations with the status OPEN, up to 10,000. "
     "Updated every 30 seconds.",
     multiprocess_mode="livemax",
 )

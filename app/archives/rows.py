@@ -33,7 +33,7 @@ _COLUMN_TYPES = {datetime: TIME, int: INTEGER, bool: BOOLEAN, dict: JSON, tuple:
 _WITHOUT_COLUMN = frozenset(
     {
         *("event_type_id", "entity", "summary_given", "latest_occurrence", "acknowledged"),
-        *("extensions", "payload"),
+        *("status", "extensions", "payload"),
     }
 )
 # The columns of events, in order, and the types of their values.
@@ -56,6 +56,7 @@ IGNORED_COLUMNS = frozenset(
     (
         *("id", "acknowledgedBy", "acknowledgementNote", "occurrences", "lastOccurredAt"),
         *("duplicateOfId", "category", "eventTypeVersion", "recordedAt", "updatedAt", "version"),
+        *("resolvedAt", "resolvedBy", "resolutionNote"),
     )
 )
 IMPORTED_COLUMNS = tuple(name for name in EVENT_COLUMNS if name not in IGNORED_COLUMNS)

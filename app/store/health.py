@@ -8,10 +8,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.domain.events.state import EventStatus
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition
 from app.store.migrate import is_usable
+from app.store.reading.event_conditions import has_status
 
 MAX_COUNTED_ENTRIES = 10_000
 
@@ -50,9 +52,9 @@ async def count_pending_entries(
 
 
 async def count_open_notifications(session: AsyncSession) -> int:
-    """Number of notifications that are not acknowledged, at most MAX_COUNTED_ENTRIES."""
+    """Number of notifications with the status OPEN, at most MAX_COUNTED_ENTRIES."""
     event = tables.Event
-    is_open = (col(event.rang_seq).is_not(None), col(event.acknowledged_at).is_(None))
+    is_open = (col(event.rang_seq).is_not(None), has_status((EventStatus.OPEN,)))
     # By the index of these events, which begins with the organization.
     rows = select(col(event.organization_id)).where(*is_open).limit(MAX_COUNTED_ENTRIES).subquery()
     return (await session.scalars(select(func.count()).select_from(rows))).one()

@@ -26,7 +26,7 @@ from app.graphql.types.event_inputs import EventFilter as EventFilterInput
 from app.store.tables import Event
 from tests.domain.examples import EVENT_ID, accepted_event, make_command_context, make_draft
 
-COMPUTED = {"entity_type", "entity_id", "latest_occurrence", "acknowledged"}
+COMPUTED = {"entity_type", "entity_id", "latest_occurrence", "acknowledged", "status"}
 # Validation converts them, or replaces an omitted one.
 CONVERTED = {
     *("type", "severity", "summary", "source", "occurred_at", "fields", "tags", "notification")

@@ -230,6 +230,8 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Mutation.unacknowledgeEvent": [
         (event_mutation('unacknowledgeEvent(id: "$event")'), NOT_FOUND)
     ],
+    "Mutation.resolveEvent": [(event_mutation('resolveEvent(id: "$event")'), NOT_FOUND)],
+    "Mutation.reopenEvent": [(event_mutation('reopenEvent(id: "$event")'), NOT_FOUND)],
     "Mutation.markNotificationsRead": [
         (
             build_mutation(f'markNotificationsRead(upTo: "{cursor}")', "summary { openCount }"),
@@ -253,6 +255,13 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         (build_mutation('unacknowledgeEvents(ids: ["$event"])', "changedCount"), NOT_FOUND),
         (
             build_mutation('unacknowledgeEvents(filter: {types: ["$type"]})', "changedCount"),
+            ANSWERED,
+        ),
+    ],
+    "Mutation.resolveEvents": [
+        (build_mutation('resolveEvents(ids: ["$event"])', "changedCount"), NOT_FOUND),
+        (
+            build_mutation('resolveEvents(filter: {types: ["$type"]})', "changedCount"),
             ANSWERED,
         ),
     ],

@@ -55,6 +55,8 @@ OPERATIONS = {
     "Mutation.unacknowledgeEvent": (
         f"mutation {{ unacknowledgeEvent(id: {ID}) {{ event {{ id }} }} }}"
     ),
+    "Mutation.resolveEvent": f"mutation {{ resolveEvent(id: {ID}) {{ event {{ id }} }} }}",
+    "Mutation.reopenEvent": f"mutation {{ reopenEvent(id: {ID}) {{ event {{ id }} }} }}",
     "Query.notificationSummary": "{ notificationSummary { openCount } }",
     "Mutation.markNotificationsRead": (
         'mutation { markNotificationsRead(upTo: "AAAA") { userErrors { code } } }'
@@ -63,6 +65,7 @@ OPERATIONS = {
     "Mutation.unacknowledgeEvents": (
         "mutation { unacknowledgeEvents(ids: []) { userErrors { code } } }"
     ),
+    "Mutation.resolveEvents": "mutation { resolveEvents(ids: []) { userErrors { code } } }",
     "Mutation.correlateEvents": (
         f"mutation {{ correlateEvents(eventId: {ID}, relatedIds: []) {{ event {{ id }} }} }}"
     ),

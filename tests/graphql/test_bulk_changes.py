@@ -30,6 +30,9 @@ mutation ($ids: [ID!], $filter: EventFilter) {
   }
 }
 """
+RESOLVE = """
+mutation ($ids: [ID!]) { resolveEvents(ids: $ids) { changedCount userErrors { code } } }
+"""
 DELETE = """
 mutation ($filter: EventFilter!, $expectedCount: Int!, $recordedBefore: DateTime) {
   deleteEvents(
@@ -351,18 +354,23 @@ async def test_batches_are_transactions_of_their_own_without_a_statement_per_eve
         statements.clear()
         await own_client.execute_field(ACKNOWLEDGE, ids=ids)
         await own_client.execute_field(UNACKNOWLEDGE, filter=filter)
+        await own_client.execute_field(RESOLVE, ids=ids)
         payload = await own_client.execute_field(DELETE, filter=filter, expectedCount=count)
         assert payload == succeeded(count)
         numbers.append(_count_by_command(statements))
 
     # The same statements for 2 and for 500 events, and those of each batch again for 501.
     assert numbers[0] == numbers[1]
-    assert [number["UPDATE event"] for number in numbers] == [2, 2, 4]
+    assert [number["UPDATE event"] for number in numbers] == [3, 3, 6]
+    assert [number["UPDATE first_event"] for number in numbers] == [1, 1, 2]
     assert [number["DELETE FROM event"] for number in numbers] == [1, 1, 2]
 
 
 def _count_by_command(statements: Statements) -> dict[str, int]:
-    commands = ("SELECT event.", "INSERT", "WITH", "UPDATE event", "DELETE FROM event")
+    commands = (
+        *("SELECT event.", "INSERT", "WITH"),
+        *("UPDATE event", "UPDATE first_event", "DELETE FROM event"),
+    )
     return {
         command: sum(statement.startswith(command) for statement in statements)
         for command in commands

@@ -290,6 +290,16 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
             "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
             "DROP TABLE retention_policy",
             "ALTER TABLE log DROP COLUMN oldest_revision",
+            "DROP INDEX ix_event_status",
+            "DROP INDEX ix_event_bell_open",
+            *(
+                f"ALTER TABLE event DROP COLUMN {name}"
+                for name in ("status", "alert_key", "resolved_at", "resolved_by", "resolution_note")
+            ),
+            "DROP INDEX ix_first_event_rule_id_digest_resolved_occurred_at",
+            "ALTER TABLE first_event DROP COLUMN resolved",
+            "CREATE INDEX ix_first_event_rule_id_digest_occurred_at"
+            " ON first_event (rule_id, digest, occurred_at)",
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

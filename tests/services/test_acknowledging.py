@@ -13,7 +13,7 @@ from sqlmodel import col
 from app.domain.events.filters import EventFilter
 from app.services.change_log import notifications
 from app.services.change_log.notifications import NotificationPageRequest
-from app.services.events import events
+from app.services.events import events, status_changes
 from app.services.events.bulk_changes import BATCH_SIZE
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
@@ -64,7 +64,7 @@ async def test_several_batches_are_acknowledged_and_the_newest_events_are_return
 
     assert acknowledged.changed_count == len(rung)
     assert [row.summary for row in acknowledged.rows] == rung[
-        : -notifications.MAX_RETURNED_EVENTS - 1 : -1
+        : -status_changes.MAX_RETURNED_EVENTS - 1 : -1
     ]
     request = NotificationPageRequest(EventFilter(acknowledged=False), PageRequest(1))
     bell = await notifications.NOTIFICATION_LIST.fetch_page(database, command.actor, request)

@@ -31,11 +31,11 @@ from app.domain.events.correlations import Relation
 from app.domain.events.filters import EventChangeFilter, EventFilter, TagFilter, TimeRange
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventDraft, EventState, SourceIdentity
+from app.domain.events.state import Entity, EventDraft, EventState, EventStatus, SourceIdentity
 from app.domain.events.time_buckets import TimeBuckets
 from app.domain.shared.durations import Duration
 from app.domain.shared.limits import Limits
-from app.services.change_log import audit, history
+from app.services.change_log import audit, history, notification_summaries
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
 from app.services.events import (
     bulk_changes,
@@ -203,6 +203,7 @@ def _event(number: int, types: dict[str, UUID], chance: Random) -> EventState:
         tags=tuple({f"StudyId:{rarely(400)}", f"Team:{rarely(10)}"}),
         notification=notifies,
         acknowledged_at=at if not notifies or chance.random() < 0.9 else None,
+        resolved_at=at if notifies and chance.random() < 0.7 else None,
     )
 
 
@@ -301,6 +302,7 @@ def fetch_audit_page_with(**conditions: Any) -> Ask:
 
 ALL = EventFilter()
 NEW = EventFilter(acknowledged=False)
+OPEN = EventFilter(statuses=(EventStatus.OPEN,))
 BELL = NotificationPageRequest(ALL, PAGE)
 A_DAY = TimeRange(START, START + timedelta(days=1))
 LATEST = "ix_event_organization_id_occurred_at_id"
@@ -485,6 +487,17 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         ),
         "ix_event_bell_unacknowledged",
     ),
+    "the bell, open": (
+        lambda world: NOTIFICATION_LIST.fetch_page(
+            world.database, world.caller, NotificationPageRequest(OPEN, PAGE)
+        ),
+        "ix_event_bell_open",
+    ),
+    "the number of open notifications": (
+        lambda world: notification_summaries.fetch_summary(world.database, world.caller, ALL),
+        "ix_event_bell_open",
+    ),
+    "of a status": (fetch_page_with(statuses=(EventStatus.RESOLVED,)), "ix_event_status"),
     "counts of a day": (
         lambda world: event_counts.count_events(
             world.database,

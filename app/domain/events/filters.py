@@ -23,6 +23,7 @@ from app.domain.events.state import (
     Entity,
     EventChangeKind,
     EventState,
+    EventStatus,
     ListTransition,
 )
 from app.domain.events.words import contains_terms, extract_event_words, extract_search_terms
@@ -95,6 +96,7 @@ class EventFilter:
     updated_at: TimeRange | None = None
     notification: bool | None = None
     acknowledged: bool | None = None
+    statuses: tuple[EventStatus, ...] | None = None
     tags: TagFilter | None = None
     missing: tuple[EventAttribute, ...] | None = None
     search: str | None = None

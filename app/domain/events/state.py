@@ -37,6 +37,8 @@ class EventChangeKind(Enum):
     UPDATED = "UPDATED"
     ACKNOWLEDGED = "ACKNOWLEDGED"
     UNACKNOWLEDGED = "UNACKNOWLEDGED"
+    RESOLVED = "RESOLVED"
+    REOPENED = "REOPENED"
     CORRELATED = "CORRELATED"
     UNCORRELATED = "UNCORRELATED"
     DUPLICATED = "DUPLICATED"
@@ -49,6 +51,14 @@ class ListTransition(Enum):
     ENTERED = "ENTERED"
     CHANGED = "CHANGED"
     LEFT = "LEFT"
+
+
+class EventStatus(Enum):
+    """Status of an event that somebody has to handle. RESOLVED wins over ACKNOWLEDGED."""
+
+    OPEN = "OPEN"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    RESOLVED = "RESOLVED"
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,9 @@ class EventState:
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     acknowledgement_note: str | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    resolution_note: str | None = None
     version: int = 1
     severity_text: str | None = None
     summary_given: bool = True
@@ -202,6 +215,15 @@ class EventState:
     @property
     def acknowledged(self) -> bool:
         return self.acknowledged_at is not None
+
+    @property
+    def status(self) -> EventStatus | None:
+        """The status, as the database computes it too. None if nobody has to handle the event."""
+        if not self.notification:
+            return None
+        if self.resolved_at is not None:
+            return EventStatus.RESOLVED
+        return EventStatus.ACKNOWLEDGED if self.acknowledged else EventStatus.OPEN
 
     @cached_property
     def field_index(self) -> FieldIndex:
@@ -333,6 +355,10 @@ ATTRIBUTES = (
     Attribute("acknowledged_at", datetime),
     Attribute("acknowledged_by", str),
     Attribute("acknowledgement_note", str),
+    Attribute("status", EventStatus, _UNUSED, _ONE_OF, "statuses"),
+    Attribute("resolved_at", datetime),
+    Attribute("resolved_by", str),
+    Attribute("resolution_note", str),
     Attribute("version", int),
     Attribute("extensions", dict, _REPORTED | _NULLABLE),
     Attribute("payload", dict, _REPORTED | _NULLABLE, cloud_event="data"),

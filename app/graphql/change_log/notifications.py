@@ -27,10 +27,9 @@ from app.graphql.types.event_inputs import EventFilter, parse_checked_filter, pa
 from app.graphql.types.loaders import get_loaders
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import feed, notifications, subscriptions
-from app.services.change_log.notifications import (
-    AcknowledgementResult,
-    NotificationPageRequest,
-)
+from app.services.change_log.notifications import NotificationPageRequest
+from app.services.events import status_changes
+from app.services.events.status_changes import StatusChangeResult, rang_position
 from app.services.shared.readers import UNACKNOWLEDGED_COUNT
 from app.store.change_log.changes import Entry, LogPosition
 from app.store.reading.pages import parse_page_request
@@ -155,7 +154,7 @@ class NotificationQueries:
             NotificationEdge(
                 cursor=page.encode_row_cursor(row),
                 node=Event.from_row(row),
-                position=notifications.rang_position(row),
+                position=rang_position(row),
             )
             for row in page.rows
         ]
@@ -199,7 +198,7 @@ class AcknowledgeEventsPayload:
     )
 
     @classmethod
-    def from_result(cls, result: AcknowledgementResult) -> AcknowledgeEventsPayload:
+    def from_result(cls, result: StatusChangeResult) -> AcknowledgeEventsPayload:
         return cls(
             acknowledged_count=result.changed_count,
             remaining_count=result.remaining_count,
@@ -234,6 +233,16 @@ async def _parse_selection(
     )
     event_filter = await parse_checked_filter(filter, context)
     return None if ids is None else parsed_ids, event_filter
+
+
+async def _parse_required_selection(
+    ids: Sequence[str] | None, filter: EventFilter | None, context: Context
+) -> tuple[list[UUID] | None, filters.EventFilter]:
+    """Returns the IDs, if given, and the filter. One of the arguments is required."""
+    problems = []
+    if ids is None and filter is None:
+        problems.append(invalid_input("Either ids or filter is required; both are missing.", "ids"))
+    return await _parse_selection(ids, filter, context, *problems)
 
 
 IdsArgument = Annotated[
@@ -362,15 +371,60 @@ class NotificationMutations:
             ),
         ] = None,
     ) -> BulkEventPayload:
-        context, problems = info.context, list[Problem]()
-        if ids is None and filter is None:
-            problems.append(
-                invalid_input("Either ids or filter is required; both are missing.", "ids")
-            )
-        parsed_ids, event_filter = await _parse_selection(ids, filter, context, *problems)
+        context = info.context
+        parsed_ids, event_filter = await _parse_required_selection(ids, filter, context)
         return BulkEventPayload.from_result(
             await notifications.unacknowledge_events(
                 context.database, context.command, event_filter, parsed_ids
+            )
+        )
+
+    @strawberry.mutation(
+        description=with_example(
+            "Resolves the unresolved notifications that a filter selects, or the events with the "
+            "given IDs. One call resolves at most 10,000 events by default, the oldest first.\n\n"
+            "Events are resolved in transactions of 500. A failed call can be repeated: events "
+            "that are already resolved keep their time, credential and note, and are not "
+            "counted.\n\n"
+            "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` unless exactly one of `ids` and "
+            "`filter` is given, or if the note is too long, an ID is not a UUID or there are too "
+            "many IDs; `NOT_FOUND` for each unknown ID (the other events are still resolved). "
+            "Request errors: `BAD_USER_INPUT`.",
+            """
+            mutation {
+              resolveEvents(filter: { source: "/flare-monitor" }, note: "Flare stopped") {
+                changedCount
+                remainingCount
+                userErrors { code message }
+              }
+            }
+            """,
+        )
+    )
+    async def resolve_events(
+        self,
+        info: Info,
+        ids: IdsArgument = None,
+        filter: Annotated[
+            EventFilter | None,
+            strawberry.argument(
+                description="Conditions on the notifications. `{}` selects all notifications. Not "
+                "allowed with `ids`."
+            ),
+        ] = None,
+        note: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Note on each resolution, at most 1,000 characters by default. Null "
+                "if omitted."
+            ),
+        ] = None,
+    ) -> BulkEventPayload:
+        context = info.context
+        parsed_ids, event_filter = await _parse_required_selection(ids, filter, context)
+        return BulkEventPayload.from_result(
+            await status_changes.resolve_events(
+                context.database, context.command, event_filter, note, parsed_ids
             )
         )
 

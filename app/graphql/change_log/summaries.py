@@ -25,7 +25,7 @@ class SeverityCount:
 
 @strawberry.type(
     description="Numbers of notifications, for a notification bell. Open notifications are those "
-    "that are not acknowledged."
+    "with the status OPEN, which are neither acknowledged nor resolved."
 )
 class NotificationSummary:
     open_count: int = strawberry.field(description="Number of open notifications.")

@@ -1,4 +1,4 @@
-"""Mutations that log, update, acknowledge and delete events."""
+"""Mutations that log, update, acknowledge, resolve and delete events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.graphql.types.event_inputs import (
 )
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import notifications
-from app.services.events import events
+from app.services.events import events, status_changes
 from app.services.events.reports import EventResult
 from app.store import tables
 
@@ -414,6 +414,61 @@ class EventMutations:
     )
     async def unacknowledge_event(self, info: Info, id: EventId) -> EventPayload:
         return await _change_event(id, info, notifications.unacknowledge_event)
+
+    @strawberry.mutation(
+        description=with_example(
+            "Resolves an event: states that what it reports is over. The event is then no longer "
+            "open, and later events are not duplicates of it: if the same happens again, a new "
+            "event is stored. If the event is already resolved, nothing changes: the original "
+            "time, credential and note are kept.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
+            "UUID or the note is too long.",
+            """
+            mutation {
+              resolveEvent(
+                id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f"
+                note: "Bearing replaced"
+              ) {
+                event { status resolvedAt }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
+    )
+    async def resolve_event(
+        self,
+        info: Info,
+        id: EventId,
+        note: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Note on the resolution, at most 1,000 characters by default. Null if "
+                "omitted."
+            ),
+        ] = None,
+    ) -> EventPayload:
+        return await _change_event(id, info, status_changes.resolve_event, note)
+
+    @strawberry.mutation(
+        description=with_example(
+            "Removes the resolution of an event, but not its acknowledgement. If the event is a "
+            "notification, it moves to the top of `notifications`, and `notificationAdded` "
+            "delivers it again. If the event is not resolved, nothing changes.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
+            "UUID.",
+            """
+            mutation {
+              reopenEvent(id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f") {
+                event { status }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
+    )
+    async def reopen_event(self, info: Info, id: EventId) -> EventPayload:
+        return await _change_event(id, info, status_changes.reopen_event)
 
 
 async def _change_event(id: str, info: Info, service: Any, *arguments: Any) -> EventPayload:

@@ -16,7 +16,7 @@ from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.correlations import Relation
 from app.domain.events.predicates import PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import EventChangeKind, ListTransition
+from app.domain.events.state import EventChangeKind, EventStatus, ListTransition
 from app.domain.intake.containers import ContainerActivity
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.rules.guards import GuardEnforcement, GuardRuleState, GuardViolationReason
@@ -74,12 +74,22 @@ register_enum(
     UPDATED="Attributes of the event were changed.",
     ACKNOWLEDGED="The event was acknowledged.",
     UNACKNOWLEDGED="The acknowledgement of the event was removed.",
+    RESOLVED="The event was resolved.",
+    REOPENED="The resolution of the event was removed.",
     CORRELATED="The event was linked to other events.",
     UNCORRELATED="Links between the event and other events were removed.",
     DUPLICATED="A duplicate of the event was counted; `changes.report` contains the duplicate. "
     "Counting may also have raised the severity of the event, removed its acknowledgement, or "
     "made the event a notification.",
     DELETED="The event was deleted.",
+)
+register_enum(
+    EventStatus,
+    "Status of an event that needs attention: of a notification. RESOLVED wins over ACKNOWLEDGED: "
+    "a resolved event can be acknowledged, and stays RESOLVED.",
+    OPEN="Nobody has acknowledged or resolved the event.",
+    ACKNOWLEDGED="The event was acknowledged: somebody is working on it.",
+    RESOLVED="The event was resolved: what it reports is over.",
 )
 register_enum(
     AuditAction,
@@ -192,7 +202,7 @@ register_enum(
     EVENT_READ="Read events, notifications, event types, rules and the change log, and subscribe "
     "to notifications and changes.",
     EVENT_CREATE="Log events, and read event types and rules.",
-    EVENT_UPDATE="Update, acknowledge and correlate events.",
+    EVENT_UPDATE="Update, acknowledge, resolve and correlate events.",
     EVENT_DELETE="Delete events.",
     EVENT_TYPE_MANAGE="Create, change and delete event types, fields and conditional rules.",
     RULE_MANAGE="Create, change, publish, retire, reset and delete rules, except the conditional "

@@ -15,7 +15,7 @@ from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.domain.events.correlations import resolve_depth
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity as EntityName
-from app.domain.events.state import EventState
+from app.domain.events.state import EventState, EventStatus
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.enums import SortDirection
 from app.graphql.shared.field_sources import (
@@ -161,6 +161,23 @@ class Event(Node):
         description="Note on the acknowledgement, at most 1,000 characters by default. Null if "
         "none was given."
     )
+    status: EventStatus | None = strawberry.field(
+        description="Status of the notification: RESOLVED if `resolvedAt` is not null; otherwise "
+        "ACKNOWLEDGED if `acknowledgedAt` is not null; otherwise OPEN. Null if the event is not a "
+        "notification, because nobody has to handle it."
+    )
+    resolved_at: datetime | None = strawberry.field(
+        description="Time at which the event was resolved, that is, what it reports was over. "
+        "Null if the event is not resolved."
+    )
+    resolved_by: str | None = strawberry.field(
+        description="Name of the API key or subject of the access token that resolved the event. "
+        "Null if the event is not resolved."
+    )
+    resolution_note: str | None = strawberry.field(
+        description="Note on the resolution, at most 1,000 characters by default. Null if none "
+        "was given."
+    )
     version: int = strawberry.field(
         description="Version of the event, starting at 1 and incremented by `updateEvent` and by "
         "each counted duplicate that raises the severity. Pass the version to `updateEvent` as "
@@ -280,6 +297,10 @@ class Event(Node):
             acknowledged_at=state.acknowledged_at,
             acknowledged_by=state.acknowledged_by,
             acknowledgement_note=state.acknowledgement_note,
+            status=state.status,
+            resolved_at=state.resolved_at,
+            resolved_by=state.resolved_by,
+            resolution_note=state.resolution_note,
             version=state.version,
             state=state,
         )

@@ -38,9 +38,9 @@ class EventChange:
     )
     changed_fields: list[str] = strawberry.field(
         description="Names of the fields of `Event` whose values the change changed, such as "
-        '`["acknowledged", "acknowledgedAt", "acknowledgedBy"]`. For LOGGED and DELETED, the '
-        "fields that have a value. `cloudEvent`, which contains nearly all other values, is "
-        "listed only for CloudEvents attributes that no other field contains."
+        '`["acknowledged", "acknowledgedAt", "acknowledgedBy", "status"]`. For LOGGED and '
+        "DELETED, the fields that have a value. `cloudEvent`, which contains nearly all other "
+        "values, is listed only for CloudEvents attributes that no other field contains."
     )
     event_id: strawberry.ID = strawberry.field(description="ID of the event.")
     event: Event | None = strawberry.field(
@@ -59,13 +59,15 @@ class EventChange:
     def from_entry(cls, cursor: str, entry: Entry, filter: EventFilter = MATCH_ALL) -> EventChange:
         """Converts an entry that matches the filter before or after the change."""
         changes = entry.changes or diff_states(entry.before, entry.after)
+        statuses = [state and state.status for state in (entry.before, entry.after)]
+        status_fields = [] if statuses[0] is statuses[1] else ["status"]
         return cls(
             cursor=cursor,
             kind=EventChangeKind(entry.kind),
             at=entry.at,
             actor=entry.actor,
             transition=_find_transition(filter, entry),
-            changed_fields=list_changed_fields(changes),
+            changed_fields=list_changed_fields(changes) + status_fields,
             event_id=format_id(entry.subject_id),
             event=None if entry.event is None else Event.from_row(entry.event),
             # Stored for filters. To a client, `at` is the time of the change.

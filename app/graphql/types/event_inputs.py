@@ -15,7 +15,7 @@ from app.domain.events import filters
 from app.domain.events.filters import EventAttribute
 from app.domain.events.predicates import FieldPredicate as Predicate
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventDraft
+from app.domain.events.state import Entity, EventDraft, EventStatus
 from app.domain.events.words import extract_search_terms
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import quote_value
@@ -196,6 +196,11 @@ class EventFilter:
     acknowledged: bool | None = strawberry.field(
         default=None, description="Whether the event is acknowledged."
     )
+    statuses: list[EventStatus] | None = strawberry.field(
+        default=None,
+        description="Statuses, one of which the event must have. Events without a status, which "
+        "are not notifications, do not match.",
+    )
     tags: TagFilter | None = strawberry.field(
         default=None, description="Condition on the tags of the event."
     )
@@ -261,6 +266,7 @@ class EventFilter:
             updated_at=_convert_range(self.updated_at),
             notification=self.notification,
             acknowledged=self.acknowledged,
+            statuses=path.check_size(self.statuses, "statuses"),
             tags=path.parse_tags(self.tags),
             missing=path.check_size(self.missing, "missing"),
             search=parse_search_argument(self.search, path.limits, *path.path, "search"),

@@ -24,6 +24,7 @@ from sqlmodel import col
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.events.severity import Severity
+from app.domain.events.state import EventStatus
 from app.domain.shared.problems import RequestError
 from app.services.change_log import read_marks
 from app.services.change_log.feed import Feed, FeedError
@@ -38,6 +39,7 @@ from app.store.engine.database_errors import DATABASE_ERRORS
 from app.store.reading import event_conditions
 
 MAX_UNREAD = 1_000
+_OPEN_NOTIFICATIONS = EventFilter(notification=True, statuses=(EventStatus.OPEN,))
 # At most four summaries of a filter a second.
 INTERVAL_SECONDS = 0.25
 RETRY_SECONDS = 1.0
@@ -101,7 +103,7 @@ async def _fetch_open_notifications(
         position[1].is_not(None),  # for the partial index
         *(
             condition
-            for part in (filter, EventFilter(notification=True, acknowledged=False))
+            for part in (filter, _OPEN_NOTIFICATIONS)
             for condition in event_conditions.build_conditions(part, organization_id)
         ),
     ]

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import validate_text
 from app.services.definitions.event_types import check_filter_fields
 from app.services.events import bulk_changes
-from app.services.events.bulk_changes import BulkResult, EventSelection
-from app.services.events.events import event_not_found, lock_event
-from app.services.events.reports import EventResult, build_log_entry
+from app.services.events.bulk_changes import EventSelection
+from app.services.events.reports import EventResult
+from app.services.events.status_changes import (
+    StatusChange,
+    StatusChangeResult,
+    change_status,
+    change_statuses,
+    select_events,
+)
 from app.services.shared.readers import UNACKNOWLEDGED_COUNT, EncodeCursor, ListQuery, ListReader
 from app.store import tables
 from app.store.change_log import changes
@@ -30,10 +34,6 @@ from app.store.engine.driver_statements import DriverRow
 from app.store.reading import condition_templates, event_conditions, pages
 from app.store.reading.condition_templates import ConditionTemplate
 
-MAX_RETURNED_EVENTS = 100
-_NO_ACKNOWLEDGEMENT: dict[str, Any] = dict.fromkeys(
-    ("acknowledged_at", "acknowledged_by", "acknowledgement_note")
-)
 _POSITION_COLUMNS = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
 _MAX_BIGINT = 2**63 - 1
 
@@ -124,16 +124,7 @@ async def acknowledge_event(
     """Acknowledges a notification. Acknowledging it again changes nothing."""
     if problems := validate_text(note, command.limits.note_characters, "note"):
         return EventResult(problems=tuple(problems))
-    return await _update_event(
-        database, command, event_id, "ACKNOWLEDGED", _acknowledgement_values(command, note)
-    )
-
-
-@dataclass(frozen=True)
-class AcknowledgementResult(BulkResult):
-    """`rows`: the newest `MAX_RETURNED_EVENTS` of the changed events."""
-
-    rows: tuple[tables.Event, ...] = ()
+    return await change_status(database, command, event_id, _acknowledgement(command, note))
 
 
 async def acknowledge_events(
@@ -145,7 +136,7 @@ async def acknowledge_events(
     ids: Sequence[UUID] | None = None,
     *,
     notifications_only: bool = True,
-) -> AcknowledgementResult:
+) -> StatusChangeResult:
     """Acknowledges the unacknowledged notifications that match the filter.
 
     With `ids`, the unacknowledged events of these IDs instead; without `notifications_only`, all
@@ -154,15 +145,16 @@ async def acknowledge_events(
     CURSOR_EXPIRED.
     """
     if problems := validate_text(note, command.limits.note_characters, "note"):
-        return AcknowledgementResult(problems=tuple(problems))
+        return StatusChangeResult(problems=tuple(problems))
     if ids is not None:
         selection = EventSelection.from_ids(ids)
     elif notifications_only:
         selection = await _select_unacknowledged(database, command, filter, up_to)
     else:
-        selection = await _select_events(database, command, filter, acknowledged=False)
-    values = _acknowledgement_values(command, note)
-    return await _update_events(database, command, selection, "ACKNOWLEDGED", values, ids or ())
+        unacknowledged = EventFilter(acknowledged=False)
+        selection = await select_events(database, command, filter, condition=unacknowledged)
+    change = _acknowledgement(command, note)
+    return await change_statuses(database, command, selection, change, ids or ())
 
 
 async def unacknowledge_events(
@@ -170,28 +162,14 @@ async def unacknowledge_events(
     command: CommandContext,
     filter: EventFilter,
     ids: Sequence[UUID] | None = None,
-) -> AcknowledgementResult:
+) -> StatusChangeResult:
     """Removes the acknowledgements of the events that match the filter or have the IDs."""
     if ids is not None:
         selection = EventSelection.from_ids(ids)
     else:
-        selection = await _select_events(database, command, filter, acknowledged=True)
-    return await _update_events(
-        database, command, selection, "UNACKNOWLEDGED", _NO_ACKNOWLEDGEMENT, ids or ()
-    )
-
-
-async def _select_events(
-    database: Database, command: CommandContext, filter: EventFilter, *, acknowledged: bool
-) -> EventSelection:
-    organization_id = command.actor.organization_id
-    conditions = [
-        condition
-        for part in (filter, EventFilter(acknowledged=acknowledged))
-        for condition in event_conditions.build_conditions(part, organization_id)
-    ]
-    async with database.read(organization_id) as session:
-        return await bulk_changes.load_selection(session, conditions, command.limits)
+        acknowledged = EventFilter(acknowledged=True)
+        selection = await select_events(database, command, filter, condition=acknowledged)
+    return await change_statuses(database, command, selection, _UNACKNOWLEDGEMENT, ids or ())
 
 
 async def _select_unacknowledged(
@@ -216,89 +194,23 @@ async def _select_unacknowledged(
         return await bulk_changes.load_selection(session, conditions, command.limits)
 
 
-async def _update_events(
-    database: Database,
-    command: CommandContext,
-    selection: EventSelection,
-    kind: str,
-    values: dict[str, Any],
-    ids: Sequence[UUID],
-) -> AcknowledgementResult:
-    """Updates the selected events whose acknowledgement changes.
-
-    The problems of the result are those of the `ids` that no event has.
-    """
-    existing: set[UUID] = set()
-
-    async def change_batch(
-        session: AsyncSession, batch: Sequence[UUID], _committed: int
-    ) -> list[tables.Event]:
-        locked = await bulk_changes.lock_matching(session, batch, selection.conditions)
-        existing.update(row.id for row in locked)
-        rows = [row for row in locked if _changes_acknowledgement(row, values)]
-        await _update_rows(session, command, rows, kind, values)
-        return rows
-
-    count = 0
-    newest: list[tables.Event] = []
-    async for rows in bulk_changes.change_in_batches(database, command, selection, change_batch):
-        count += len(rows)
-        newest = sorted([*newest, *rows], key=rang_position, reverse=True)[:MAX_RETURNED_EVENTS]
-    problems = tuple(
-        Problem(UserErrorCode.NOT_FOUND, f"There is no event {event_id}.", ("ids", str(index)))
-        for index, event_id in enumerate(ids)
-        if event_id not in existing
-    )
-    return AcknowledgementResult(count, selection.remaining_count, problems, tuple(newest))
-
-
-def _changes_acknowledgement(row: tables.Event, values: Mapping[str, Any]) -> bool:
-    return (row.acknowledged_at is None) is not (values["acknowledged_at"] is None)
-
-
 async def unacknowledge_event(
     database: Database, command: CommandContext, event_id: UUID
 ) -> EventResult:
-    return await _update_event(database, command, event_id, "UNACKNOWLEDGED", _NO_ACKNOWLEDGEMENT)
+    return await change_status(database, command, event_id, _UNACKNOWLEDGEMENT)
 
 
-async def _update_event(
-    database: Database, command: CommandContext, event_id: UUID, kind: str, values: dict[str, Any]
-) -> EventResult:
-    async with database.write(command.actor.organization_id) as session:
-        row = await lock_event(session, event_id)
-        if row is None:
-            return event_not_found(event_id)
-        if _changes_acknowledgement(row, values):
-            await _update_rows(session, command, [row], kind, values)
-        return EventResult(row)
-
-
-async def _update_rows(
-    session: AsyncSession,
-    command: CommandContext,
-    rows: Sequence[tables.Event],
-    kind: str,
-    values: Mapping[str, Any],
-) -> None:
-    entries = []
-    for row in rows:
-        before = row.to_domain()
-        after = replace(before, **values)
-        entries.append(build_log_entry(command, kind, after, before))
-        row.update_from(after)
-    await changes.append_entries(session, entries)
-    await session.flush()
-
-
-def _acknowledgement_values(command: CommandContext, note: str | None) -> dict[str, Any]:
-    return {
+def _acknowledgement(command: CommandContext, note: str | None) -> StatusChange:
+    values = {
         "acknowledged_at": command.now,
         "acknowledged_by": command.actor.name,
         "acknowledgement_note": note,
     }
+    return StatusChange("ACKNOWLEDGED", "acknowledged_at", values)
 
 
-def rang_position(row: tables.Event) -> changes.LogPosition:
-    """Position of the last delivery of the notification. The start of the change log if none."""
-    return changes.LogPosition(row.rang_tx or 0, row.rang_seq or 0)
+_UNACKNOWLEDGEMENT = StatusChange(
+    "UNACKNOWLEDGED",
+    "acknowledged_at",
+    dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledgement_note")),
+)

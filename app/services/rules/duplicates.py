@@ -7,7 +7,7 @@ are duplicates of it. Fingerprints, and then original events, are locked in sort
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -20,9 +20,11 @@ from sqlalchemy import (
     String,
     Uuid,
     delete,
+    false,
     or_,
     select,
     tuple_,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeEngine
@@ -85,7 +87,7 @@ async def look_up_originals(
         lookup.events = await _fetch_original_events(
             session, {row.event_id for row in originals}, lock=lock
         )
-        # An event was deleted, and its originals with it: search again without them.
+        # An event was deleted or resolved: search again without it.
         if all(row.event_id in lookup.events for row in originals):
             break
     for row in originals:
@@ -114,6 +116,7 @@ async def store_originals(
             "digest": fingerprint.digest,
             "event_id": event.id,
             "occurred_at": event.occurred_at,
+            "resolved": False,
         }
         for event, event_fingerprints in new_originals
         for fingerprint in event_fingerprints
@@ -130,6 +133,18 @@ async def store_originals(
             execution_options={"synchronize_session": False},
         )
     await _lock_fingerprints(session, duplicate_counts)
+
+
+async def mark_resolved(
+    session: AsyncSession, event_ids: Collection[UUID], *, is_resolved: bool
+) -> None:
+    """Lets no later event become a duplicate of these events until they are reopened."""
+    table = tables.FirstEvent
+    statement = update(table).where(col(table.event_id).in_(sorted(event_ids)))
+    await session.execute(
+        statement.values(resolved=is_resolved),
+        execution_options={"synchronize_session": False},
+    )
 
 
 async def _lock_fingerprints(
@@ -184,7 +199,11 @@ async def _fetch_nearest_originals(
 def _nearest_conditions(keys: CTE) -> list[ColumnElement[bool]]:
     table = tables.FirstEvent
     row_id, at = col(table.id), col(table.occurred_at)
-    same_key = (col(table.rule_id) == keys.c.rule_id, col(table.digest) == keys.c.digest)
+    same_key = (
+        col(table.rule_id) == keys.c.rule_id,
+        col(table.digest) == keys.c.digest,
+        col(table.resolved) == false(),
+    )
     before = select(row_id).where(*same_key, at <= keys.c.occurred_at).order_by(at.desc(), row_id)
     after = select(row_id).where(*same_key, at >= keys.c.occurred_at).order_by(at, row_id)
     return [
@@ -199,7 +218,8 @@ async def _fetch_original_events(
     if not ids:
         return {}
     table = tables.Event
-    statement = select(table).where(col(table.id).in_(ids)).order_by(col(table.id))
+    unresolved = col(table.id).in_(ids), col(table.resolved_at).is_(None)
+    statement = select(table).where(*unresolved).order_by(col(table.id))
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
     return {row.id: row for row in await session.scalars(statement, execution_options=BY_ID)}

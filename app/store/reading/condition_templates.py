@@ -1,6 +1,6 @@
 """Filters as conditions with parameters, so that filters with one cache key share a statement.
 
-Values that `event_conditions` inspects (words, prefixes, tags, field predicates) are not
+Values that `event_conditions` inspects (words, prefixes, tags, statuses, field predicates) are not
 parameters: they are part of the cache key.
 """
 
@@ -16,7 +16,7 @@ from sqlalchemy import and_, bindparam
 from sqlmodel import col
 
 from app.domain.events.filters import CONDITIONS, EventFilter, TimeRange
-from app.domain.events.state import Comparison, Entity, SourceIdentity
+from app.domain.events.state import Comparison, Entity, EventStatus, SourceIdentity
 from app.store.reading import event_conditions
 from app.store.tables import Event, Receipt
 
@@ -107,7 +107,7 @@ def _parameterize(
             continue
         key_part: Hashable = None
         attribute = CONDITIONS.get(name)
-        if attribute is not None and attribute.type is not bool:
+        if attribute is not None and attribute.type not in (bool, EventStatus):
             column = event_conditions.CONDITION_COLUMNS[name]
             match attribute.comparison:
                 case Comparison.EQUALS:

@@ -35,7 +35,7 @@ from app.domain.events.predicates import (
     PredicateOperator,
     to_comparable,
 )
-from app.domain.events.state import Comparison
+from app.domain.events.state import Comparison, EventStatus
 from app.domain.events.words import is_prefix_term
 from app.domain.shared.values import WHITESPACE
 from app.store.tables import Event, EventTag, EventValue, EventWords, Receipt
@@ -65,6 +65,8 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
             continue
         if name == "source_ids":
             yield is_reported_as(col(Receipt.source_id).in_(value))
+        elif name == "statuses":
+            yield has_status(value)
         else:
             yield from _compare_column(column, CONDITIONS[name].comparison, value)
     if filter.types is not None:
@@ -106,6 +108,14 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
     if filter.not_ is not None:
         # A condition on a missing value is NULL, and NOT NULL is NULL as well.
         yield not_(func.coalesce(_all_conditions(filter.not_, organization_id), false()))
+
+
+def has_status(statuses: Sequence[EventStatus]) -> Condition:
+    # Not as parameters: the partial index of open notifications needs the value.
+    values: list[Condition] = [
+        literal_column(f"'{status.value}'") for status in dict.fromkeys(statuses)
+    ]
+    return col(Event.status) == values[0] if len(values) == 1 else col(Event.status).in_(values)
 
 
 def is_reported_as(condition: Condition) -> Condition:

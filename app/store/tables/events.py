@@ -10,7 +10,7 @@ from sqlalchemy import Column, Computed, Index, Integer, text
 from sqlmodel import Field
 
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventState
+from app.domain.events.state import Entity, EventState, EventStatus
 from app.domain.events.words import WORDS_VERSION
 from app.store.tables.columns import CodePoints, JSONValue, LogNumber, UTCDateTime, Words
 from app.store.tables.organizations import OrganizationOwned, enum_column
@@ -24,6 +24,13 @@ LATEST_OCCURRENCE = (
 )
 _RANK_CASES = " ".join(f"WHEN '{severity.name}' THEN {severity.rank}" for severity in Severity)
 SEVERITY_RANK = f"CASE severity {_RANK_CASES} END"
+STATUS = (
+    "CASE WHEN NOT notification AND alert_key IS NULL THEN NULL "
+    "WHEN resolved_at IS NOT NULL THEN 'RESOLVED' "
+    "WHEN acknowledged_at IS NOT NULL THEN 'ACKNOWLEDGED' ELSE 'OPEN' END"
+)
+_HAS_STATUS = text("status IS NOT NULL")
+_IS_OPEN_NOTIFICATION = text("rang_seq IS NOT NULL AND status = 'OPEN'")
 
 
 def _generated_value(expression: str) -> Computed:
@@ -34,7 +41,8 @@ def _generated_value(expression: str) -> Computed:
 class Event(OrganizationOwned, table=True):
     """`rang_tx`, `rang_seq`: log position of the last entry that notified of the event.
 
-    The database computes `latest_occurrence` and `severity_rank`, by which lists are sorted.
+    The database computes `latest_occurrence` and `severity_rank`, by which lists are sorted, and
+    `status`, by which they are filtered.
     """
 
     __table_args__ = (
@@ -62,6 +70,23 @@ class Event(OrganizationOwned, table=True):
             "rang_seq",
             sqlite_where=text("rang_seq IS NOT NULL AND acknowledged_at IS NULL"),
             postgresql_where=text("rang_seq IS NOT NULL AND acknowledged_at IS NULL"),
+        ),
+        Index(
+            "ix_event_bell_open",
+            "organization_id",
+            "rang_tx",
+            "rang_seq",
+            sqlite_where=_IS_OPEN_NOTIFICATION,
+            postgresql_where=_IS_OPEN_NOTIFICATION,
+        ),
+        Index(
+            "ix_event_status",
+            "organization_id",
+            "status",
+            "occurred_at",
+            "id",
+            sqlite_where=_HAS_STATUS,
+            postgresql_where=_HAS_STATUS,
         ),
         Index(
             "ix_event_duplicate_of_id",
@@ -101,6 +126,10 @@ class Event(OrganizationOwned, table=True):
     acknowledged_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     acknowledged_by: str | None = None
     acknowledgement_note: str | None = None
+    alert_key: str | None = Field(default=None, sa_type=CodePoints)
+    resolved_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    resolved_by: str | None = None
+    resolution_note: str | None = None
     version: int = 1
     rang_tx: int | None = Field(default=None, sa_type=LogNumber)
     rang_seq: int | None = Field(default=None, sa_type=LogNumber)
@@ -109,6 +138,9 @@ class Event(OrganizationOwned, table=True):
     )
     severity_rank: int | None = Field(
         default=None, sa_column=Column(Integer, _generated_value(SEVERITY_RANK))
+    )
+    status: EventStatus | None = Field(
+        default=None, sa_column=Column(enum_column(EventStatus), _generated_value(STATUS))
     )
 
     @classmethod

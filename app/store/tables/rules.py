@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, true
+from sqlalchemy import BigInteger, Index, false, true
 from sqlmodel import Field, col
 
 from app.domain.rules import duplicates
@@ -181,11 +181,14 @@ class Fingerprint(OrganizationOwned, table=True):
 
 
 class FirstEvent(OrganizationOwned, table=True):
-    """An event whose fingerprint marks others as duplicates. IDs ascend in log order."""
+    """An event whose fingerprint marks others as duplicates. IDs ascend in log order.
+
+    While the event is `resolved`, it marks none: the condition that it reports has come back.
+    """
 
     __tablename__ = "first_event"
     __table_args__ = (
-        Index(None, "rule_id", "digest", "occurred_at"),
+        Index(None, "rule_id", "digest", "resolved", "occurred_at"),
         {"sqlite_autoincrement": True},
     )
 
@@ -194,6 +197,7 @@ class FirstEvent(OrganizationOwned, table=True):
     digest: str
     event_id: UUID = Field(foreign_key="event.id", index=True, ondelete="CASCADE")
     occurred_at: datetime = Field(sa_type=UTCDateTime)
+    resolved: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
 
 class Correlation(OrganizationOwned, table=True):

@@ -322,6 +322,8 @@ export const texts = {
       UNACKNOWLEDGED: "Acknowledgement removed",
       CORRELATED: "Linked",
       UNCORRELATED: "Link removed",
+      RESOLVED: "Resolved",
+      REOPENED: "Reopened",
       DUPLICATED: "Repeated",
       DELETED: "Deleted",
     },

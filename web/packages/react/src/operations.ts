@@ -45,6 +45,10 @@ export type EventChangeKind =
   | 'ACKNOWLEDGED'
   /** The acknowledgement of the event was removed. */
   | 'UNACKNOWLEDGED'
+  /** The event was resolved. */
+  | 'RESOLVED'
+  /** The resolution of the event was removed. */
+  | 'REOPENED'
   /** The event was linked to other events. */
   | 'CORRELATED'
   /** Links between the event and other events were removed. */
@@ -104,6 +108,8 @@ export type EventFilter = {
   notification?: boolean | null | undefined;
   /** Whether the event is acknowledged. */
   acknowledged?: boolean | null | undefined;
+  /** Statuses, one of which the event must have. Events without a status, which are not notifications, do not match. */
+  statuses?: Array<EventStatus> | null | undefined;
   /** Condition on the tags of the event. */
   tags?: TagFilter | null | undefined;
   /** Attributes, all of which must be null. An empty list matches every event. */
@@ -146,6 +152,15 @@ export type EventOrderField =
   | 'LAST_OCCURRED_AT'
   /** Severity of the event: ERROR, WARN, INFO, SUCCESS, from most to least severe. */
   | 'SEVERITY';
+
+/** Status of an event that needs attention: of a notification. RESOLVED wins over ACKNOWLEDGED: a resolved event can be acknowledged, and stays RESOLVED. */
+export type EventStatus =
+  /** Nobody has acknowledged or resolved the event. */
+  | 'OPEN'
+  /** The event was acknowledged: somebody is working on it. */
+  | 'ACKNOWLEDGED'
+  /** The event was resolved: what it reports is over. */
+  | 'RESOLVED';
 
 /** State of an event type in its lifecycle. */
 export type EventTypeState =

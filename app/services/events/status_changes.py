@@ -1,0 +1,197 @@
+"""Changes to the status of events: acknowledging and resolving them, and taking either back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.events.filters import EventFilter
+from app.domain.events.state import EventStatus
+from app.domain.intake.intake import CommandContext
+from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.values import validate_text
+from app.services.events import bulk_changes
+from app.services.events.bulk_changes import BulkResult, EventSelection
+from app.services.events.events import event_not_found, lock_event
+from app.services.events.reports import EventResult, build_log_entry
+from app.services.rules import duplicates
+from app.store import tables
+from app.store.change_log import changes
+from app.store.change_log.changes import LogPosition
+from app.store.engine.database import Database
+from app.store.reading import event_conditions
+
+MAX_RETURNED_EVENTS = 100
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """New values of the attributes of an acknowledgement or a resolution.
+
+    `time_attribute`: the one that is null without it. An event that already has an acknowledgement
+    or resolution keeps it.
+    """
+
+    kind: str
+    time_attribute: str
+    values: Mapping[str, Any]
+
+    def changes(self, row: tables.Event) -> bool:
+        is_absent = getattr(row, self.time_attribute) is None
+        return is_absent is not (self.values[self.time_attribute] is None)
+
+
+@dataclass(frozen=True)
+class StatusChangeResult(BulkResult):
+    """`rows`: the newest `MAX_RETURNED_EVENTS` of the changed events."""
+
+    rows: tuple[tables.Event, ...] = ()
+
+
+async def change_status(
+    database: Database, command: CommandContext, event_id: UUID, change: StatusChange
+) -> EventResult:
+    """Changes one event, unless it already is as the change would leave it."""
+    async with database.write(command.actor.organization_id) as session:
+        row = await lock_event(session, event_id)
+        if row is None:
+            return event_not_found(event_id)
+        if change.changes(row):
+            await _apply_change(session, command, [row], change)
+        return EventResult(row)
+
+
+async def change_statuses(
+    database: Database,
+    command: CommandContext,
+    selection: EventSelection,
+    change: StatusChange,
+    ids: Sequence[UUID],
+) -> StatusChangeResult:
+    """Changes those of the selected events that the change concerns.
+
+    The problems of the result are those of the `ids` that no event has.
+    """
+    existing: set[UUID] = set()
+
+    async def change_batch(
+        session: AsyncSession, batch: Sequence[UUID], _committed: int
+    ) -> list[tables.Event]:
+        locked = await bulk_changes.lock_matching(session, batch, selection.conditions)
+        existing.update(row.id for row in locked)
+        rows = [row for row in locked if change.changes(row)]
+        await _apply_change(session, command, rows, change)
+        return rows
+
+    count = 0
+    newest: list[tables.Event] = []
+    async for rows in bulk_changes.change_in_batches(database, command, selection, change_batch):
+        count += len(rows)
+        newest = sorted([*newest, *rows], key=rang_position, reverse=True)[:MAX_RETURNED_EVENTS]
+    problems = tuple(
+        Problem(UserErrorCode.NOT_FOUND, f"There is no event {event_id}.", ("ids", str(index)))
+        for index, event_id in enumerate(ids)
+        if event_id not in existing
+    )
+    return StatusChangeResult(count, selection.remaining_count, problems, tuple(newest))
+
+
+async def select_events(
+    database: Database, command: CommandContext, filter: EventFilter, *, condition: EventFilter
+) -> EventSelection:
+    """Selects the events that match both filters."""
+    organization_id = command.actor.organization_id
+    conditions = [
+        each
+        for part in (filter, condition)
+        for each in event_conditions.build_conditions(part, organization_id)
+    ]
+    async with database.read(organization_id) as session:
+        return await bulk_changes.load_selection(session, conditions, command.limits)
+
+
+async def resolve_event(
+    database: Database, command: CommandContext, event_id: UUID, note: str | None
+) -> EventResult:
+    """Resolves an event. Resolving it again changes nothing."""
+    if problems := validate_text(note, command.limits.note_characters, "note"):
+        return EventResult(problems=tuple(problems))
+    return await change_status(database, command, event_id, _resolution(command, note))
+
+
+async def resolve_events(
+    database: Database,
+    command: CommandContext,
+    filter: EventFilter,
+    note: str | None,
+    ids: Sequence[UUID] | None = None,
+) -> StatusChangeResult:
+    """Resolves the unresolved events that have a status and match the filter.
+
+    With `ids`, the unresolved events of these IDs instead, whether or not they have a status.
+    """
+    if problems := validate_text(note, command.limits.note_characters, "note"):
+        return StatusChangeResult(problems=tuple(problems))
+    if ids is not None:
+        selection = EventSelection.from_ids(ids)
+    else:
+        unresolved = EventFilter(statuses=(EventStatus.OPEN, EventStatus.ACKNOWLEDGED))
+        selection = await select_events(database, command, filter, condition=unresolved)
+    return await change_statuses(
+        database, command, selection, _resolution(command, note), ids or ()
+    )
+
+
+async def reopen_event(database: Database, command: CommandContext, event_id: UUID) -> EventResult:
+    """Removes the resolution of an event, which then notifies again if it is a notification."""
+    return await change_status(database, command, event_id, _REOPENING)
+
+
+def _resolution(command: CommandContext, note: str | None) -> StatusChange:
+    values = {
+        "resolved_at": command.now,
+        "resolved_by": command.actor.name,
+        "resolution_note": note,
+    }
+    return StatusChange("RESOLVED", "resolved_at", values)
+
+
+_REOPENING = StatusChange(
+    "REOPENED",
+    "resolved_at",
+    dict.fromkeys(("resolved_at", "resolved_by", "resolution_note")),
+)
+
+
+async def _apply_change(
+    session: AsyncSession,
+    command: CommandContext,
+    rows: Sequence[tables.Event],
+    change: StatusChange,
+) -> None:
+    entries = []
+    for row in rows:
+        before = row.to_domain()
+        after = replace(before, **change.values)
+        entry = build_log_entry(command, change.kind, after, before)
+        if change is _REOPENING:
+            entry.notifies = after.notification
+        entries.append(entry)
+        row.update_from(after)
+    positions = await changes.append_entries(session, entries)
+    for row, entry, position in zip(rows, entries, positions, strict=True):
+        if entry.notifies:
+            row.set_rang(position)
+    await session.flush()
+    if change.time_attribute == "resolved_at":
+        is_resolved = change.values["resolved_at"] is not None
+        await duplicates.mark_resolved(session, [row.id for row in rows], is_resolved=is_resolved)
+
+
+def rang_position(row: tables.Event) -> LogPosition:
+    """Position of the last delivery of the notification. The start of the change log if none."""
+    return LogPosition(row.rang_tx or 0, row.rang_seq or 0)
