@@ -193,7 +193,7 @@ async def test_a_reopened_notification_is_delivered_again_and_at_the_top_of_the_
     assert [node["summary"] for node in bell["nodes"]] == ["first", "second"]
 
 
-async def test_the_history_tells_who_resolved_an_event_and_what_changed(client: Client) -> None:
+async def test_the_history_records_who_resolved_an_event_and_what_changed(client: Client) -> None:
     event_id = await notify(client, "pump")
     resolved = await resolve(client, event_id, "fixed")
 

@@ -218,7 +218,7 @@ class EventState:
 
     @property
     def status(self) -> EventStatus | None:
-        """The status, as the database computes it too. None if nobody has to handle the event."""
+        """The status, as the database computes it too. None if no one has to handle it."""
         if not self.notification:
             return None
         if self.resolved_at is not None:

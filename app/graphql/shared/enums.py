@@ -87,8 +87,8 @@ register_enum(
     EventStatus,
     "Status of an event that needs attention: of a notification. RESOLVED wins over ACKNOWLEDGED: "
     "a resolved event can be acknowledged, and stays RESOLVED.",
-    OPEN="Nobody has acknowledged or resolved the event.",
-    ACKNOWLEDGED="The event was acknowledged: somebody is working on it.",
+    OPEN="No one has acknowledged or resolved the event.",
+    ACKNOWLEDGED="The event was acknowledged: someone is working on it.",
     RESOLVED="The event was resolved: what it reports is over.",
 )
 register_enum(

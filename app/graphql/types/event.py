@@ -164,7 +164,7 @@ class Event(Node):
     status: EventStatus | None = strawberry.field(
         description="Status of the notification: RESOLVED if `resolvedAt` is not null; otherwise "
         "ACKNOWLEDGED if `acknowledgedAt` is not null; otherwise OPEN. Null if the event is not a "
-        "notification, because nobody has to handle it."
+        "notification, because no one has to handle it."
     )
     resolved_at: datetime | None = strawberry.field(
         description="Time at which the event was resolved, that is, what it reports was over. "

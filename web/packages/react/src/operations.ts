@@ -155,9 +155,9 @@ export type EventOrderField =
 
 /** Status of an event that needs attention: of a notification. RESOLVED wins over ACKNOWLEDGED: a resolved event can be acknowledged, and stays RESOLVED. */
 export type EventStatus =
-  /** Nobody has acknowledged or resolved the event. */
+  /** No one has acknowledged or resolved the event. */
   | 'OPEN'
-  /** The event was acknowledged: somebody is working on it. */
+  /** The event was acknowledged: someone is working on it. */
   | 'ACKNOWLEDGED'
   /** The event was resolved: what it reports is over. */
   | 'RESOLVED';
