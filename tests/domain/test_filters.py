@@ -18,7 +18,7 @@ from app.domain.events.filters import (
 )
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity
+from app.domain.events.state import Entity, EventStatus
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, make_event
@@ -46,6 +46,7 @@ SELECTING: dict[str, Any] = {
     "updated_at": TimeRange(EARLIER, NOW),
     "notification": True,
     "acknowledged": True,
+    "statuses": (EventStatus.OPEN, EventStatus.ACKNOWLEDGED),
     "tags": TagFilter(all=("Study:12",), any=("other", "Study:12")),
     "missing": (),
     "search": "TRIPPED pump",
@@ -74,6 +75,7 @@ MISSING: dict[str, Any] = {
     "updated_at": TimeRange(end=EARLIER),
     "notification": False,
     "acknowledged": False,
+    "statuses": (EventStatus.OPEN, EventStatus.RESOLVED),
     "tags": TagFilter(all=("Study:12", "other")),
     "missing": (EventAttribute.SUBJECT,),
     "search": "pump tripped twice",

@@ -24,7 +24,7 @@ from app.domain.events.filters import (
 )
 from app.domain.events.predicates import ORDERING_OPERATORS, FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventState
+from app.domain.events.state import Entity, EventState, EventStatus
 from app.store import tables
 from app.store.engine.database import Database
 from app.store.reading import event_conditions
@@ -150,6 +150,7 @@ events = st.builds(
     tags=st.lists(texts, max_size=4, unique=True).map(tuple),
     notification=st.booleans(),
     acknowledged_at=st.none() | instants,
+    resolved_at=st.none() | instants,
 )
 
 
@@ -196,6 +197,7 @@ simple = st.builds(
     missing=sometimes(st.lists(st.sampled_from(EventAttribute), max_size=2).map(tuple)),
     notification=sometimes(st.booleans()),
     acknowledged=sometimes(st.booleans()),
+    statuses=sometimes(st.lists(st.sampled_from(EventStatus), max_size=3).map(tuple)),
     tags=sometimes(st.builds(TagFilter, st.none() | some_texts, st.none() | some_texts)),
     search=sometimes(names),
     fields=sometimes(st.lists(predicates(), max_size=2).map(tuple)),

@@ -35,7 +35,7 @@ from app.domain.events.state import Entity, EventDraft, EventState, EventStatus,
 from app.domain.events.time_buckets import TimeBuckets
 from app.domain.shared.durations import Duration
 from app.domain.shared.limits import Limits
-from app.services.change_log import audit, history, notification_summaries
+from app.services.change_log import audit, history
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
 from app.services.events import (
     bulk_changes,
@@ -494,7 +494,9 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         "ix_event_bell_open",
     ),
     "the number of open notifications": (
-        lambda world: notification_summaries.fetch_summary(world.database, world.caller, ALL),
+        lambda world: NOTIFICATION_LIST.count_rows(
+            world.database, world.caller, NotificationPageRequest(OPEN, PAGE)
+        ),
         "ix_event_bell_open",
     ),
     "of a status": (fetch_page_with(statuses=(EventStatus.RESOLVED,)), "ix_event_status"),
