@@ -70,6 +70,11 @@ mutation ($input: LogEventInput!) {
   logEvent(input: $input) { event { id occurrences } duplicate userErrors { code } }
 }
 """
+LOG_MANY = """
+mutation ($input: [LogEventInput!]!) {
+  logEvents(input: $input) { results { event { id status } } }
+}
+"""
 HEAD = "{ logHead }"
 
 
@@ -128,6 +133,27 @@ async def test_an_event_that_is_no_notification_has_no_status(client: Client) ->
     update = {"id": event["id"], "notification": True}
     updated = await client.execute_field(UPDATE, input=update)
     assert updated == {"event": {"status": "RESOLVED"}, "userErrors": []}
+
+
+@pytest.mark.parametrize("action", ["COUNT", "FLAG"])
+async def test_the_result_of_a_report_has_the_status_also_of_duplicates(
+    client: Client, action: str
+) -> None:
+    rule = {"name": "r", "fingerprint": ["subject"], "window": "PT1H", "action": action}
+    await client.execute_field(CREATE_RULE, input=rule)
+    loud = {"subject": "pump", "notification": True}
+    first = await client.execute_field(LOG_MANY, input=[loud, loud, {"notification": False}])
+    event_id = first["results"][0]["event"]["id"]
+
+    await client.execute_field(ACKNOWLEDGE, id=event_id)
+    later = await client.execute_field(LOG_MANY, input=[loud, loud | {"acknowledged": True}])
+
+    def list_statuses(payload: Any) -> list[str | None]:
+        return [result["event"]["status"] for result in payload["results"]]
+
+    assert list_statuses(first) == ["OPEN", "OPEN", None]
+    counted, flagged = ["ACKNOWLEDGED", "ACKNOWLEDGED"], ["OPEN", "ACKNOWLEDGED"]
+    assert list_statuses(later) == (counted if action == "COUNT" else flagged)
 
 
 async def test_resolving_again_keeps_the_first_actor_time_and_note(client: Client) -> None:

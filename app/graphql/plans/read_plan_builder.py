@@ -16,6 +16,7 @@ from app.graphql.shared.field_sources import (
     Column,
     ConnectionPart,
     EmbeddedObject,
+    EventStatusOf,
     EventTypeReference,
     ForeignRow,
     IsNotNull,
@@ -106,6 +107,8 @@ class ReadPlanBuilder:
                 return compiler.format_latest(source, layout)
             case IsNotNull():
                 return compiler.format_is_not_null(source, layout)
+            case EventStatusOf():
+                return compiler.format_event_status(source, layout)
             case ConnectionPart.CURSOR:
                 self.needs_cursors = True
                 return compiler.format_cursor()

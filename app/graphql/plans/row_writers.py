@@ -21,7 +21,7 @@ from graphql import (
 
 from app.domain.shared.durations import format_duration
 from app.domain.shared.json_encoding import BOOLEANS, encode_json
-from app.graphql.shared.field_sources import IsNotNull, LatestOf
+from app.graphql.shared.field_sources import EventStatusOf, IsNotNull, LatestOf
 from app.store.engine.driver_statements import DriverRow
 from app.store.reading.projection import Join, Projection
 from app.store.tables import OrganizationOwned
@@ -145,6 +145,19 @@ class RowWriterCompiler:
         variable = layout.add_column(source.column)
         self._mark_used(variable)
         return f"{{BOOLEANS[{variable} is not None]}}"
+
+    def format_event_status(self, source: EventStatusOf, layout: RowLayout) -> str:
+        columns = vars(source)
+        variables = [layout.add_column(column) for column in columns.values()]
+        self._mark_used(*variables)
+        function = self._add_function(
+            list(columns),
+            "not notification and alert_key is None",
+            '"{status}"',
+            'status = "RESOLVED" if resolved_at is not None'
+            ' else "ACKNOWLEDGED" if acknowledged_at is not None else "OPEN"',
+        )
+        return f"{{{function}({', '.join(variables)})}}"
 
     def format_event_type(self, index: int, variable: str) -> str:
         """Returns the expression for the cached event type of this ID, or null."""

@@ -49,6 +49,19 @@ class IsNotNull:
 
 
 @dataclass(frozen=True)
+class EventStatusOf:
+    """The status of an event, or null. Rows in memory lack the column that the database computes.
+
+    The columns are those that it depends on.
+    """
+
+    notification: str = "notification"
+    alert_key: str = "alert_key"
+    resolved_at: str = "resolved_at"
+    acknowledged_at: str = "acknowledged_at"
+
+
+@dataclass(frozen=True)
 class EmbeddedObject:
     """An object whose fields are columns of the same row. Null if one of the columns is null."""
 
@@ -140,6 +153,7 @@ FieldSource = (
     Column
     | LatestOf
     | IsNotNull
+    | EventStatusOf
     | EmbeddedObject
     | ForeignRow
     | EventTypeReference

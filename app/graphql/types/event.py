@@ -20,6 +20,7 @@ from app.graphql.shared.context import Context, Info
 from app.graphql.shared.enums import SortDirection
 from app.graphql.shared.field_sources import (
     EmbeddedObject,
+    EventStatusOf,
     EventTypeReference,
     ForeignRow,
     IsNotNull,
@@ -164,7 +165,8 @@ class Event(Node):
     status: EventStatus | None = strawberry.field(
         description="Status of the notification: RESOLVED if `resolvedAt` is not null; otherwise "
         "ACKNOWLEDGED if `acknowledgedAt` is not null; otherwise OPEN. Null if the event is not a "
-        "notification, because no one has to handle it."
+        "notification, because no one has to handle it.",
+        metadata=declare_source(EventStatusOf()),
     )
     resolved_at: datetime | None = strawberry.field(
         description="Time at which the event was resolved, that is, what it reports was over. "
