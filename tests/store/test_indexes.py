@@ -497,7 +497,8 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         lambda world: NOTIFICATION_LIST.count_rows(
             world.database, world.caller, NotificationPageRequest(OPEN, PAGE)
         ),
-        "ix_event_bell_open",
+        # Both have only events with this status.
+        ("ix_event_status", "ix_event_(status|bell_open)"),
     ),
     "of a status": (fetch_page_with(statuses=(EventStatus.RESOLVED,)), "ix_event_status"),
     "counts of a day": (
