@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from enum import Enum
+from functools import cached_property, partial
 from typing import Any
 
 from app.domain.event_types.fields import FieldKind
@@ -51,15 +52,16 @@ HISTORY_COLUMNS = {
     "changes": JSON,
     "state": JSON,
 }
-# Columns that an import does not read: the server sets these attributes.
-IGNORED_COLUMNS = frozenset(
-    (
-        *("id", "acknowledgedBy", "acknowledgementNote", "occurrences", "lastOccurredAt"),
-        *("duplicateOfId", "category", "eventTypeVersion", "recordedAt", "updatedAt", "version"),
-        *("resolvedAt", "resolvedBy", "resolutionNote"),
-    )
-)
-IMPORTED_COLUMNS = tuple(name for name in EVENT_COLUMNS if name not in IGNORED_COLUMNS)
+# An import reads the attributes that producers can report, and from these columns parts of them.
+_PARTS = frozenset({"entity_type", "entity_id", "severity_text", "acknowledged_at"})
+_IMPORTED = {
+    attribute.api_name: attribute
+    for attribute in ATTRIBUTES
+    if attribute.api_name in EVENT_COLUMNS
+    and (Use.REPORTED in attribute.uses or attribute.name in _PARTS)
+}
+IMPORTED_COLUMNS = tuple(_IMPORTED)
+IGNORED_COLUMNS = EVENT_COLUMNS.keys() - _IMPORTED.keys()
 _FIELD_PREFIX = "fields."
 _IGNORE = ""
 
@@ -156,9 +158,8 @@ class RowParser:
         attributes: dict[str, Any] = {}
         problems: list[Problem] = []
         for target, (column, value) in values.items():
-            parse_value: Callable[[Any], Any] = _SPECIAL_PARSERS.get(target, _parse_text)
             try:
-                attributes[target] = parse_value(value)
+                attributes[target] = _PARSERS[target](value)
             except ValueError as error:
                 problems.append(invalid_input(str(error), column))
         if problems:
@@ -259,12 +260,12 @@ def _parse_boolean(value: Any) -> bool:
     raise ValueError(f"Invalid value {quote_value(value)}: expected true or false.")
 
 
-def _parse_outcome(value: Any) -> Outcome:
-    for outcome in Outcome:
-        if outcome.value == value:
-            return outcome
-    choices = format_choices([each.value for each in Outcome])
-    raise ValueError(f"Invalid outcome {quote_value(value)}: expected {choices}.")
+def _parse_member(enum: type[Enum], value: Any) -> Enum:
+    for member in enum:
+        if member.value == value:
+            return member
+    choices = format_choices([each.value for each in enum])
+    raise ValueError(f"Invalid {enum.__name__.lower()} {quote_value(value)}: expected {choices}.")
 
 
 def _parse_json(value: Any) -> Any:
@@ -295,11 +296,13 @@ def _parse_fields(value: Any) -> dict[str, Any]:
 
 
 _BOOLEANS = {"true": True, "false": False}
-_SPECIAL_PARSERS: dict[str, Callable[[Any], Any]] = {
-    "occurredAt": _parse_time,
-    "acknowledgedAt": _parse_time,
-    "outcome": _parse_outcome,
-    "tags": _parse_tags,
-    "fields": _parse_fields,
-    "notification": _parse_boolean,
+_PARSERS_BY_TYPE: dict[type, Callable[[Any], Any]] = {
+    str: _parse_text,
+    datetime: _parse_time,
+    bool: _parse_boolean,
+    tuple: _parse_tags,
+    dict: _parse_fields,
+    Severity: _parse_text,  # producers use words of their own
+    Outcome: partial(_parse_member, Outcome),
 }
+_PARSERS = {name: _PARSERS_BY_TYPE[attribute.type] for name, attribute in _IMPORTED.items()}

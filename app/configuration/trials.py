@@ -11,26 +11,29 @@ from uuid import UUID
 from app.configuration.api_client import ApiClient
 from app.configuration.file_schema import EVENT_TYPES
 from app.configuration.stored_state import StoredState
-from app.domain.events.state import EventState
+from app.domain.events.state import EventState, Use, attributes_with
 from app.domain.rules.duplicates import DuplicationRule, OriginalEvents, compute_fingerprints
 
-_EVENTS = """
-query NewestEvents($filter: EventFilter, $first: Int, $after: String) {
+_SELECTIONS = {"entity": "entity { type id: entityId }"}
+_FINGERPRINT_ATTRIBUTES = " ".join(
+    _SELECTIONS.get(attribute.api_name, attribute.api_name)
+    for attribute in attributes_with(Use.FINGERPRINT)
+)
+_EVENTS = f"""
+query NewestEvents($filter: EventFilter, $first: Int, $after: String) {{
   events(
     filter: $filter
-    orderBy: { field: RECORDED_AT, direction: DESC }
+    orderBy: {{ field: RECORDED_AT, direction: DESC }}
     first: $first
     after: $after
-  ) {
-    nodes {
-      id type severity summary content source subject outcome fields tags
-      occurredAt recordedAt updatedAt
-      entity { type id: entityId }
-      eventType { id }
-    }
-    pageInfo { hasNextPage endCursor }
-  }
-}
+  ) {{
+    nodes {{
+      id occurredAt recordedAt updatedAt {_FINGERPRINT_ATTRIBUTES}
+      eventType {{ id }}
+    }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
 """
 
 
