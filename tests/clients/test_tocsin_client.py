@@ -32,6 +32,14 @@ async def read_until(script: Script, *expected: str) -> list[list[Any]]:
     return lines
 
 
+async def read_until_count(script: Script, kind: str, count: int, *rest: str) -> list[list[Any]]:
+    """Reads lines up to the one with this number that begins with these values. Returns them."""
+    lines: list[list[Any]] = []
+    for _ in range(count):
+        lines += await read_until(script, kind, *rest)
+    return lines
+
+
 @contextlib.asynccontextmanager
 async def run_case(
     name: str,
@@ -275,6 +283,20 @@ async def test_a_server_that_has_started_meanwhile_does_not_refuse_the_origin(
 
     assert lines[-1] == ["data", "a"]
     assert lines.count(["probe"]) == 1
+
+
+async def test_subscriptions_of_one_client_reconnect_together(client: Client) -> None:
+    async with relay(client.url) as network, run_case("ten", client, url=network.url) as case:
+        lines = await read_until_count(case, "data", 10)
+
+        network.interrupt()
+        failures = await read_until_count(case, "status", 40, "waiting")
+        await network.resume()
+        await notify(client, "a")
+        await read_until_count(case, "data", 10)
+
+    assert lines.count(["socket"]) == 1
+    assert 3 <= failures.count(["socket"]) <= 4
 
 
 async def test_the_url_of_the_server_of_a_page_may_be_relative(client: Client) -> None:

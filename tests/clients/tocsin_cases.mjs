@@ -103,6 +103,17 @@ const cases = {
       },
     });
   },
+  /** Ten subscriptions of one client, whose connections are counted. */
+  ten() {
+    const webSocketImpl = class extends WebSocket {
+      constructor(...options) {
+        super(...options);
+        print("socket");
+      }
+    };
+    const ten = createTocsinClient({ ...options, webSocketImpl });
+    for (let number = 0; number < 10; number++) ten.subscribe(SUMMARY, report(() => number));
+  },
   commonjs() {
     const required = createRequire(import.meta.url)("@tocsin/client");
     print("exports", Object.keys(required).sort());

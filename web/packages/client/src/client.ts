@@ -119,8 +119,11 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
   let isOpen = false;
   let wasAccepted = false;
   let connections = 0;
-  let lastFailure = 0;
   let failedSockets = 0;
+  // Of all subscriptions: they ask once why a connection was refused, and try it again together.
+  let probedConnection = 0;
+  let probe: Promise<void> | undefined;
+  let reconnectPause: Promise<void> | undefined;
   let socketToken = "";
   let timer: ReturnType<typeof setTimeout> | undefined;
   let sockets: SocketClient | null = null;
@@ -206,9 +209,11 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
     } catch (error) {
       if (!(error instanceof TemporaryError) || !error.neverConnected) throw error;
       // A refused handshake looks like a lost connection. HTTP says why.
-      await request(LOG_HEAD, {}, { signal });
-      if (lastFailure !== connections) failedSockets++;
-      lastFailure = connections;
+      if (probedConnection !== connections) {
+        probedConnection = connections;
+        probe = request(LOG_HEAD).then(() => void failedSockets++);
+      }
+      await probe;
       if (failedSockets >= MAX_FAILED_SOCKETS && transport === "auto") usesEvents = true;
       throw error;
     }
@@ -249,6 +254,11 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
       }
       signal.addEventListener("abort", unsubscribe);
     });
+  }
+
+  /** Waits as long as the first subscription that waits, or until it ends. */
+  function pauseTogether(milliseconds: number, signal: AbortSignal): Promise<void> {
+    return (reconnectPause ??= pause(milliseconds, signal).finally(() => (reconnectPause = undefined)));
   }
 
   function fromSocketFailure(reason: unknown): TocsinError {
@@ -314,7 +324,8 @@ export function createTocsinClient(options: TocsinClientOptions): TocsinClient {
       if (!(error instanceof TocsinError) || !isTemporary(error)) throw error;
       if (Date.now() - connectedAt > STABLE_MS) retries = 0;
       onStatus?.("waiting", error);
-      await pause(retryAfterOf(error) * 1000 + delayOf(retries++), signal);
+      const milliseconds = retryAfterOf(error) * 1000 + delayOf(retries++);
+      await (isOpen || usesEvents ? pause(milliseconds, signal) : pauseTogether(milliseconds, signal));
     }
 
     async function run(): Promise<void> {
