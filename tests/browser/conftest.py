@@ -38,6 +38,9 @@ LAUNCH = [
     "--disable-component-update",
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    # The proxies of tests sign their own certificates. A context that ignores their errors starts
+    # each request again, and sometimes so often that the browser gives up.
+    "--ignore-certificate-errors",
 ]
 
 

@@ -16,7 +16,7 @@ async def test_the_page_and_its_socket_work_below_a_path_of_nginx(
 ) -> None:
     async with (
         run_behind_nginx(tmp_path) as url,
-        open_profile(url, chromium, ignore_https_errors=True) as visitor,
+        open_profile(url, chromium) as visitor,
     ):
         listening = await visitor.visit()
         await start_subscription(listening)
@@ -33,7 +33,7 @@ async def test_the_page_and_its_socket_work_below_a_path_of_nginx(
 async def test_the_console_works_below_a_path_of_nginx(chromium: Browser, tmp_path: Path) -> None:
     async with (
         run_behind_nginx(tmp_path) as url,
-        open_profile(url, chromium, ignore_https_errors=True) as visitor,
+        open_profile(url, chromium) as visitor,
         Client(url) as client,
     ):
         event = await client.log_event(summary="Pump stopped")
