@@ -95,7 +95,8 @@ class NotificationConnection:
         return await self.count()
 
     @strawberry.field(
-        description="Number of unacknowledged notifications on all pages.",
+        description="Number of unacknowledged notifications on all pages, including resolved ones. "
+        "`notificationSummary` has the number of open ones.",
         metadata=declare_source(ConnectionPart.UNACKNOWLEDGED_COUNT),
     )
     async def unacknowledged_count(self) -> int:
@@ -258,10 +259,11 @@ IdsArgument = Annotated[
 class NotificationMutations:
     @strawberry.mutation(
         description=with_example(
-            "Acknowledges the unacknowledged notifications that a filter selects, or the events "
-            "with the given IDs. Without `filter` and `ids`, acknowledges all notifications of "
-            "the organization. With `notificationsOnly: false`, acknowledges all unacknowledged "
-            "events that the filter selects. One call acknowledges at most 10,000 events by "
+            "Acknowledges the unacknowledged notifications that a filter selects, also resolved "
+            "ones, or the events with the given IDs. Without `filter` and `ids`, acknowledges all "
+            "notifications of the organization. With `notificationsOnly: false`, acknowledges all "
+            "unacknowledged events that the filter selects. One call acknowledges at most 10,000 "
+            "events by "
             "default, the oldest first. To acknowledge only what the user has seen, pass the "
             "cursor of the newest visible notification as `upTo`.\n\n"
             "Events are acknowledged in transactions of 500. A failed call can be repeated: "

@@ -419,8 +419,9 @@ class EventMutations:
         description=with_example(
             "Resolves an event: states that what it reports is over. The event is then no longer "
             "open, and later events are not duplicates of it: if the same happens again, a new "
-            "event is stored. If the event is already resolved, nothing changes: the original "
-            "time, credential and note are kept.\n\n"
+            "event is stored. An event without a status, which is not a notification, can be "
+            "resolved, too; its status stays null. If the event is already resolved, nothing "
+            "changes: the original time, credential and note are kept.\n\n"
             "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
             "UUID or the note is too long.",
             """

@@ -266,7 +266,7 @@ class EventFilter:
             updated_at=_convert_range(self.updated_at),
             notification=self.notification,
             acknowledged=self.acknowledged,
-            statuses=path.check_size(self.statuses, "statuses"),
+            statuses=_order_statuses(path.check_size(self.statuses, "statuses")),
             tags=path.parse_tags(self.tags),
             missing=path.check_size(self.missing, "missing"),
             search=parse_search_argument(self.search, path.limits, *path.path, "search"),
@@ -291,6 +291,11 @@ class EventFilter:
 
 def _convert_range(time_range: TimeRange | None) -> filters.TimeRange | None:
     return None if time_range is None else time_range.to_domain()
+
+
+def _order_statuses(statuses: Sequence[EventStatus] | None) -> tuple[EventStatus, ...] | None:
+    """Returns each status once, in one order, so that equal filters have one cached statement."""
+    return None if statuses is None else tuple(each for each in EventStatus if each in statuses)
 
 
 def parse_event_filter(filter: EventFilter | None, limits: Limits) -> filters.EventFilter:

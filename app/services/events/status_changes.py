@@ -22,7 +22,7 @@ from app.services.rules import duplicates
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition
-from app.store.engine.database import Database
+from app.store.engine.database import Database, retry_on_deadlock
 from app.store.reading import event_conditions
 
 MAX_RETURNED_EVENTS = 100
@@ -33,12 +33,13 @@ class StatusChange:
     """New values of the attributes of an acknowledgement or a resolution.
 
     `time_attribute`: the one that is null without it. An event that already has an acknowledgement
-    or resolution keeps it.
+    or resolution keeps it. With `notifies_again`, notifications are delivered again.
     """
 
     kind: str
     time_attribute: str
     values: Mapping[str, Any]
+    notifies_again: bool = False
 
     def changes(self, row: tables.Event) -> bool:
         is_absent = getattr(row, self.time_attribute) is None
@@ -52,6 +53,7 @@ class StatusChangeResult(BulkResult):
     rows: tuple[tables.Event, ...] = ()
 
 
+@retry_on_deadlock
 async def change_status(
     database: Database, command: CommandContext, event_id: UUID, change: StatusChange
 ) -> EventResult:
@@ -164,6 +166,7 @@ _REOPENING = StatusChange(
     "REOPENED",
     "resolved_at",
     dict.fromkeys(("resolved_at", "resolved_by", "resolution_note")),
+    notifies_again=True,
 )
 
 
@@ -178,7 +181,7 @@ async def _apply_change(
         before = row.to_domain()
         after = replace(before, **change.values)
         entry = build_log_entry(command, change.kind, after, before)
-        if change is _REOPENING:
+        if change.notifies_again:
             entry.notifies = after.notification
         entries.append(entry)
         row.update_from(after)
