@@ -7,6 +7,7 @@ import { mock } from "node:test";
 const RUNS = 500;
 const PAGE_SIZE = 3;
 const LONG_MS = 15_000; // longer than every delay of a retry
+const MAX_ROUNDS = 50; // in which a list is up to date if nothing else changes
 
 const window = new Window();
 Object.assign(globalThis, { window, document: window.document, IS_REACT_ACT_ENVIRONMENT: true });
@@ -31,7 +32,9 @@ class Server {
   }
 
   matches(event) {
-    return event !== undefined && event.notification && (this.filter === null || event.acknowledged === this.filter.acknowledged);
+    if (!event?.notification) return false;
+    const { acknowledged = event.acknowledged, statuses = [event.status] } = this.filter ?? {};
+    return event.acknowledged === acknowledged && statuses.includes(event.status);
   }
 
   list() {
@@ -42,7 +45,7 @@ class Server {
   write(id, kind, changes, rings = false) {
     const old = this.events.get(id);
     const event = changes && { id, ...old, ...changes, ...(rings && { rang: this.log.length + 1 }) };
-    if (event) this.events.set(id, event);
+    if (event) this.events.set(id, Object.assign(event, { status: statusOf(event) }));
     else this.events.delete(id);
     const [before, after] = [this.matches(old), this.matches(event)];
     const transition = after ? (before ? "CHANGED" : "ENTERED") : before ? "LEFT" : null;
@@ -52,7 +55,7 @@ class Server {
 
   logEvent(id, notification) {
     if (this.events.has(id)) return;
-    this.write(id, "LOGGED", { notification, acknowledged: false, severity: 0, version: 0 }, notification);
+    this.write(id, "LOGGED", { notification, acknowledged: false, resolved: false, severity: 0, version: 0 }, notification);
   }
 
   update(id, changes) {
@@ -65,10 +68,20 @@ class Server {
     if (old && old.acknowledged !== acknowledged) this.write(id, acknowledged ? "ACKNOWLEDGED" : "UNACKNOWLEDGED", { acknowledged });
   }
 
-  /** Counts a duplicate. A more severe one that is a notification is delivered again. */
+  resolve(id) {
+    if (this.events.get(id)?.resolved === false) this.write(id, "RESOLVED", { resolved: true });
+  }
+
+  /** Removes the resolution. A notification is delivered again. */
+  reopen(id) {
+    const old = this.events.get(id);
+    if (old?.resolved) this.write(id, "REOPENED", { resolved: false }, old.notification);
+  }
+
+  /** Counts a duplicate of an unresolved event. A more severe one that is a notification is delivered again. */
   duplicate(id, isMoreSevere) {
     const old = this.events.get(id);
-    if (!old) return;
+    if (!old || old.resolved) return;
     if (isMoreSevere) this.write(id, "DUPLICATED", { severity: old.severity + 1, notification: true }, true);
     else this.write(id, "DUPLICATED", { version: old.version + 1 });
   }
@@ -141,7 +154,7 @@ class Server {
 
   deliverSummary() {
     if (!this.summary || this.summary.isEnded) return;
-    const open = [...this.events.values()].filter((event) => this.matches(event) && !event.acknowledged);
+    const open = [...this.events.values()].filter((event) => this.matches(event) && event.status === "OPEN");
     const unread = open.filter((event) => event.rang > this.mark);
     this.summary.onData({ notificationSummaryChanged: { openCount: open.length, unreadCount: unread.length, bySeverity: [], cursor: "0" } });
   }
@@ -154,6 +167,12 @@ class Server {
     changes.position = Infinity;
     void changes.onGap().then((after) => Object.assign(changes, { position: Number(after), isExpired: false }));
   }
+}
+
+function statusOf({ notification, acknowledged, resolved }) {
+  if (!notification) return null;
+  if (resolved) return "RESOLVED";
+  return acknowledged ? "ACKNOWLEDGED" : "OPEN";
 }
 
 class World {
@@ -185,7 +204,8 @@ class World {
   /** When nothing is on its way, the list is the start of that of the server. */
   async settle() {
     const { server } = this;
-    for (let quiet = 0; quiet < 3; quiet++) {
+    for (let quiet = 0, rounds = 0; quiet < 3; quiet++) {
+      check(++rounds <= MAX_ROUNDS, "the list is loaded again and again");
       if (server.requests.length > 0) quiet = 0;
       await this.run(() => {
         while (server.requests.length > 0) server.answer();
@@ -195,8 +215,8 @@ class World {
       await this.run(() => mock.timers.tick(LONG_MS));
       if (server.requests.length > 0) quiet = 0;
     }
-    // `unreadCount` does not tell whether acknowledged notifications were read elsewhere.
-    const state = ({ event, read }) => [event.id, event.version, event.severity, event.acknowledged || read];
+    // `unreadCount` does not tell whether notifications that are not open were read elsewhere.
+    const state = ({ event, read }) => [event.id, event.version, event.severity, event.status, event.status !== "OPEN" || read];
     const shown = this.bell.notifications.map(state);
     const all = server.list().map((event) => state({ event, read: event.rang <= server.mark }));
     const expected = this.bell.hasNextPage ? all.slice(0, shown.length) : all;
@@ -237,6 +257,8 @@ const steps = fc.array(
     step(1, "unmake notification", id, (server, id) => server.update(id, { notification: false })),
     step(2, "acknowledge", id, (server, id) => server.acknowledge(id, true)),
     step(2, "unacknowledge", id, (server, id) => server.acknowledge(id, false)),
+    step(2, "resolve", id, (server, id) => server.resolve(id)),
+    step(2, "reopen", id, (server, id) => server.reopen(id)),
     step(2, "escalate", id, (server, id) => server.duplicate(id, true)),
     step(1, "count duplicate", id, (server, id) => server.duplicate(id, false)),
     step(1, "delete", id, (server, id) => server.events.has(id) && server.write(id, "DELETED")),
@@ -254,7 +276,7 @@ const steps = fc.array(
   { maxLength: 60, size: "max" },
 );
 
-const filter = fc.constantFrom(null, { acknowledged: false });
+const filter = fc.constantFrom(null, { acknowledged: false }, { statuses: ["OPEN"] });
 const property = fc.asyncProperty(filter, fc.array(id, { maxLength: 8 }), steps, async (filter, ids, steps) => {
   const world = new World(filter);
   for (const each of ids) world.server.logEvent(each, true);

@@ -32,6 +32,7 @@ class Hook:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.state: State = {}
+        self.later_load_count = 0  # pages and reloads after the first page
 
     async def wait_for(self, is_reached: Callable[[State], object]) -> State:
         """Waits for a state of the hook."""
@@ -52,6 +53,8 @@ class Hook:
         except TimeoutError:
             raise AssertionError(f"the state is still {self.state}") from None
         if line[0] == "state":
+            has_started = line[1].get("isLoadingMore") and not self.state.get("isLoadingMore")
+            self.later_load_count += bool(has_started)
             self.state = line[1]
         return line
 
@@ -290,6 +293,49 @@ async def test_an_open_bell_shows_an_unacknowledged_notification_at_its_place(
     assert summaries(state) == ["3", "2", "1"]
 
 
+RESOLVE = "mutation ($id: ID!) { resolveEvent(id: $id) { userErrors { code } } }"
+REOPEN = "mutation ($id: ID!) { reopenEvent(id: $id) { userErrors { code } } }"
+
+
+async def test_a_resolved_notification_is_not_unread_and_a_reopened_one_is_new(
+    client: Client,
+) -> None:
+    ids = await log_events(client, "1", "2", "3", notification=True)
+    async with mount("useBell", client) as bell:
+        await bell.wait_for(has_counts(3, 3))
+        await client.execute_field(RESOLVE, id=ids[0])
+        await bell.wait_for(has_counts(2, 2))
+
+        # Several summaries with the same numbers, each of which could load the list again.
+        for severity in ["WARN", "ERROR", "SUCCESS"] * 2:
+            await update(client, ids[1], severity=severity.lower())
+            await bell.wait_for(has_severity(severity))
+        resolved = await bell.wait_for(
+            lambda state: list_statuses(state) == ["OPEN", "OPEN", "RESOLVED"]
+        )
+        load_count = bell.later_load_count
+        await bell.call("markRead")
+        await bell.wait_for(has_counts(2, 0))
+        await client.execute_field(REOPEN, id=ids[0])
+        await bell.wait_for(has_counts(3, 1))
+        reopened = await bell.wait_for(lambda state: summaries(state)[0] == "1")
+
+    assert summaries(resolved) == ["3", "2", "1"]
+    assert load_count <= 1  # one if the summary arrives long before the change
+    assert summaries(reopened) == ["1", "3", "2"]
+    assert list_statuses(reopened) == ["OPEN"] * 3
+    assert [each["read"] for each in reopened["notifications"]] == [False, True, True]
+
+
+def has_severity(severity: str) -> Callable[[State], bool]:
+    """Whether one open notification has the severity."""
+    return lambda state: {"severity": severity, "count": 1} in state["summary"]["bySeverity"]
+
+
+def list_statuses(state: State) -> list[str]:
+    return [notification["event"]["status"] for notification in state["notifications"]]
+
+
 FRAGMENT = {"fragment": "fragment Row on Event { tags source }"}
 
 
@@ -327,7 +373,8 @@ async def test_the_notifications_of_a_bell_have_the_fields_of_a_fragment(client:
 
 def fields_of_fragment(events: Sequence[State]) -> list[State]:
     """The fields besides those that the order of a list needs."""
-    keys = ("id", "severity", "occurredAt", "recordedAt", "lastOccurredAt", "acknowledged")
+    times = ("occurredAt", "recordedAt", "lastOccurredAt")
+    keys = ("id", "severity", *times, "acknowledged", "status")
     return [{name: event[name] for name in event if name not in keys} for event in events]
 
 

@@ -13,6 +13,8 @@ from tests.browser.page_actions import create_key
 from tests.client import TIMEOUT_SECONDS, Client
 
 OPEN_COUNT = "{ notificationSummary { openCount unreadCount } }"
+RESOLVE = "mutation ($id: ID!) { resolveEvent(id: $id) { userErrors { code } } }"
+REOPEN = "mutation ($id: ID!) { reopenEvent(id: $id) { userErrors { code } } }"
 
 
 async def notify(client: Client, summary: str, **attributes: Any) -> Any:
@@ -29,10 +31,10 @@ async def open_bell(page: Page) -> None:
     await expect(page.get_by_role("dialog", name="Notifications")).to_be_visible()
 
 
-async def test_the_bell_follows_notifications_live_with_severities_and_the_title(
+async def test_the_bell_follows_notifications_live_with_severities_status_and_the_title(
     visitor: BrowserVisit, client: Client
 ) -> None:
-    await notify(client, "Pump stopped", severity="error")
+    stopped = await notify(client, "Pump stopped", severity="error")
     page = await sign_in_to(visitor)
     await expect_counts(page, "1 open notification", 1)
     await open_bell(page)
@@ -47,7 +49,18 @@ async def test_the_bell_follows_notifications_live_with_severities_and_the_title
     icon = await page.locator("link[rel=icon]").get_attribute("href")
     assert icon is not None
     assert icon.startswith("data:image/svg+xml,")
+    await client.execute_field(RESOLVE, id=stopped["id"])
+    await expect(items.last).to_contain_text("Resolved by administrator")
+    await expect(items.last).not_to_contain_text("Unread")
+    await expect(items.last.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    await expect(items.last.get_by_role("checkbox")).to_be_disabled()
+    await expect(page).to_have_title("(1) Tocsin")
     assert await find_violations(page) == []
+    await client.execute_field(REOPEN, id=stopped["id"])
+    await expect(items.first).to_contain_text("Pump stopped")
+    await expect(items.first).to_contain_text("Unread")
+    await expect(items.first.get_by_role("button", name="Acknowledge")).to_be_visible()
+    await expect(page).to_have_title("(2) Tocsin")
     assert visitor.strayed == []
     assert visitor.complaints == []
 

@@ -40,6 +40,7 @@ export const texts = {
     select: (summary: string) => `Select ${summary}`,
     unread: "Unread",
     acknowledgedBy: (name: string | null) => `Acknowledged by ${name}`,
+    resolvedBy: (name: string | null) => `Resolved by ${name}`,
     close: "Close the notifications",
     sound: "Sound",
     desktop: "Desktop notifications",

@@ -107,8 +107,8 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
   const acknowledgeSeen = useMutation({ mutationFn: () => bell.acknowledgeUpTo() });
   const markRead = useMutation({ mutationFn: () => bell.markRead() });
   const failure = acknowledge.error ?? acknowledgeSeen.error ?? markRead.error;
-  const selectedIds = notifications.map(({ event }) => event.id).filter((id) => selected.has(id));
-  const hasOpen = notifications.some(({ event }) => !event.acknowledged);
+  const openIds = notifications.filter(({ event }) => event.status === "OPEN").map(({ event }) => event.id);
+  const selectedIds = openIds.filter((id) => selected.has(id));
 
   function toggle(id: string): void {
     const next = new Set(selected);
@@ -135,7 +135,7 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
           ) : (
             <Button
               size="xs"
-              disabled={!hasOpen}
+              disabled={openIds.length === 0}
               loading={acknowledgeSeen.isPending}
               onClick={() => acknowledgeSeen.mutate()}
             >
@@ -157,7 +157,7 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
             key={notification.event.id}
             notification={notification}
             canUpdate={can("EVENT_UPDATE")}
-            isSelected={selected.has(notification.event.id)}
+            isSelected={selectedIds.includes(notification.event.id)}
             onToggle={() => toggle(notification.event.id)}
             onAcknowledge={() => acknowledge.mutate([notification.event.id])}
             onLeave={onLeave}
@@ -184,7 +184,8 @@ interface ItemProps {
 
 function Item({ notification, canUpdate, isSelected, onToggle, onAcknowledge, onLeave }: ItemProps) {
   const { event, read } = notification;
-  const isOpen = !event.acknowledged;
+  const isOpen = event.status === "OPEN";
+  const isUnread = isOpen && !read;
   return (
     <li className={classes.item}>
       {canUpdate && (
@@ -198,7 +199,7 @@ function Item({ notification, canUpdate, isSelected, onToggle, onAcknowledge, on
       <Box flex={1} miw={0}>
         <Group gap="xs">
           <SeverityLabel severity={event.severity} />
-          {isOpen && !read && (
+          {isUnread && (
             <Text size="xs" fw={700}>
               {t.unread}
             </Text>
@@ -208,14 +209,15 @@ function Item({ notification, canUpdate, isSelected, onToggle, onAcknowledge, on
           component={Link}
           to={`/events/${event.id}`}
           className={classes.link}
-          fw={isOpen && !read ? 700 : 400}
+          fw={isUnread ? 700 : 400}
           onClick={onLeave}
         >
           {event.summary}
         </Anchor>
         <Text size="sm" c="dimmed">
           <Time at={event.occurredAt} />
-          {!isOpen && `, ${t.acknowledgedBy(event.acknowledgedBy)}`}
+          {event.status === "ACKNOWLEDGED" && `, ${t.acknowledgedBy(event.acknowledgedBy)}`}
+          {event.status === "RESOLVED" && `, ${t.resolvedBy(event.resolvedBy)}`}
         </Text>
       </Box>
       {canUpdate && isOpen && (

@@ -27,7 +27,9 @@ export function useAlerts(notifications: readonly BellNotification<LiveEvent>[])
     // The notifications that were loaded first are not new.
     if (known === null || known === first.cursor) return;
     const end = notifications.findIndex(({ cursor }) => cursor === known);
-    const added = notifications.slice(0, end < 0 ? 1 : end).filter(({ event, read }) => !read && !event.acknowledged);
+    const added = notifications
+      .slice(0, end < 0 ? 1 : end)
+      .filter(({ event, read }) => !read && event.status === "OPEN");
     if (added.length === 0) return;
     if (preferences.hasSound) playSound();
     if (hasDesktop && document.hidden) {

@@ -7,7 +7,7 @@ import { client, useDetail, useFilter, useInfiniteScroll } from "./logic";
 
 function Bell({ onOpen }: { onOpen: (id: string) => void }) {
   const { summary, notifications, hasNextPage, loadMore, acknowledge, acknowledgeUpTo, markRead, error, reload } =
-    useBell({ filter: { acknowledged: false } });
+    useBell({ filter: { statuses: ["OPEN"] } });
   return (
     <section aria-label="Notifications">
       <h2>

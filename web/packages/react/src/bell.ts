@@ -184,7 +184,7 @@ class BellRows<Fields, Event extends LiveEvent<Fields> = LiveEvent<Fields>> exte
 
   private wasReadElsewhere(): boolean {
     const unreadCount = this.getState().summary?.unreadCount ?? MAX_UNREAD_COUNT;
-    const unread = this.list.rows.filter((row) => !row.read && !row.event.acknowledged);
+    const unread = this.list.rows.filter((row) => !row.read && row.event.status === "OPEN");
     return unreadCount < MAX_UNREAD_COUNT && unread.length > unreadCount;
   }
 
@@ -212,7 +212,9 @@ class BellRows<Fields, Event extends LiveEvent<Fields> = LiveEvent<Fields>> exte
   protected readChanges(messages: readonly Message<Event>[]): RowChange<Row<Event>>[] {
     return messages.map(({ cursor, kind, transition, changedFields, eventId: id, event }) => {
       if (transition === "LEFT" || event === null) return { id, row: null };
-      if (kind === "LOGGED") return { id, row: { event, cursor, read: false, position: ++this.newest } };
+      if (kind === "LOGGED" || kind === "REOPENED") {
+        return { id, row: { event, cursor, read: false, position: ++this.newest } };
+      }
       const notifies = changedFields.includes(kind === "DUPLICATED" ? "severity" : "notification");
       if (transition === "ENTERED" || notifies) this.requireReload(); // its place is not known
       return { id, row: { event, cursor: null, read: null, position: null } as unknown as Row<Event> };

@@ -380,7 +380,7 @@ export type EventPageQueryVariables = Exact<{
 }>;
 
 
-export type EventPageQuery = { events: { nodes: Array<{ id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, entity: { type: string, entityId: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+export type EventPageQuery = { events: { nodes: Array<{ id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
 export type EventChangesSubscriptionVariables = Exact<{
   filter?: EventFilter | null | undefined;
@@ -388,7 +388,7 @@ export type EventChangesSubscriptionVariables = Exact<{
 }>;
 
 
-export type EventChangesSubscription = { eventChanged: { cursor: string, kind: EventChangeKind, transition: ListTransition, changedFields: Array<string>, eventId: string, event: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, entity: { type: string, entityId: string } | null } | null } };
+export type EventChangesSubscription = { eventChanged: { cursor: string, kind: EventChangeKind, transition: ListTransition, changedFields: Array<string>, eventId: string, event: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null } | null } };
 
 export type NotificationPageQueryVariables = Exact<{
   filter?: EventFilter | null | undefined;
@@ -397,7 +397,7 @@ export type NotificationPageQueryVariables = Exact<{
 }>;
 
 
-export type NotificationPageQuery = { notifications: { edges: Array<{ cursor: string, read: boolean, node: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, entity: { type: string, entityId: string } | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+export type NotificationPageQuery = { notifications: { edges: Array<{ cursor: string, read: boolean, node: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
 export type NotificationSummarySubscriptionVariables = Exact<{
   filter?: EventFilter | null | undefined;
@@ -498,14 +498,14 @@ export type ProblemFragment =
   | Problem_TransitionError_Fragment
 ;
 
-export type EventKeysFragment = { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean };
+export type EventKeysFragment = { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null };
 
-export type EventFieldsFragment = { type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, entity: { type: string, entityId: string } | null };
+export type EventFieldsFragment = { type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null };
 
 export const LogHeadDocument = "query LogHead{logHead}" as Document<LogHeadQuery, LogHeadQueryVariables>;
-export const EventPageDocument = "query EventPage($filter:EventFilter$orderBy:EventOrder$first:Int$after:String){events(filter:$filter orderBy:$orderBy first:$first after:$after){nodes{...EventKeys ...EventFields}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged}" as Document<EventPageQuery, EventPageQueryVariables>;
-export const EventChangesDocument = "subscription EventChanges($filter:EventFilter$after:String){eventChanged(filter:$filter after:$after){cursor kind transition changedFields eventId event{...EventKeys ...EventFields}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged}" as Document<EventChangesSubscription, EventChangesSubscriptionVariables>;
-export const NotificationPageDocument = "query NotificationPage($filter:EventFilter$first:Int$after:String){notifications(filter:$filter first:$first after:$after){edges{cursor read node{...EventKeys ...EventFields}}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged}" as Document<NotificationPageQuery, NotificationPageQueryVariables>;
+export const EventPageDocument = "query EventPage($filter:EventFilter$orderBy:EventOrder$first:Int$after:String){events(filter:$filter orderBy:$orderBy first:$first after:$after){nodes{...EventKeys ...EventFields}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<EventPageQuery, EventPageQueryVariables>;
+export const EventChangesDocument = "subscription EventChanges($filter:EventFilter$after:String){eventChanged(filter:$filter after:$after){cursor kind transition changedFields eventId event{...EventKeys ...EventFields}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<EventChangesSubscription, EventChangesSubscriptionVariables>;
+export const NotificationPageDocument = "query NotificationPage($filter:EventFilter$first:Int$after:String){notifications(filter:$filter first:$first after:$after){edges{cursor read node{...EventKeys ...EventFields}}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<NotificationPageQuery, NotificationPageQueryVariables>;
 export const NotificationSummaryDocument = "subscription NotificationSummary($filter:EventFilter){notificationSummaryChanged(filter:$filter){openCount unreadCount bySeverity{severity count}cursor}}" as Document<NotificationSummarySubscription, NotificationSummarySubscriptionVariables>;
 export const AcknowledgeEventsDocument = "mutation AcknowledgeEvents($ids:[ID!]$filter:EventFilter$upTo:String$note:String){acknowledgeEvents(ids:$ids filter:$filter upTo:$upTo note:$note){acknowledgedCount remainingCount userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<AcknowledgeEventsMutation, AcknowledgeEventsMutationVariables>;
 export const MarkNotificationsReadDocument = "mutation MarkNotificationsRead($upTo:String!){markNotificationsRead(upTo:$upTo){userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<MarkNotificationsReadMutation, MarkNotificationsReadMutationVariables>;
@@ -513,5 +513,5 @@ export const EventTypeFormDocument = "query EventTypeForm($type:String!){eventTy
 export const CheckEventDocument = "query CheckEvent($input:LogEventInput!){checkEvent(input:$input){accepted visibleFields requiredFields duplicateOf{id summary occurredAt}warnings{...Problem}userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<CheckEventQuery, CheckEventQueryVariables>;
 export const LogEventDocument = "mutation LogEvent($input:LogEventInput!){logEvent(input:$input){event{id}duplicate warnings{...Problem}userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<LogEventMutation, LogEventMutationVariables>;
 export const ProblemDocument = "fragment Problem on UserError{code message path}" as Document<ProblemFragment, {}>;
-export const EventKeysDocument = "fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged}" as Document<EventKeysFragment, {}>;
-export const EventFieldsDocument = "fragment EventFields on Event{type summary entity{type entityId}notification acknowledgedAt acknowledgedBy}" as Document<EventFieldsFragment, {}>;
+export const EventKeysDocument = "fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<EventKeysFragment, {}>;
+export const EventFieldsDocument = "fragment EventFields on Event{type summary entity{type entityId}notification acknowledgedAt acknowledgedBy resolvedAt resolvedBy}" as Document<EventFieldsFragment, {}>;

@@ -60,8 +60,16 @@ interface Link {
   relation: Relation;
 }
 
-// The entry itself says when and by whom an event was acknowledged.
-const OMITTED = new Set(["acknowledged", "acknowledgedAt", "acknowledgedBy", "updatedAt", "version"]);
+// The entry itself says when and by whom an event was acknowledged or resolved.
+const OMITTED = new Set([
+  "acknowledged",
+  "acknowledgedAt",
+  "acknowledgedBy",
+  "resolvedAt",
+  "resolvedBy",
+  "updatedAt",
+  "version",
+]);
 
 /** What an entry changed: for a repeat, the values of the report. */
 function Changes({ entry }: { entry: Entry }) {
