@@ -203,7 +203,7 @@ async def test_sound_and_desktop_notifications_begin_after_consent(
 
     await open_bell(page)
     await page.get_by_role("switch", name="Sound").check()
-    await page.get_by_role("switch", name="Desktop notifications").check()
+    await page.get_by_role("switch", name="Desktop notifications").click()  # asks first
     await expect(page.get_by_role("switch", name="Desktop notifications")).to_be_checked()
     await wait_for_alerts(page, 1)  # for confirmation
     await notify(client, "While visible")
