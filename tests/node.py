@@ -43,16 +43,41 @@ def install_workspace(folder: Path, *names: str) -> None:
             _run_npm(folder, "install", "--no-save", "--no-package-lock", *tarballs)
 
 
+def build_example(name: str) -> Path:
+    """Builds an example of `web/examples` with the packages that it uses. Returns its pages.
+
+    Does nothing if nothing has changed since it was built.
+    """
+    install_packages(WEB)
+    example = WEB / "examples" / name
+    page = example / "dist" / "index.html"
+    with _exclusive(WEB):
+        newest = max(_find_newest_change(WEB / "packages"), _find_newest_change(example))
+        if not page.exists() or page.stat().st_mtime <= newest:
+            for folder in (WEB / "packages" / "react", example):
+                _run_npm(folder, "run", "build")
+    return page.parent
+
+
 def _pack(package: Path, target: Path) -> tuple[Path, bool]:
     """Builds and packs a package. Returns the tarball, and whether it is new."""
-    sources = [file for file in package.rglob("*") if file.is_file() and "dist" not in file.parts]
-    newest = max(file.stat().st_mtime for file in sources)
     existing = list(target.glob(f"tocsin-{package.name}-*.tgz"))
-    if existing and existing[0].stat().st_mtime > newest:
+    if existing and existing[0].stat().st_mtime > _find_newest_change(package):
         return existing[0], False
-    _run_npm(package, "pack", "--pack-destination", str(target))
+    with _exclusive(WEB):  # other folders install packages that are built in the same place
+        _run_npm(package, "pack", "--pack-destination", str(target))
     [tarball] = target.glob(f"tocsin-{package.name}-*.tgz")
     return tarball, True
+
+
+def _find_newest_change(folder: Path) -> float:
+    """Returns the time of the newest source in a folder."""
+    return max(
+        file.stat().st_mtime
+        for file in folder.rglob("*")
+        if file.is_file()
+        and not {"dist", "node_modules"}.intersection(file.relative_to(folder).parts)
+    )
 
 
 def _run_npm(folder: Path, *arguments: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -104,16 +103,7 @@ class RunningApp:
 
 @pytest.fixture(scope="session")
 def built_example() -> Path:
-    node.install_packages(node.WEB)
-    for name in ("packages/react", "examples/bell"):
-        subprocess.run(
-            ["npm", "run", "--silent", "build"],
-            cwd=node.WEB / name,
-            env=node.node_environment(),
-            timeout=2 * TIMEOUT_SECONDS,
-            check=True,
-        )
-    return EXAMPLE / "dist"
+    return node.build_example("bell")
 
 
 @pytest.fixture
