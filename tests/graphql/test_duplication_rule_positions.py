@@ -17,6 +17,7 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 from tests.conftest import Serve, build_settings
 from tests.factories import admin_caller, create_api_key
+from tests.store.undone_migrations import UNDO_SINCE_0022
 
 PAYLOAD = "{ duplicationRule { id name position } userErrors { code message path } }"
 CREATE = f"""mutation ($input: CreateDuplicationRuleInput!) {{
@@ -278,28 +279,7 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
         await create_rule(own_client.as_key(secret), name.upper(), position=0)
     async with database.write(ALL_ORGANIZATIONS) as session:
         for statement in (
-            "DROP INDEX ix_duplication_rule_organization_id_position",
-            "ALTER TABLE duplication_rule DROP COLUMN position",
-            "ALTER TABLE event_field DROP COLUMN labels",
-            "ALTER TABLE change RENAME COLUMN notifies TO rings",
-            "DROP INDEX ix_change_audit",
-            "DROP INDEX ix_event_organization_id_source_occurred_at_id",
-            "CREATE INDEX ix_event_organization_id_source_source_id"
-            " ON event (organization_id, source, source_id)",
-            "ALTER TABLE api_key DROP COLUMN created_by",
-            "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
-            "DROP TABLE retention_policy",
-            "ALTER TABLE log DROP COLUMN oldest_revision",
-            "DROP INDEX ix_event_status",
-            "DROP INDEX ix_event_bell_open",
-            *(
-                f"ALTER TABLE event DROP COLUMN {name}"
-                for name in ("status", "alert_key", "resolved_at", "resolved_by", "resolution_note")
-            ),
-            "DROP INDEX ix_first_event_rule_id_digest_resolved_occurred_at",
-            "ALTER TABLE first_event DROP COLUMN resolved",
-            "CREATE INDEX ix_first_event_rule_id_digest_occurred_at"
-            " ON first_event (rule_id, digest, occurred_at)",
+            *UNDO_SINCE_0022,
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

@@ -39,6 +39,7 @@ from tests.graphql.test_history import DELETE, UPDATE
 from tests.graphql.test_lists import EVENTS, extract_summaries
 from tests.graphql.test_notifications import ADDED
 from tests.store.empty_database import create_empty_database
+from tests.store.undone_migrations import UNDO_SINCE_0011
 
 DEFAULT, OTHER, TYPE = (UUID(int=n) for n in (1, 2, 3))
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
@@ -546,45 +547,6 @@ async def test_events_change_while_their_words_are_renewed(
         assert (await own_client.execute_field(EVENTS, filter=filter))["totalCount"] == count
 
 
-# Of the migrations after that of the words.
-REMOVED_SINCE = (
-    "DROP INDEX ix_event_organization_id_latest_occurrence_id",
-    "DROP INDEX ix_event_organization_id_severity_rank_id",
-    "ALTER TABLE event DROP COLUMN latest_occurrence",
-    "ALTER TABLE event DROP COLUMN severity_rank",
-    "ALTER TABLE duplication_rule DROP COLUMN escalate",
-    "ALTER TABLE event_type DROP COLUMN additional_fields",
-    "ALTER TABLE event_field DROP COLUMN added_in_version",
-    "ALTER TABLE event_type_version DROP COLUMN created_by",
-    "ALTER TABLE event_field DROP COLUMN source_key",
-    "ALTER TABLE event_field DROP COLUMN labels",
-    "DROP TABLE read_mark",
-    "ALTER TABLE receipt DROP COLUMN version",
-    "ALTER TABLE receipt DROP COLUMN set_fields",
-    "DROP INDEX ix_duplication_rule_organization_id_position",
-    "ALTER TABLE duplication_rule DROP COLUMN position",
-    "ALTER TABLE change RENAME COLUMN notifies TO rings",
-    "DROP INDEX ix_change_audit",
-    "DROP INDEX ix_event_organization_id_source_occurred_at_id",
-    "CREATE INDEX ix_event_organization_id_source_source_id"
-    " ON event (organization_id, source, source_id)",
-    "ALTER TABLE api_key DROP COLUMN created_by",
-    "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
-    "DROP TABLE retention_policy",
-    "ALTER TABLE log DROP COLUMN oldest_revision",
-    "DROP INDEX ix_event_status",
-    "DROP INDEX ix_event_bell_open",
-    *(
-        f"ALTER TABLE event DROP COLUMN {name}"
-        for name in ("status", "alert_key", "resolved_at", "resolved_by", "resolution_note")
-    ),
-    "DROP INDEX ix_first_event_rule_id_digest_resolved_occurred_at",
-    "ALTER TABLE first_event DROP COLUMN resolved",
-    "CREATE INDEX ix_first_event_rule_id_digest_occurred_at"
-    " ON first_event (rule_id, digest, occurred_at)",
-)
-
-
 async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
     own_client: Client, database: Database, database_url: str, serve: Serve
 ) -> None:
@@ -597,7 +559,7 @@ async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
         for statement in (
             "DROP INDEX ix_event_words_outdated",
             "ALTER TABLE event_words DROP COLUMN version",
-            *REMOVED_SINCE,
+            *UNDO_SINCE_0011,
             "UPDATE event_type SET words = ' 火災警報 '",
             "UPDATE alembic_version SET version_num = '0010'",
         ):

@@ -1,0 +1,43 @@
+"""Statements that undo the migrations since one, so that tests can run these migrations again."""
+
+from __future__ import annotations
+
+UNDO_SINCE_0022 = (
+    "DROP INDEX ix_duplication_rule_organization_id_position",
+    "ALTER TABLE duplication_rule DROP COLUMN position",
+    "ALTER TABLE event_field DROP COLUMN labels",
+    "ALTER TABLE change RENAME COLUMN notifies TO rings",
+    "DROP INDEX ix_change_audit",
+    "DROP INDEX ix_event_organization_id_source_occurred_at_id",
+    "CREATE INDEX ix_event_organization_id_source_source_id"
+    " ON event (organization_id, source, source_id)",
+    "ALTER TABLE api_key DROP COLUMN created_by",
+    "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
+    "DROP TABLE retention_policy",
+    "ALTER TABLE log DROP COLUMN oldest_revision",
+    "DROP INDEX ix_event_status",
+    "DROP INDEX ix_event_bell_open",
+    *(
+        f"ALTER TABLE event DROP COLUMN {name}"
+        for name in ("status", "alert_key", "resolved_at", "resolved_by", "resolution_note")
+    ),
+    "DROP INDEX ix_first_event_rule_id_digest_resolved_occurred_at",
+    "ALTER TABLE first_event DROP COLUMN resolved",
+    "CREATE INDEX ix_first_event_rule_id_digest_occurred_at"
+    " ON first_event (rule_id, digest, occurred_at)",
+)
+UNDO_SINCE_0011 = (
+    "DROP INDEX ix_event_organization_id_latest_occurrence_id",
+    "DROP INDEX ix_event_organization_id_severity_rank_id",
+    "ALTER TABLE event DROP COLUMN latest_occurrence",
+    "ALTER TABLE event DROP COLUMN severity_rank",
+    "ALTER TABLE duplication_rule DROP COLUMN escalate",
+    "ALTER TABLE event_type DROP COLUMN additional_fields",
+    "ALTER TABLE event_field DROP COLUMN added_in_version",
+    "ALTER TABLE event_type_version DROP COLUMN created_by",
+    "ALTER TABLE event_field DROP COLUMN source_key",
+    "DROP TABLE read_mark",
+    "ALTER TABLE receipt DROP COLUMN version",
+    "ALTER TABLE receipt DROP COLUMN set_fields",
+    *UNDO_SINCE_0022,
+)
