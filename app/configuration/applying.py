@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from app.configuration.api_client import ApiClient, ApiError
@@ -14,25 +15,14 @@ from app.configuration.planning import Change, Plan, PlanOptions
 _FORMAT = 1
 
 
-class OutdatedPlanError(Exception):
-    """The server changed after the plan was created."""
-
-
+@dataclass(frozen=True)
 class SavedPlan:
     """A plan in a file: the configuration, the options, and a digest of the state it is for."""
 
-    def __init__(
-        self, configuration: Configuration, options: PlanOptions, organization: str, digest: str
-    ) -> None:
-        self.configuration = configuration
-        self.options = options
-        self.organization = organization
-        self.digest = digest
-
-    def check_state(self, plan: Plan) -> None:
-        """Raises OutdatedPlanError unless the plan is for the same state."""
-        if plan.state.compute_digest() != self.digest:
-            raise OutdatedPlanError
+    configuration: Configuration
+    options: PlanOptions
+    organization: str
+    digest: str
 
 
 def format_plan(plan: Plan) -> str:

@@ -14,13 +14,7 @@ import typer
 
 from app.command_runner import exit_with
 from app.configuration.api_client import ApiClient, ApiError
-from app.configuration.applying import (
-    OutdatedPlanError,
-    SavedPlan,
-    apply_plan,
-    format_plan,
-    read_saved_plan,
-)
+from app.configuration.applying import SavedPlan, apply_plan, format_plan, read_saved_plan
 from app.configuration.configuration import (
     Configuration,
     FileError,
@@ -29,7 +23,7 @@ from app.configuration.configuration import (
     validate_items,
 )
 from app.configuration.file_schema import SECTIONS, build_file_schema
-from app.configuration.planning import CREATED, REMOVED, Plan, PlanOptions, create_plan
+from app.configuration.planning import CHANGED, CREATED, REMOVED, Plan, PlanOptions, create_plan
 from app.configuration.stored_state import StoredState, fetch_state, format_state
 from app.domain.shared.messages import format_count, quote_value
 
@@ -158,9 +152,7 @@ def _select_saved_organization(server: ServerOptions, saved: SavedPlan) -> Serve
 
 
 def _apply(client: ApiClient, applied: Plan, saved: SavedPlan) -> None:
-    try:
-        saved.check_state(applied)
-    except OutdatedPlanError:
+    if applied.state.compute_digest() != saved.digest:
         message = (
             "The configuration of the server changed after the plan was created. Nothing was "
             "applied. Create a new plan."
@@ -232,7 +224,7 @@ def _print_plan(plan: Plan, url: str) -> None:
     if not kinds:
         typer.echo("No changes.")
         return
-    counts = (kinds.count(CREATED), kinds.count("~"), kinds.count(REMOVED))
+    counts = (kinds.count(CREATED), kinds.count(CHANGED), kinds.count(REMOVED))
     typer.echo("{:,} to create, {:,} to change, {:,} to remove.".format(*counts))
 
 

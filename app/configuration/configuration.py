@@ -59,21 +59,35 @@ class InvalidFileError(Exception):
 
 
 @dataclass(frozen=True)
-class ConfiguredItem:
-    """An object of the file: its attributes without the ID, and without default values."""
+class Item:
+    """An object as files have it: its attributes without the ID, and without default values."""
 
     section: Section
     value: Mapping[str, Any]
-    id: str | None = None
-    path: ValuePath = ()
 
     @property
     def key(self) -> Key:
-        return key_of(self.section, self.value)
+        """What identifies an object that has no ID."""
+        defaults = build_file_schema()["$defs"][self.section.definition_name]["properties"]
+        return tuple(
+            self.value.get(name, defaults[name].get("default")) for name in self.section.key
+        )
 
     @property
     def title(self) -> str:
-        return title_of(self.section, self.value)
+        """The kind and the name of the object, for messages."""
+        title = f"{self.section.noun} {quote_value(self.value[self.section.key[-1]])}"
+        if event_type := self.value.get("eventType"):
+            title += f" of event type {quote_value(event_type)}"
+        return title
+
+
+@dataclass(frozen=True)
+class ConfiguredItem(Item):
+    """An object of the file."""
+
+    id: str | None = None
+    path: ValuePath = ()
 
 
 @dataclass(frozen=True)
@@ -92,20 +106,6 @@ class Configuration:
     def find_event_type(self, type_name: str | None) -> ConfiguredItem | None:
         items = self.items.get(EVENT_TYPES.name, ())
         return next((item for item in items if item.value["type"] == type_name), None)
-
-
-def key_of(section: Section, value: Mapping[str, Any]) -> Key:
-    """Returns what identifies an object that has no ID."""
-    defaults = build_file_schema()["$defs"][section.definition_name]["properties"]
-    return tuple(value.get(name, defaults[name].get("default")) for name in section.key)
-
-
-def title_of(section: Section, value: Mapping[str, Any]) -> str:
-    """Returns the kind and the name of an object, for messages."""
-    title = f"{section.noun} {quote_value(value[section.key[-1]])}"
-    if event_type := value.get("eventType"):
-        title += f" of event type {quote_value(event_type)}"
-    return title
 
 
 def parse_configuration(text: str) -> Configuration:

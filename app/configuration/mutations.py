@@ -32,9 +32,10 @@ Ids = dict[tuple[str, Key], str]  # IDs of objects that the plan created, by sec
 
 @dataclass(frozen=True)
 class Step:
-    """One mutation, which is one transaction. `result`: path of the payload to the new object.
+    """One mutation, which is one transaction.
 
-    `build_variables` gets the IDs of the objects that earlier steps created.
+    `build_variables` gets the IDs of the objects that earlier steps created. `created`: section and
+    key of the object that this step creates.
     """
 
     phase: Phase

@@ -157,7 +157,10 @@ class _Planner:
         }
         # The event types whose definition changes, by their ID.
         self._changed_types: set[str] = set()
-        self._types_in_use: dict[str, tuple[Change, ConfiguredItem, StoredItem, str]] = {}
+        # The event types with fields that rules use, and the message about these rules.
+        self._types_in_use: list[tuple[ConfiguredItem, StoredItem, str]] = []
+        # The event types that are deleted, with their rules.
+        self._deleted_types: set[str] = set()
 
     def create(self) -> Plan:
         self._raise_errors()
@@ -390,7 +393,7 @@ query CheckEventType($definition: CreateEventTypeInput!, $id: ID) {
             replace_step(Phase.EVENT_TYPES, stored.id, widened, stored.row["version"]),
             replace_step(Phase.FIELD_REMOVALS, stored.id, definition, None),
         ]
-        self._types_in_use[stored.id] = (change, item, stored, in_use)
+        self._types_in_use.append((item, stored, in_use))
 
     def _removes_rule_of(self, type_name: str) -> bool:
         """Whether a rule of the event type is no longer in effect before the type changes."""
@@ -407,7 +410,7 @@ query CheckEventType($definition: CreateEventTypeInput!, $id: ID) {
 
     def _check_types_in_use(self) -> None:
         """Adds an error for each type of which no rule changes that could need its fields."""
-        for _, item, stored, message in self._types_in_use.values():
+        for item, stored, message in self._types_in_use:
             types = (stored.value["type"], item.value["type"])
             has_changed_rule = any(
                 (change.after or change.before or {}).get("eventType") in types
@@ -464,6 +467,7 @@ query EventsOfType($id: ID!) {
                 transition_step(Phase.EVENT_TYPE_REMOVALS, lambda _: stored.id, "ARCHIVED", None)
             )
         else:
+            self._deleted_types.add(stored.value["type"])
             change.words.append("Deleted with its rules. It has no stored events.")
             change.steps.append(
                 delete_step(Phase.EVENT_TYPE_REMOVALS, "deleteEventType", stored.id)
@@ -626,12 +630,7 @@ query TryGuardRule($expression: String!, $eventTypeId: ID, $last: Int) {
         self._plan.changes.append(change)
 
     def _is_deleted_with_type(self, stored: StoredItem) -> bool:
-        event_type = self._state.find_event_type(stored.value.get("eventType"))
-        return event_type is not None and any(
-            change.before is event_type.value and change.words[0].startswith("Deleted")
-            for change in self._plan.changes
-            if change.kind == REMOVED
-        )
+        return stored.value.get("eventType") in self._deleted_types
 
     def _plan_duplication_rules(
         self, matches: Sequence[tuple[ConfiguredItem, StoredItem | None]]

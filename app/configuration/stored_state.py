@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.configuration.api_client import ApiClient, ApiError
-from app.configuration.configuration import Key, key_of, title_of
+from app.configuration.configuration import Item
 from app.configuration.file_schema import (
     DUPLICATION_RULES,
     EVENT_TYPES,
@@ -76,21 +76,11 @@ _GUARD_CONTENT = ("expression", "message", "enforcement")
 
 
 @dataclass(frozen=True)
-class StoredItem:
+class StoredItem(Item):
     """A stored object as an object of a file. `row`: the object as the API returns it."""
 
-    section: Section
     id: str
-    value: Mapping[str, Any]
     row: Mapping[str, Any]
-
-    @property
-    def key(self) -> Key:
-        return key_of(self.section, self.value)
-
-    @property
-    def title(self) -> str:
-        return title_of(self.section, self.value)
 
     @property
     def is_retired(self) -> bool:
@@ -196,7 +186,7 @@ def _empty_state(
 
 def _fetch_items(client: ApiClient, section: Section) -> list[StoredItem]:
     rows = client.iterate_nodes(_LISTS[section.name], section.name)
-    items = [StoredItem(section, row["id"], _to_value(section, row), row) for row in rows]
+    items = [StoredItem(section, _to_value(section, row), row["id"], row) for row in rows]
     if section is DUPLICATION_RULES:
         items.sort(key=lambda item: item.row["position"])
     return items
