@@ -124,21 +124,16 @@ def apply(server: ServerOptions, file: str, options: PlanOptions, *, yes: bool) 
         if saved is not None:
             server = _select_saved_organization(server, saved)
             applied = _create_plan(client, server, file, saved.configuration, saved.options)
+            _check_unchanged(applied.state, saved.digest)
         else:
             configuration = _parse_file(file, text)
             applied = _create_plan(client, server, file, configuration, options)
             _print_plan(applied, client.url)
-            saved = SavedPlan(
-                configuration,
-                options,
-                applied.state.organization_key,
-                applied.state.compute_digest(),
-            )
             if applied.changes and not yes:
                 typer.confirm("Apply these changes?", abort=True, err=True)
-                # Somebody may have changed the server meanwhile.
-                applied = _create_plan(client, server, file, configuration, options)
-        _apply(client, applied, saved)
+                state = _fetch_state(client, server, file, configuration)
+                _check_unchanged(state, applied.state.compute_digest())
+        _apply(client, applied)
 
 
 def _select_saved_organization(server: ServerOptions, saved: SavedPlan) -> ServerOptions:
@@ -151,13 +146,17 @@ def _select_saved_organization(server: ServerOptions, saved: SavedPlan) -> Serve
     return replace(server, organization=saved.organization)
 
 
-def _apply(client: ApiClient, applied: Plan, saved: SavedPlan) -> None:
-    if applied.state.compute_digest() != saved.digest:
+def _check_unchanged(state: StoredState, digest: str) -> None:
+    """Exits with code 1 if the digest is that of another state than the plan was created for."""
+    if state.compute_digest() != digest:
         message = (
             "The configuration of the server changed after the plan was created. Nothing was "
             "applied. Create a new plan."
         )
         exit_with(message, ERROR_CODE)
+
+
+def _apply(client: ApiClient, applied: Plan) -> None:
     if missing := applied.missing_permissions:
         message = f"The credential lacks {' and '.join(missing)}. Nothing was applied."
         exit_with(message, ERROR_CODE)
@@ -185,6 +184,19 @@ def _create_plan(
     options: PlanOptions,
 ) -> Plan:
     """Exits with code 1 if the file cannot be applied or the server does not respond."""
+    state = _fetch_state(client, server, file, configuration)
+    try:
+        return create_plan(client, configuration, state, options)
+    except InvalidFileError as error:
+        _exit_with_errors(file, error.errors)
+    except ApiError as error:
+        exit_with(str(error), ERROR_CODE)
+
+
+def _fetch_state(
+    client: ApiClient, server: ServerOptions, file: str, configuration: Configuration
+) -> StoredState:
+    """Reads what the file configures. Exits with code 1 if that is impossible."""
     organization = configuration.organization_key or server.organization
     if server.organization not in (None, organization):
         error = configuration.error_at(
@@ -195,10 +207,7 @@ def _create_plan(
         _exit_with_errors(file, [error])
     sections = [section for section in SECTIONS if section.name in configuration.items]
     try:
-        state = fetch_state(client, organization, sections)
-        return create_plan(client, configuration, state, options)
-    except InvalidFileError as error:
-        _exit_with_errors(file, error.errors)
+        return fetch_state(client, organization, sections)
     except ApiError as error:
         exit_with(str(error), ERROR_CODE)
 
