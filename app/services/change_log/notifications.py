@@ -201,16 +201,8 @@ async def unacknowledge_event(
 
 
 def _acknowledgement(command: CommandContext, note: str | None) -> StatusChange:
-    values = {
-        "acknowledged_at": command.now,
-        "acknowledged_by": command.actor.name,
-        "acknowledgement_note": note,
-    }
-    return StatusChange("ACKNOWLEDGED", "acknowledged_at", values)
+    return StatusChange.record("ACKNOWLEDGED", _ACKNOWLEDGEMENT, command, note)
 
 
-_UNACKNOWLEDGEMENT = StatusChange(
-    "UNACKNOWLEDGED",
-    "acknowledged_at",
-    dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledgement_note")),
-)
+_ACKNOWLEDGEMENT = ("acknowledged_at", "acknowledged_by", "acknowledgement_note")
+_UNACKNOWLEDGEMENT = StatusChange.clear("UNACKNOWLEDGED", _ACKNOWLEDGEMENT)

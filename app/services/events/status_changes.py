@@ -41,6 +41,20 @@ class StatusChange:
     values: Mapping[str, Any]
     notifies_again: bool = False
 
+    @classmethod
+    def record(
+        cls, kind: str, names: Sequence[str], command: CommandContext, note: str | None
+    ) -> StatusChange:
+        """Records the time, the credential and a note in the attributes with these names."""
+        values = dict(zip(names, (command.now, command.actor.name, note), strict=True))
+        return cls(kind, names[0], values)
+
+    @classmethod
+    def clear(
+        cls, kind: str, names: Sequence[str], *, notifies_again: bool = False
+    ) -> StatusChange:
+        return cls(kind, names[0], dict.fromkeys(names), notifies_again)
+
     def changes(self, row: tables.Event) -> bool:
         is_absent = getattr(row, self.time_attribute) is None
         return is_absent is not (self.values[self.time_attribute] is None)
@@ -154,20 +168,11 @@ async def reopen_event(database: Database, command: CommandContext, event_id: UU
 
 
 def _resolution(command: CommandContext, note: str | None) -> StatusChange:
-    values = {
-        "resolved_at": command.now,
-        "resolved_by": command.actor.name,
-        "resolution_note": note,
-    }
-    return StatusChange("RESOLVED", "resolved_at", values)
+    return StatusChange.record("RESOLVED", _RESOLUTION, command, note)
 
 
-_REOPENING = StatusChange(
-    "REOPENED",
-    "resolved_at",
-    dict.fromkeys(("resolved_at", "resolved_by", "resolution_note")),
-    notifies_again=True,
-)
+_RESOLUTION = ("resolved_at", "resolved_by", "resolution_note")
+_REOPENING = StatusChange.clear("REOPENED", _RESOLUTION, notifies_again=True)
 
 
 async def _apply_change(
