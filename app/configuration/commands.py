@@ -147,7 +147,7 @@ def _select_saved_organization(server: ServerOptions, saved: SavedPlan) -> Serve
 
 
 def _check_unchanged(state: StoredState, digest: str) -> None:
-    """Exits with code 1 if the digest is that of another state than the plan was created for."""
+    """Exits with code 1 unless the digest, from when the plan was created, is that of the state."""
     if state.compute_digest() != digest:
         message = (
             "The configuration of the server changed after the plan was created. Nothing was "
