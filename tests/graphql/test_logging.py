@@ -10,6 +10,7 @@ import pytest
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
+from tests.event_type_client import UNKNOWN_ID
 from tests.factories import create_api_key
 
 COUNT = "{ events { totalCount } }"
@@ -81,7 +82,8 @@ async def test_absent_attributes_get_defaults(client: Client) -> None:
         ({"summary": "\ud800"}, "INVALID_INPUT", ["input", "summary"]),
         ({"type": ""}, "INVALID_INPUT", ["input", "type"]),
         ({"type": "a\nb"}, "INVALID_INPUT", ["input", "type"]),
-        ({"eventTypeId": "no-id"}, "NOT_FOUND", ["input", "eventTypeId"]),
+        ({"eventTypeId": "no-id"}, "INVALID_INPUT", ["input", "eventTypeId"]),
+        ({"eventTypeId": UNKNOWN_ID}, "NOT_FOUND", ["input", "eventTypeId"]),
         ({"entity": {"type": "Well", "id": ""}}, "INVALID_INPUT", ["input", "entity", "id"]),
         ({"tags": ["t"] * 101}, "INVALID_INPUT", ["input", "tags"]),
         ({"tags": ["fine", ""]}, "INVALID_INPUT", ["input", "tags", "1"]),

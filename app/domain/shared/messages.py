@@ -23,6 +23,10 @@ def quote_value(value: Any) -> str:
     return json.dumps(value)[:_MAX_SHOWN_LENGTH]
 
 
+def invalid_id_message(text: str) -> str:
+    return f"Invalid ID {text[:_MAX_SHOWN_LENGTH]!a}: expected a UUID."
+
+
 def quote_names(names: list[str]) -> str:
     """Returns names for a message: `'a', 'b'`."""
     return ", ".join(map(quote_value, names))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import strawberry
 
+from app.domain.shared.messages import invalid_id_message
 from app.domain.shared.problems import Problem, bad_user_input, invalid_input
 from app.domain.shared.values import parse_id
 
@@ -54,7 +55,7 @@ def parse_input_ids(
     """
     parsed_ids = {path: parse_id(text) for path, text in texts.items()}
     id_problems = [
-        invalid_input(_invalid_id_message(texts[path]), *path)
+        invalid_input(invalid_id_message(texts[path]), *path)
         for path, parsed_id in parsed_ids.items()
         if parsed_id is None
     ]
@@ -72,9 +73,5 @@ def parse_id_argument(text: str, *argument: str) -> UUID:
     """Returns the ID in an argument of a query. Raises RequestError BAD_USER_INPUT if invalid."""
     parsed_id = parse_id(text)
     if parsed_id is None:
-        raise bad_user_input(_invalid_id_message(text), *argument)
+        raise bad_user_input(invalid_id_message(text), *argument)
     return parsed_id
-
-
-def _invalid_id_message(text: str) -> str:
-    return f"Invalid ID {text[:100]!a}: expected a UUID."

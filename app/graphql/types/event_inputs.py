@@ -413,7 +413,8 @@ class LogEventInput:
     event_type_id: strawberry.ID | None = strawberry.field(
         default=None,
         description="ID of the event type, as an alternative to `type`. If both are given, they "
-        "must identify the same event type. An unknown ID is rejected with `NOT_FOUND`.",
+        "must identify the same event type. An unknown ID is rejected with `NOT_FOUND`, text that "
+        "is not a UUID with `INVALID_INPUT`.",
     )
     type: str | None = strawberry.field(
         default=None,

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.events.state import DEFAULT_TYPE, EventDraft, EventState
 from app.domain.intake.intake import (
@@ -28,7 +29,8 @@ from app.domain.intake.intake import (
 from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import Guard
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.messages import invalid_id_message
+from app.domain.shared.problems import invalid_input
 from app.domain.shared.values import parse_id, validate_name
 from app.services.definitions.event_types import load_snapshots
 from app.services.definitions.guards import build_guards, load_published_rules
@@ -80,8 +82,10 @@ class CachedDefinitions:
         result = validate_report(draft, event_type, command, uuid7())
         if event_type is not None or draft.event_type_id is None:
             return result
-        message = f"There is no event type {draft.event_type_id[:100]!a}."
-        unknown = Problem(UserErrorCode.NOT_FOUND, message, ("eventTypeId",))
+        if (event_type_id := parse_id(draft.event_type_id)) is None:
+            unknown = invalid_input(invalid_id_message(draft.event_type_id), "eventTypeId")
+        else:
+            unknown = not_found("event type", event_type_id, "eventTypeId")
         return Rejected((unknown, *(result.problems if isinstance(result, Rejected) else ())))
 
     async def load_types(

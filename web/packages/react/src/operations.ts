@@ -218,7 +218,7 @@ export type ListTransition =
  * ```
  */
 export type LogEventInput = {
-  /** ID of the event type, as an alternative to `type`. If both are given, they must identify the same event type. An unknown ID is rejected with `NOT_FOUND`. */
+  /** ID of the event type, as an alternative to `type`. If both are given, they must identify the same event type. An unknown ID is rejected with `NOT_FOUND`, text that is not a UUID with `INVALID_INPUT`. */
   eventTypeId?: string | null | undefined;
   /** CloudEvents type of the event: one line, at most 255 characters by default, not ending with `*`. If an event type with this type exists, the event is validated against it; otherwise the event is free-form. Defaults to the type of `eventTypeId`, or to `notice`. */
   type?: string | null | undefined;
