@@ -314,7 +314,6 @@ export const texts = {
     otherEvent: "ID or link of the other event",
     addCorrelation: "Add a link",
     history: "History",
-    earlier: "Show earlier entries",
     nothing: "nothing",
     kinds: {
       LOGGED: "Logged",

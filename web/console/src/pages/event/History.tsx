@@ -1,13 +1,13 @@
 // Who changed the event, when and how, newest first. Repeats show the values that each report had.
 
-import { Anchor, Button, Stack, Text, Timeline, Title } from "@mantine/core";
+import { Anchor, Stack, Text, Timeline, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link as RouterLink } from "react-router";
 import { useApi } from "../../api/client";
 import { EventHistoryDocument, type EventHistoryQuery, type Relation } from "../../api/generated";
+import { PagedList } from "../../common/PagedList";
 import { Time } from "../../common/time";
 import { formatValue } from "../../common/values";
-import { ErrorState, Loading } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.event;
@@ -16,14 +16,14 @@ type Entry = NonNullable<EventHistoryQuery["event"]>["history"]["nodes"][number]
 
 export function History({ id }: { id: string }) {
   const { client } = useApi();
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery({
+  const pages = useInfiniteQuery({
     queryKey: ["history", { id }],
     queryFn: async ({ pageParam, signal }) =>
       (await client.request(EventHistoryDocument, { id, before: pageParam }, { signal })).event?.history,
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page?.pageInfo.hasPreviousPage ? page.pageInfo.startCursor : null),
   });
-  const entries = data?.pages.flatMap((page) => [...(page?.nodes ?? [])].reverse());
+  const items = pages.data?.pages.flatMap((page) => [...(page?.nodes ?? [])].reverse());
 
   return (
     <section aria-labelledby="event-history">
@@ -31,25 +31,20 @@ export function History({ id }: { id: string }) {
         <Title order={2} size="h4" id="event-history">
           {t.history}
         </Title>
-        {error && <ErrorState error={error} onRetry={() => void refetch()} />}
-        {!data && !error && <Loading />}
-        {entries && (
-          <Timeline bulletSize={14} lineWidth={2} w="100%">
-            {entries.map((entry) => (
-              <Timeline.Item key={entry.cursor} title={t.kinds[entry.kind]}>
-                <Text size="sm">
-                  <Time at={entry.at} /> {t.by(entry.actor)}
-                </Text>
-                <Changes entry={entry} />
-              </Timeline.Item>
-            ))}
-          </Timeline>
-        )}
-        {hasNextPage && (
-          <Button variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            {t.earlier}
-          </Button>
-        )}
+        <PagedList pages={{ ...pages, items }} empty={null}>
+          {(entries) => (
+            <Timeline bulletSize={14} lineWidth={2} w="100%">
+              {entries.map((entry) => (
+                <Timeline.Item key={entry.cursor} title={t.kinds[entry.kind]}>
+                  <Text size="sm">
+                    <Time at={entry.at} /> {t.by(entry.actor)}
+                  </Text>
+                  <Changes entry={entry} />
+                </Timeline.Item>
+              ))}
+            </Timeline>
+          )}
+        </PagedList>
       </Stack>
     </section>
   );
