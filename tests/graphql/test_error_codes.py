@@ -168,11 +168,12 @@ async def test_an_error_of_log_head_has_its_path(
 
     monkeypatch.setattr("app.services.change_log.feed.fetch_log_head", broken)
 
-    answer = (await client.post("{ organization { id } head: logHead }")).json()
+    response = await client.post("{ organization { id } head: logHead }")
 
-    [error] = answer["errors"]
+    [error] = response.json()["errors"]
     assert (error["path"], error["extensions"]["code"]) == (["head"], "UNAVAILABLE")
-    assert answer["data"] is None
+    assert response.json()["data"] is None
+    assert response.status_code == 503
 
 
 ONE_OF = (

@@ -7,6 +7,8 @@ from fnmatch import fnmatch
 
 from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 
+from app.graphql.shared.field_sources import FirstValue, get_field_source
+from app.graphql.shared.permissions import ANY_CREDENTIAL, REQUIRED_PERMISSIONS
 from tests.plans.random_documents import CORE, is_planned
 
 OF_EACH_ROW = "a list below each row: a loader reads it for all rows together"
@@ -71,6 +73,19 @@ def test_every_field_that_can_be_read_is_planned_or_has_a_reason() -> None:
 
     assert missing == set()
     assert stale == []
+
+
+def test_a_value_that_is_read_first_has_no_arguments_and_needs_no_permission() -> None:
+    """graphql-core gets it as an attribute of the root, without the checks of a resolver."""
+    read_first = {
+        f"{type_.name}.{name}": field.args
+        for type_ in _reachable_types()
+        for name, field in type_.fields.items()
+        if isinstance(get_field_source(type_, name), FirstValue)
+    }
+
+    assert read_first == {"Query.logHead": {}}
+    assert REQUIRED_PERMISSIONS["Query.logHead"] == ANY_CREDENTIAL
 
 
 def list_planned_fields() -> set[str]:
