@@ -85,19 +85,19 @@ def read_parquet(file: BinaryIO, parser: RowParser) -> Iterator[ParsedEvent]:
         for batch in parquet.iter_batches(BATCH_ROWS):
             for row in batch.to_pylist():
                 number += 1
-                values = {name: _to_json_value(value) for name, value in row.items()}
+                values = {name: _convert_value(value) for name, value in row.items()}
                 yield ParsedEvent(f"row {number}", len(str(row)), values)
     except (pyarrow.ArrowException, MappingError) as error:
         yield ParsedEvent("file", 0, error=f"Cannot read the file: {error}.".replace("..", "."))
 
 
-def _to_json_value(value: Any) -> Any:
+def _convert_value(value: Any) -> Any:
     if isinstance(value, str | int | float | None):
         return value
     if isinstance(value, list):
-        return [_to_json_value(each) for each in value]
+        return [_convert_value(each) for each in value]
     if isinstance(value, dict):
-        return {name: _to_json_value(each) for name, each in value.items()}
+        return {name: _convert_value(each) for name, each in value.items()}
     if getattr(value, "tzinfo", None) is not None:
         return format_instant(value)
     return str(value)

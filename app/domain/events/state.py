@@ -233,7 +233,7 @@ class EventState:
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON form that the change log stores, under API names."""
         attributes = vars(self)
-        return {name: _to_json_value(attributes[attribute]) for attribute, name in _JSON_NAMES}
+        return {name: _format_attribute(attributes[attribute]) for attribute, name in _JSON_NAMES}
 
     def to_report_json(self) -> dict[str, Any]:
         """Returns the JSON form of a report that is not stored as an event, without nulls."""
@@ -247,7 +247,7 @@ class EventState:
     def from_json(cls, stored: Mapping[str, Any]) -> EventState:
         """Reads the result of any version of `to_json`; newer attributes get their defaults."""
         attributes = {attribute: stored[name] for attribute, name in _JSON_NAMES if name in stored}
-        return cls(**{name: _from_json_value(name, value) for name, value in attributes.items()})
+        return cls(**{name: _parse_attribute(name, value) for name, value in attributes.items()})
 
 
 class Use(Flag):
@@ -404,12 +404,12 @@ _PARSERS = {
 }
 
 
-def _from_json_value(name: str, value: Any) -> Any:
+def _parse_attribute(name: str, value: Any) -> Any:
     parser = _PARSERS.get(name)
     return value if value is None or parser is None else parser(value)
 
 
-def _to_json_value(value: Any) -> Any:
+def _format_attribute(value: Any) -> Any:
     if type(value) in _JSON_TYPES:
         return value
     if (formatter := _FORMATTERS.get(type(value))) is not None:

@@ -99,7 +99,7 @@ def _create_literal_parser(
 
 
 def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
-    return _to_json_value(read_literal(node, variables))
+    return _convert_variable(read_literal(node, variables))
 
 
 def read_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
@@ -114,16 +114,18 @@ def read_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> An
     return value_from_ast_untyped(node, variables)
 
 
-def _to_json_value(value: Any) -> Any:
+def _convert_variable(value: Any) -> Any:
     """Converts values of GraphQL variables to JSON values. Omits undefined variables."""
     if isinstance(value, datetime):
         return format_instant(value)
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, dict):
-        return {name: _to_json_value(item) for name, item in value.items() if item is not Undefined}
+        return {
+            name: _convert_variable(item) for name, item in value.items() if item is not Undefined
+        }
     if isinstance(value, list):
-        return [None if item is Undefined else _to_json_value(item) for item in value]
+        return [None if item is Undefined else _convert_variable(item) for item in value]
     return value
 
 

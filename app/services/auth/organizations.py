@@ -18,6 +18,7 @@ from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.domain.shared.values import validate_name
 from app.services.auth import keys
+from app.services.shared.audited_changes import append_entry
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry
@@ -97,9 +98,7 @@ async def rename(database: Database, command: CommandContext, name: str) -> Orga
         if name != organization.name:
             before = collect_values(organization)
             organization.name = name
-            actor, now = command.actor.name, command.now
-            entry = create_entry(organization, AuditAction.UPDATED, actor, now, before)
-            await changes.append_entries(session, [entry])
+            await append_entry(session, command, organization, AuditAction.UPDATED, before)
         return OrganizationResult(organization)
 
 

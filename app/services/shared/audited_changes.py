@@ -11,9 +11,8 @@ from app.domain.access.audit import AuditAction
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.messages import null_message
 from app.domain.shared.problems import Problem, invalid_input
-from app.store import tables
 from app.store.change_log import changes
-from app.store.change_log.audit import create_entry
+from app.store.change_log.audit import Subject, create_entry
 
 
 def validate_not_null(attributes: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -28,7 +27,7 @@ def validate_not_null(attributes: Mapping[str, Any]) -> tuple[Problem, ...]:
 async def append_entry(
     session: AsyncSession,
     command: CommandContext,
-    row: tables.AuditedRow,
+    row: Subject,
     action: AuditAction,
     before: Mapping[str, Any] | None = None,
 ) -> None:
