@@ -98,4 +98,4 @@ lock: setup ## Write requirements.lock anew, with the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what setup made
-	rm -rf .venv deploy/release/.venv tests/parity/node_modules tests/audits/node_modules tests/cloudevents/node_modules tests/sockets/node_modules tests/clients/node_modules tests/clients/react18/node_modules tests/manners/node_modules benchmarks/fanout_node/node_modules benchmarks/peers/node/node_modules benchmarks/peers/node/.node web/node_modules web/.node app/http/static
+	rm -rf .venv deploy/release/.venv tests/parity/node_modules tests/audits/node_modules tests/cloudevents/node_modules tests/sockets/node_modules tests/clients/node_modules tests/clients/react18/node_modules tests/identity/node_modules tests/manners/node_modules benchmarks/fanout_node/node_modules benchmarks/peers/node/node_modules benchmarks/peers/node/.node web/node_modules web/.node app/http/static

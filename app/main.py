@@ -122,8 +122,22 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(type_schemas.router)
     app.include_router(cloudevents.router)
     app.router.routes.append(graphiql.GraphiQLRoute("/graphql"))
-    app.router.routes += console.create_routes()
+    app.router.routes += console.create_routes(_provider_sign_in(settings))
     app.mount("/graphql/assets", graphiql.create_assets_app())
     app.mount("/console/assets", console.create_assets_app())
     app.router.routes += [graphql, sockets]
     return app
+
+
+def _provider_sign_in(settings: Settings) -> console.ProviderSignIn | None:
+    if settings.oidc_client_id is None:
+        return None
+    return console.ProviderSignIn(
+        issuer=settings.jwt_issuer or "",  # required by the settings, like the audience
+        client_id=settings.oidc_client_id,
+        scope=settings.oidc_scope,
+        audience=settings.jwt_audience or "",
+        resource=settings.oidc_resource,
+        token_origin=settings.oidc_token_origin,
+        display_name_claim=settings.oidc_display_name_claim,
+    )

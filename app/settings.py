@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.domain.access.provider_urls import is_provider_url, origin_of
 from app.domain.events.severity import Severity, parse_severity_map
 from app.domain.shared.limits import (
     DatabaseLimits,
@@ -143,6 +144,50 @@ class Settings(BaseSettings):
         ge=0,
         description="Clock difference in seconds that is tolerated when the times in an access "
         "token are validated. Maximum 3,600.",
+    )
+    jwt_organization_claim: str = Field(
+        default="organization",
+        min_length=1,
+        description="Claim of an access token with the keys of its organizations. The path of a "
+        "nested claim has dots: `tocsin.organization`.",
+    )
+    jwt_permissions_claim: str = Field(
+        default="permissions",
+        min_length=1,
+        description="Claim of an access token with its permissions. The path of a nested claim "
+        "has dots: `realm_access.roles`. If a token does not have the claim, `scope` is used.",
+    )
+    oidc_client_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Client ID of the console at the identity provider. If set, users can [sign "
+        "in to the console](../tokens.md#sign-in-to-the-console) with OpenID Connect. Requires "
+        "`TOCSIN_JWT_ISSUER`, `TOCSIN_JWT_AUDIENCE` and `TOCSIN_JWT_JWKS_URL`.",
+    )
+    oidc_scope: str = Field(
+        default="openid",
+        description="Scopes that the console requests, separated by spaces, including `openid`. "
+        "Add `offline_access` if the identity provider issues refresh tokens only with this "
+        "scope, and the scope with the claim in `TOCSIN_OIDC_DISPLAY_NAME_CLAIM`, often "
+        "`profile`.",
+    )
+    oidc_resource: str | None = Field(
+        default=None,
+        description="Absolute URI that the console sends as `resource` (RFC 8707), for identity "
+        "providers that select the API by it. All providers get `TOCSIN_JWT_AUDIENCE` as "
+        "`audience`.",
+    )
+    oidc_token_origin: str | None = Field(
+        default=None,
+        description="Origin of the token endpoint, `https://HOST`, if it differs from the origin "
+        "of `TOCSIN_JWT_ISSUER`. The content security policy of the console allows requests to "
+        "these origins and its own server only.",
+    )
+    oidc_display_name_claim: str = Field(
+        default="name",
+        min_length=1,
+        description="Claim of an ID token with the name that the console shows for the user. The "
+        "change log always has the `sub` claim.",
     )
     severity_map: Annotated[dict[str, Severity] | None, NoDecode] = Field(
         default=None,
@@ -307,6 +352,42 @@ class Settings(BaseSettings):
                 "Use https://HOST or https://HOST/PATH, without a query."
             )
         return value
+
+    @field_validator("oidc_token_origin")
+    @classmethod
+    def _validate_token_origin(cls, value: str | None) -> str | None:
+        if value is not None and (not is_provider_url(value) or value != origin_of(value)):
+            raise ValueError(
+                f"Invalid origin {value[:100]!a}. Use https://HOST without a path. Only a provider "
+                "on the same machine may use http://"
+            )
+        return value
+
+    @field_validator("oidc_scope")
+    @classmethod
+    def _validate_scope(cls, value: str) -> str:
+        if "openid" not in value.split():
+            raise ValueError("The scopes must include openid")
+        return value
+
+    @model_validator(mode="after")
+    def _validate_sign_in(self) -> Settings:
+        """Sign-in to the console requires that the server accepts the tokens of the provider."""
+        if self.oidc_client_id is None:
+            return self
+        required = ("jwt_issuer", "jwt_audience", "jwt_jwks_url")
+        missing = [f"TOCSIN_{name.upper()}" for name in required if getattr(self, name) is None]
+        if missing:
+            message = f"TOCSIN_OIDC_CLIENT_ID: Sign-in requires {' and '.join(missing)}."
+        elif not is_provider_url(self.jwt_issuer or ""):
+            message = (
+                "TOCSIN_JWT_ISSUER: For sign-in to the console, the issuer must be the URL of the "
+                "identity provider, https://HOST or https://HOST/PATH. Only a provider on the same "
+                "machine may use http://."
+            )
+        else:
+            return self
+        raise PydanticCustomError("sign_in", "{message}", {"message": message})
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -29,4 +29,6 @@ def create_token_verifier(settings: Settings) -> TokenVerifier | None:
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         leeway_seconds=settings.jwt_leeway_seconds,
+        organization_claim=settings.jwt_organization_claim,
+        permissions_claim=settings.jwt_permissions_claim,
     )

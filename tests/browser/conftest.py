@@ -1,6 +1,7 @@
 """A real server, and Chromium that can reach it and nothing else.
 
-A visitor is one browser profile. It records the requests and the console errors of its pages.
+A visitor is one browser profile. It records the requests and the console errors of its pages, and
+may also reach the server at `allowed_url`.
 """
 
 import asyncio
@@ -51,6 +52,7 @@ class BrowserVisit:
     addresses: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     frames: list[tuple[WebSocket, str]] = field(default_factory=list)
+    allowed_url: str | None = None
 
     @property
     def strayed(self) -> list[str]:
@@ -89,11 +91,17 @@ class BrowserVisit:
 
     async def _let_home_through(self, route: Route) -> None:
         self.addresses.append(route.request.url)
-        await (route.continue_() if self._is_home(route.request.url) else route.abort())
+        urls = [self.url] if self.allowed_url is None else [self.url, self.allowed_url]
+        is_allowed = any(_is_below(url, route.request.url) for url in urls)
+        await (route.continue_() if is_allowed else route.abort())
 
     def _is_home(self, address: str) -> bool:
-        home, requested = urlsplit(self.url), urlsplit(address)
-        return requested.netloc == home.netloc and requested.path.startswith(home.path)
+        return _is_below(self.url, address)
+
+
+def _is_below(url: str, address: str) -> bool:
+    home, requested = urlsplit(url), urlsplit(address)
+    return requested.netloc == home.netloc and requested.path.startswith(home.path)
 
 
 @pytest.fixture

@@ -112,6 +112,43 @@ def test_permissions_of_tocsin_and_deltafi_are_known_and_others_ignored(
     assert parse_token(**attributes).permissions == permissions
 
 
+@pytest.mark.parametrize(
+    ("path", "claims"),
+    [
+        ("roles", {"roles": ["EVENT_READ"]}),
+        ("realm.roles", {"realm": {"roles": ["EVENT_READ"]}}),
+        ("https://a.example/roles", {"https://a.example/roles": "EVENT_READ"}),
+        ("realm.roles", {"realm.roles": ["EVENT_READ"], "realm": {"roles": ["EVENT_CREATE"]}}),
+        ("realm.roles", {"realm": "EVENT_CREATE", "scope": "EVENT_READ"}),
+        ("realm.roles", {"realm": {"roles": None}, "scope": "EVENT_READ"}),
+        ("roles", {"permissions": ["EVENT_CREATE"], "scope": "EVENT_READ"}),
+    ],
+)
+def test_permissions_are_read_from_the_configured_claim_or_from_scope(
+    path: str, claims: dict[str, Any]
+) -> None:
+    requirements = TokenRequirements(permissions_claim=path)
+
+    assert parse_token(requirements, **claims).permissions == {READ}
+
+
+def test_organizations_are_read_from_the_configured_claim() -> None:
+    requirements = TokenRequirements(organization_claim="tocsin.keys")
+
+    claims = parse_token(requirements, tocsin={"keys": ["pipes"]})
+    missing = rejection_message(requirements, tocsin=[])
+    invalid = rejection_message(requirements, tocsin={"keys": 7})
+
+    assert claims.organizations == frozenset({"pipes"})
+    assert missing == (
+        "The token has no organization: the 'tocsin.keys' claim is missing or empty."
+    )
+    assert invalid == (
+        "The token's 'tocsin.keys' claim must be an organization key, a list of organization "
+        "keys, or '*'."
+    )
+
+
 @pytest.mark.parametrize("claim", ["permissions", "scope"])
 @pytest.mark.parametrize("value", [7, {"EVENT_READ": True}, ["EVENT_READ", 7], [["EVENT_READ"]]])
 def test_permissions_that_are_not_names_are_rejected(claim: str, value: Any) -> None:

@@ -411,6 +411,59 @@ async def test_an_invalid_public_url_is_an_error_with_the_expected_format(
     )
 
 
+PROVIDER = {
+    "TOCSIN_OIDC_CLIENT_ID": "console",
+    "TOCSIN_JWT_ISSUER": "https://id.example/realms/a",
+    "TOCSIN_JWT_AUDIENCE": "tocsin",
+    "TOCSIN_JWT_JWKS_URL": "https://id.example/keys",
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        (
+            {"TOCSIN_OIDC_CLIENT_ID": "console", "TOCSIN_JWT_AUDIENCE": "tocsin"},
+            "TOCSIN_OIDC_CLIENT_ID: Sign-in requires TOCSIN_JWT_ISSUER and TOCSIN_JWT_JWKS_URL.",
+        ),
+        *(
+            (
+                PROVIDER | {"TOCSIN_JWT_ISSUER": issuer},
+                "TOCSIN_JWT_ISSUER: For sign-in to the console, the issuer must be the URL of the "
+                "identity provider, https://HOST or https://HOST/PATH. Only a provider on the same "
+                "machine may use http://.",
+            )
+            for issuer in ("tocsin", "http://id.example", "https://id.example; img-src *")
+        ),
+        (PROVIDER | {"TOCSIN_OIDC_SCOPE": "profile"}, "The scopes must include openid"),
+        *(
+            (
+                PROVIDER | {"TOCSIN_OIDC_TOKEN_ORIGIN": origin},
+                f"Invalid origin '{origin}'. Use https://HOST without a path. Only a provider on "
+                "the same machine may use http://",
+            )
+            for origin in ("https://id.example/token", "id.example", "https://id.example *")
+        ),
+    ],
+)
+def test_settings_for_sign_in_that_cannot_be_used_are_errors(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], error: str
+) -> None:
+    [line] = read_errors(monkeypatch, **settings)
+
+    assert line.removeprefix("Value error, ") == error
+
+
+@pytest.mark.parametrize("issuer", ["https://id.example:8443/a", "http://localhost:8080/realms/a"])
+def test_an_issuer_has_https_or_is_on_the_same_machine(
+    monkeypatch: pytest.MonkeyPatch, issuer: str
+) -> None:
+    for name, value in (PROVIDER | {"TOCSIN_JWT_ISSUER": issuer}).items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings().jwt_issuer == issuer
+
+
 def test_printed_settings_and_errors_contain_no_secret() -> None:
     settings = Settings(
         bootstrap_key=SecretStr("hush-1"),

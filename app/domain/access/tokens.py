@@ -17,6 +17,8 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.domain.shared.values import validate_name
 
 ORGANIZATION_WILDCARD = "*"
+ORGANIZATION_CLAIM = "organization"
+PERMISSIONS_CLAIM = "permissions"
 MAX_LEEWAY_SECONDS = 3_600
 # DeltaFi's names for the same permissions are accepted, too.
 PERMISSION_NAMES = {permission.value: permission for permission in Permission} | {
@@ -58,11 +60,17 @@ class TokenClaims:
 
 @dataclass(frozen=True)
 class TokenRequirements:
-    """Claims that every token must have; None if not required. The leeway allows for clock skew."""
+    """Claims that every token must have; None if not required. The leeway allows for clock skew.
+
+    `organization_claim` and `permissions_claim` are names of claims, or paths to nested members
+    with dots.
+    """
 
     issuer: str | None = None
     audience: str | None = None
     leeway: timedelta = timedelta(0)
+    organization_claim: str = ORGANIZATION_CLAIM
+    permissions_claim: str = PERMISSIONS_CLAIM
 
 
 def check_leeway(seconds: int) -> None:
@@ -84,8 +92,8 @@ def parse_claims(
     _check_audience(claims, requirements.audience)
     return TokenClaims(
         name=_parse_name(claims),
-        organizations=_parse_organizations(claims),
-        permissions=_parse_permissions(claims),
+        organizations=_parse_organizations(claims, requirements.organization_claim),
+        permissions=_parse_permissions(claims, requirements.permissions_claim),
         expires_at=expires_at,
     )
 
@@ -151,27 +159,38 @@ def _parse_name(claims: Mapping[str, Any]) -> str:
     return name
 
 
-def _parse_organizations(claims: Mapping[str, Any]) -> frozenset[str] | None:
-    value = claims.get("organization")
+def _find_claim(claims: Mapping[str, Any], path: str) -> Any:
+    """Returns None if the claim is absent. A claim whose name has dots precedes a nested member."""
+    if path in claims:
+        return claims[path]
+    value: Any = claims
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _parse_organizations(claims: Mapping[str, Any], claim: str) -> frozenset[str] | None:
+    value = _find_claim(claims, claim)
     if value is None or value == []:
         raise unauthenticated(
-            "The token has no organization: the 'organization' claim is missing or empty."
+            f"The token has no organization: the '{claim}' claim is missing or empty."
         )
     keys: set[str] = set()
     for key in value if isinstance(value, list) else [value]:
         if not isinstance(key, str) or validate_name(key, _LIMITS.name_characters):
             raise unauthenticated(
-                "The token's 'organization' claim must be an organization key, a list of "
+                f"The token's '{claim}' claim must be an organization key, a list of "
                 f"organization keys, or '{ORGANIZATION_WILDCARD}'."
             )
         keys.add(key)
     return None if ORGANIZATION_WILDCARD in keys else frozenset(keys)
 
 
-def _parse_permissions(claims: Mapping[str, Any]) -> frozenset[Permission]:
-    """Parses `permissions`, or `scope` if it is absent. Unknown names are ignored."""
-    claim = "permissions" if claims.get("permissions") is not None else "scope"
-    value = claims.get(claim)
+def _parse_permissions(claims: Mapping[str, Any], claim: str) -> frozenset[Permission]:
+    """Parses the claim, or `scope` if it is absent. Unknown names are ignored."""
+    value = _find_claim(claims, claim)
+    if value is None:
+        claim, value = "scope", claims.get("scope")
     if value is None:
         return frozenset()
     names = value.split() if isinstance(value, str) else value

@@ -17,6 +17,8 @@ import jwt
 from jwt.algorithms import get_default_algorithms
 
 from app.domain.access.tokens import (
+    ORGANIZATION_CLAIM,
+    PERMISSIONS_CLAIM,
     TokenClaims,
     TokenRequirements,
     TokenSettingsError,
@@ -56,12 +58,20 @@ class TokenVerifier:
         issuer: str | None = None,
         audience: str | None = None,
         leeway_seconds: int = DEFAULT_LEEWAY_SECONDS,
+        organization_claim: str = ORGANIZATION_CLAIM,
+        permissions_claim: str = PERMISSIONS_CLAIM,
     ) -> None:
         """Raises TokenSettingsError for an unusable secret, URL or leeway."""
         check_leeway(leeway_seconds)
         self._secret = None if secret is None else _validate_secret(secret)
         self._key_set = None if jwks_url is None else KeySet(_validate_url(jwks_url))
-        self._requirements = TokenRequirements(issuer, audience, timedelta(seconds=leeway_seconds))
+        self._requirements = TokenRequirements(
+            issuer,
+            audience,
+            timedelta(seconds=leeway_seconds),
+            organization_claim,
+            permissions_claim,
+        )
 
     async def close(self) -> None:
         if self._key_set is not None:

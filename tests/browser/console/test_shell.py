@@ -214,7 +214,7 @@ async def test_a_console_that_was_not_built_says_how_to_build_it(tmp_path: Path)
         app=Starlette(routes=[Mount("/", console.create_assets_app(tmp_path))])
     )
     async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as browser:
-        page = console.page_response(b"/", tmp_path)
+        page = console.page_response(b"/", folder=tmp_path)
         asset = await browser.get("/index.js")
 
     assert page.status_code == 503

@@ -13,6 +13,8 @@ const nonce = document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]"
 // Dialogs stop the page from scrolling by a style element.
 if (nonce) setNonce(nonce);
 
+const openPage = (path: string) => router.navigate(path, { replace: true });
+
 createRoot(document.getElementById("page")!).render(
   <MantineProvider
     theme={theme}
@@ -20,7 +22,7 @@ createRoot(document.getElementById("page")!).render(
     defaultColorScheme="auto"
     getStyleNonce={() => nonce ?? ""}
   >
-    <SessionGate>
+    <SessionGate onReturn={openPage}>
       <RouterProvider router={router} />
     </SessionGate>
   </MantineProvider>,

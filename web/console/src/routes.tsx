@@ -10,7 +10,7 @@ import {
   IconShieldCheck,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
-import { createBrowserRouter, redirect, type RouteObject } from "react-router";
+import { createBrowserRouter, Navigate, redirect, type RouteObject } from "react-router";
 import { ROOT } from "../../shared/server";
 import type { Permission } from "./api/generated";
 import { Layout } from "./shell/Layout";
@@ -55,6 +55,8 @@ export const router = createBrowserRouter(
       errorElement: <PageError />,
       children: [
         { index: true, loader: () => redirect("/events") },
+        // The identity provider sends users back to this address.
+        { path: "sign-in", element: <Navigate to="/" replace /> },
         page("events", "EVENT_READ", () => import("./pages/events")),
         page("events/:id", "EVENT_READ", () => import("./pages/event")),
         page("event-types", "EVENT_READ", () => import("./pages/event-types")),

@@ -73,6 +73,24 @@ export const texts = {
       "The access token is valid for several organizations. Enter the key of one of them.",
     organizationSubmit: "Continue",
   },
+  provider: {
+    signIn: (host: string) => `Sign in with ${host}`,
+    submitKey: "Sign in with the key",
+    or: "or",
+    busy: "Signing in …",
+    sessionEnded: "Your session at the identity provider has ended. Sign in again.",
+    wrongState:
+      "This response of the identity provider does not belong to a sign-in of this tab (wrong state). Sign in again.",
+    unreachable: (host: string) =>
+      `The identity provider at ${host} cannot be reached. Check that you are online, and that the provider allows requests from this page (CORS).`,
+    refused: (reason: string) => `The identity provider has refused the sign-in: ${reason}`,
+    invalidResponse: (reason: string) =>
+      `The response of the identity provider is not valid: ${reason}`,
+    insecurePage: "Signing in with the identity provider requires a page with https://.",
+    otherOrigin: (origin: string) =>
+      `The token endpoint of the identity provider is at ${origin}, to which this page may not send requests. The operator of the server can set TOCSIN_OIDC_TOKEN_ORIGIN to this origin.`,
+    noEndpoint: "The identity provider has no authorization endpoint.",
+  },
   events: {
     title: "Events",
     search: "Search",

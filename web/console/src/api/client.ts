@@ -1,11 +1,18 @@
 // The connection of a signed-in user to the server.
 
-import { createTocsinClient, type Document, type TocsinClient, TocsinError } from "@tocsin/client";
+import {
+  createTocsinClient,
+  type Document,
+  type TocsinClient,
+  type TocsinClientOptions,
+  TocsinError,
+} from "@tocsin/client";
 import { keepPreviousData, QueryCache, QueryClient, MutationCache, useQuery } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { API_URL } from "../../../shared/server";
 import type { Permission, ViewerQuery } from "./generated";
 
+export type GetToken = TocsinClientOptions["getToken"];
 export type Viewer = ViewerQuery["viewer"];
 
 export interface Api {
@@ -21,21 +28,18 @@ export interface Connection {
 
 const MAX_RETRIES = 2;
 
-const isRejected = (error: unknown): boolean =>
-  error instanceof TocsinError && error.code === "UNAUTHENTICATED";
-
-/** Opens a connection. `onRejected` is called if the server no longer accepts the key. */
+/** Opens a connection. `reportError` gets the errors of all requests. */
 export function connect(
-  key: string,
+  getToken: GetToken,
   organization: string | null,
-  onRejected: () => void,
+  reportError: (error: TocsinError) => void,
 ): Connection {
   const client = createTocsinClient({
     url: API_URL,
-    getToken: () => key,
+    getToken,
     organization: organization ?? undefined,
   });
-  const onError = (error: unknown) => isRejected(error) && onRejected();
+  const onError = (error: unknown) => error instanceof TocsinError && reportError(error);
   const queries = new QueryClient({
     queryCache: new QueryCache({ onError }),
     mutationCache: new MutationCache({ onError }),

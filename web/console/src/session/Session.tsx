@@ -1,5 +1,5 @@
-// Signing in: the console is shown once the server has accepted a key. The key is shared with
-// GraphiQL and with other tabs (see ../../../shared/useKey).
+// Signing in by a key or by an identity provider. A key is shared with GraphiQL and with other tabs
+// (see ../../../shared/useKey), and the console is shown once the server has accepted it.
 
 import { TocsinError } from "@tocsin/client";
 import { TocsinProvider } from "@tocsin/react";
@@ -15,16 +15,20 @@ import {
   useState,
 } from "react";
 import { useKey } from "../../../shared/useKey";
-import { NO_LONGER_VALID, type Problem } from "../../../shared/verify";
-import { type Api, ApiContext, connect } from "../api/client";
+import { NO_LONGER_VALID } from "../../../shared/verify";
+import { type Api, ApiContext, connect, type GetToken } from "../api/client";
 import { ViewerDocument } from "../api/generated";
 import { ErrorState, Loading } from "../shell/states";
 import { OrganizationForm, SignIn } from "./SignIn";
 import { texts } from "../texts";
 import { forgetOrganization, keepOrganization, storedOrganization } from "./organization";
+import { PROVIDER } from "./provider";
+import { useProvider } from "./useProvider";
 
 interface Session {
-  /** Ends the session if the error says that the server no longer accepts the key. */
+  /** The name of the user at the identity provider. Null if the session has a key. */
+  displayName: string | null;
+  /** Ends the session if the error says that the server no longer accepts the credential. */
   reportError: (error: TocsinError | null) => void;
   signOut: () => void;
   setOrganization: (key: string) => void;
@@ -38,55 +42,108 @@ export function useSession(): Session {
   return session;
 }
 
-export function SessionGate({ children }: { children: ReactNode }) {
+interface SessionGateProps {
+  /** Opens the page from which the identity provider was asked. Is always the same function. */
+  onReturn: (path: string) => Promise<void>;
+  children: ReactNode;
+}
+
+export function SessionGate({ onReturn, children }: SessionGateProps) {
+  const provider = useProvider(onReturn);
+  const { session, isBusy, signOut, reject } = provider;
+
+  if (isBusy) return <Loading message={texts.provider.busy} />;
+  if (!session) return <KeyGate provider={provider}>{children}</KeyGate>;
+  return (
+    <SignedIn
+      id="provider"
+      getToken={session.getToken}
+      displayName={session.displayName}
+      onSignOut={signOut}
+      onRejected={reject}
+    >
+      {children}
+    </SignedIn>
+  );
+}
+
+interface KeyGateProps {
+  provider: Pick<ReturnType<typeof useProvider>, "problem" | "signIn" | "dismissProblem">;
+  children: ReactNode;
+}
+
+function KeyGate({ provider, children }: KeyGateProps) {
   const { key, candidate, isVerifying, verify, retry, cancel, reject, signOut } = useKey();
-  const [organization, setOrganization] = useState(storedOrganization);
-
-  const choose = useCallback((next: string) => {
-    keepOrganization(next);
-    setOrganization(next);
-  }, []);
-
-  const leave = useCallback(
-    (problem: Problem | null) => {
-      forgetOrganization();
-      setOrganization(null);
-      if (problem && key) reject(key, problem);
-      else signOut();
-    },
-    [key, reject, signOut],
-  );
-
-  const session = useMemo(
-    () => ({
-      signOut: () => leave(null),
-      setOrganization: choose,
-      reportError: (error: TocsinError | null) => {
-        if (error?.code === "UNAUTHENTICATED") leave(NO_LONGER_VALID);
-      },
-    }),
-    [leave, choose],
-  );
+  const getToken = useCallback(() => key ?? "", [key]);
 
   if (isVerifying) return <Loading message={texts.signIn.verifying} />;
   if (!key || candidate) {
     return (
       <SignIn
-        problem={candidate?.problem ?? null}
-        onKey={verify}
-        onRetry={retry}
+        problem={candidate?.problem ?? provider.problem}
+        onKey={(next) => {
+          provider.dismissProblem();
+          verify(next);
+        }}
+        onProvider={PROVIDER && provider.signIn}
+        onRetry={candidate ? retry : provider.signIn}
         onCancel={key && candidate?.key !== key ? cancel : null}
       />
     );
   }
   return (
+    <SignedIn
+      key={key}
+      id={key}
+      getToken={getToken}
+      displayName={null}
+      onSignOut={() => {
+        forgetOrganization();
+        signOut();
+      }}
+      onRejected={() => {
+        forgetOrganization();
+        reject(key, NO_LONGER_VALID);
+      }}
+    >
+      {children}
+    </SignedIn>
+  );
+}
+
+interface SignedInProps {
+  id: string;
+  getToken: GetToken;
+  displayName: string | null;
+  onSignOut: () => void;
+  onRejected: (error: TocsinError) => void;
+  children: ReactNode;
+}
+
+/** Everything inside uses one client, with one credential and organization. */
+function SignedIn({ id, getToken, displayName, onSignOut, onRejected, children }: SignedInProps) {
+  const [organization, setOrganization] = useState(storedOrganization);
+  const actions = useRef({ onSignOut, onRejected });
+  useEffect(() => void (actions.current = { onSignOut, onRejected }), [onSignOut, onRejected]);
+
+  const session = useMemo(
+    () => ({
+      displayName,
+      signOut: () => actions.current.onSignOut(),
+      setOrganization: (next: string) => {
+        keepOrganization(next);
+        setOrganization(next);
+      },
+      reportError: (error: TocsinError | null) => {
+        if (error?.code === "UNAUTHENTICATED") actions.current.onRejected(error);
+      },
+    }),
+    [displayName],
+  );
+
+  return (
     <SessionContext value={session}>
-      <Connected
-        key={`${key} ${organization}`}
-        secret={key}
-        organization={organization}
-        onRejected={() => leave(NO_LONGER_VALID)}
-      >
+      <Connected key={`${id} ${organization}`} getToken={getToken} organization={organization}>
         {children}
       </Connected>
     </SessionContext>
@@ -94,19 +151,16 @@ export function SessionGate({ children }: { children: ReactNode }) {
 }
 
 interface ConnectedProps {
-  secret: string;
+  getToken: GetToken;
   organization: string | null;
-  onRejected: () => void;
   children: ReactNode;
 }
 
-/** Everything inside uses one client, with one key and organization. */
-function Connected({ secret, organization, onRejected, children }: ConnectedProps) {
-  const rejected = useRef(onRejected);
-  useEffect(() => void (rejected.current = onRejected), [onRejected]);
+function Connected({ getToken, organization, children }: ConnectedProps) {
+  const { reportError } = useSession();
   const connection = useMemo(
-    () => connect(secret, organization, () => rejected.current()),
-    [secret, organization],
+    () => connect(getToken, organization, reportError),
+    [getToken, organization, reportError],
   );
   useEffect(() => () => connection.client.close(), [connection]);
 

@@ -1,8 +1,20 @@
-import { Alert, Button, Container, Group, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import {
+  Alert,
+  Button,
+  Container,
+  Divider,
+  Group,
+  PasswordInput,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { IconAlertCircle } from "@tabler/icons-react";
 import type { FormEvent, ReactNode } from "react";
 import type { Problem } from "../../../shared/verify";
 import { texts } from "../texts";
+import { PROVIDER_HOST } from "./provider";
 
 const t = texts.signIn;
 
@@ -14,11 +26,22 @@ interface FormPageProps {
   subtitle?: string;
   message?: ReactNode;
   otherButton?: ReactNode;
+  /** Shown before the form. */
+  alternative?: ReactNode;
   notes?: readonly string[];
 }
 
 /** A page with a form of one field. */
-function FormPage({ field, submitLabel, onValue, subtitle, message, otherButton, notes = [] }: FormPageProps) {
+function FormPage({
+  field,
+  submitLabel,
+  onValue,
+  subtitle,
+  message,
+  otherButton,
+  alternative,
+  notes = [],
+}: FormPageProps) {
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const value = new FormData(event.currentTarget).get("value");
@@ -39,11 +62,14 @@ function FormPage({ field, submitLabel, onValue, subtitle, message, otherButton,
             {message}
           </Alert>
         )}
+        {alternative}
         <form onSubmit={submit}>
           <Stack>
             {field}
             <Group>
-              <Button type="submit">{submitLabel}</Button>
+              <Button type="submit" variant={alternative ? "default" : "filled"}>
+                {submitLabel}
+              </Button>
               {otherButton}
             </Group>
           </Stack>
@@ -61,12 +87,14 @@ function FormPage({ field, submitLabel, onValue, subtitle, message, otherButton,
 interface SignInProps {
   problem: Problem | null;
   onKey: (key: string) => void;
+  /** Signs in by the identity provider. Null if the server has none. */
+  onProvider: (() => void) | null;
   onRetry: () => void;
   onCancel: (() => void) | null;
 }
 
 /** The form for a visit without a valid key. */
-export function SignIn({ problem, onKey, onRetry, onCancel }: SignInProps) {
+export function SignIn({ problem, onKey, onProvider, onRetry, onCancel }: SignInProps) {
   return (
     <FormPage
       subtitle={onCancel ? t.changeTitle : t.title}
@@ -90,10 +118,20 @@ export function SignIn({ problem, onKey, onRetry, onCancel }: SignInProps) {
           autoComplete="off"
           required
           withAsterisk={false}
-          autoFocus
+          autoFocus={!onProvider}
         />
       }
-      submitLabel={t.submit}
+      alternative={
+        onProvider && (
+          <>
+            <Button onClick={onProvider} autoFocus>
+              {texts.provider.signIn(PROVIDER_HOST)}
+            </Button>
+            <Divider label={texts.provider.or} />
+          </>
+        )
+      }
+      submitLabel={onProvider ? texts.provider.submitKey : t.submit}
       onValue={onKey}
       otherButton={
         onCancel && (

@@ -11,7 +11,7 @@ const t = texts.shell;
 
 export function Account() {
   const { viewer } = useApi();
-  const { signOut, setOrganization } = useSession();
+  const { displayName, signOut, setOrganization } = useSession();
   const { organization, organizations } = viewer;
 
   return (
@@ -23,7 +23,7 @@ export function Account() {
       </Menu.Target>
       <Menu.Dropdown>
         <Text size="sm" px="sm" py={4}>
-          {t.signedInAs(viewer.name)}
+          {t.signedInAs(displayName ? `${displayName} (${viewer.name})` : viewer.name)}
         </Text>
         <Menu.Divider />
         <Text size="sm" px="sm" py={4} fw={600}>
