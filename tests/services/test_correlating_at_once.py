@@ -13,6 +13,7 @@ from app.domain.events.correlations import Relation
 from app.domain.events.state import EventDraft
 from app.domain.shared.problems import UserErrorCode
 from app.services.events import correlations, events
+from app.services.shared.row_locks import lock_organization
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import TIMEOUT_SECONDS
@@ -54,7 +55,7 @@ async def test_causal_links_wait_for_each_other_and_reports_do_not_wait(
 
     with contextlib.suppress(ZeroDivisionError):
         async with holder.write(command.actor.organization_id) as session:
-            await correlations._lock_causal_links(session, command.actor.organization_id)
+            await lock_organization(session, command.actor.organization_id)
             one = asyncio.create_task(
                 correlations.correlate_events(database, command, b, [c], CAUSED_BY)
             )

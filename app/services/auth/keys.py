@@ -31,9 +31,9 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.services.shared.readers import lookup_by_id
+from app.services.shared.row_locks import lock_organization
 from app.store import tables
-from app.store.change_log import changes
-from app.store.change_log.audit import collect_values, create_entry
+from app.store.change_log.audit import append_audit_entry, collect_values
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.writing.inserts import insert_rows
 
@@ -147,7 +147,7 @@ async def insert_key(
         expires_at=expires_at,
     )
     await insert_rows(session, (tables.ApiKey, [key.to_columns()]))
-    await changes.append_entries(session, [create_entry(key, AuditAction.CREATED, actor, now)])
+    await append_audit_entry(session, key, AuditAction.CREATED, actor, now)
     return key, secret
 
 
@@ -192,8 +192,7 @@ async def mark_revoked(
     if key.revoked_at is None:
         before = collect_values(key)
         key.revoked_at = now
-        entry = create_entry(key, AuditAction.REVOKED, actor, now, before)
-        await changes.append_entries(session, [entry])
+        await append_audit_entry(session, key, AuditAction.REVOKED, actor, now, before)
 
 
 async def list_keys(
@@ -215,13 +214,6 @@ async def list_for_organization(
 ) -> list[tables.ApiKey]:
     async with database.read(caller.organization_id) as session:
         return await list_keys(session, now, limits.api_keys_listed)
-
-
-async def lock_organization(session: AsyncSession, organization_id: UUID) -> tables.Organization:
-    """Locks out changes of the organization and its keys until the transaction ends."""
-    statement = select(tables.Organization).where(col(tables.Organization.id) == organization_id)
-    # key_share: the foreign key locks of reported events do not wait for it.
-    return (await session.scalars(statement.with_for_update(key_share=True))).one()
 
 
 async def key_limit_problems(

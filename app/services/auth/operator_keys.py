@@ -7,15 +7,15 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlmodel import col
 
 from app.domain.access.caller import Permission, validate_key
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.domain.shared.values import validate_name
 from app.services.auth import keys
 from app.services.auth.keys import ApiKeyResult
+from app.services.auth.organizations import find_organization_id
+from app.services.shared.row_locks import lock_organization
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_deadlock
 
@@ -37,21 +37,18 @@ async def create(
     problems = validate_key(name, permissions, expires_at, now, limits)
     message = f"There is no organization {organization_key[:100]!a}."
     unknown_organization = Problem(UserErrorCode.NOT_FOUND, message, ("organization",))
-    if validate_name(organization_key, limits.name_characters):
-        problems.append(unknown_organization)
     if problems:
         return ApiKeyResult(problems=tuple(problems))
-    by_key = select(tables.Organization).where(col(tables.Organization.key) == organization_key)
     async with database.write(ALL_ORGANIZATIONS) as session:
-        organization = (await session.scalars(by_key)).one_or_none()
-        if organization is None:
+        organization_id = await find_organization_id(session, organization_key)
+        if organization_id is None:
             return ApiKeyResult(problems=(unknown_organization,))
-        await keys.lock_organization(session, organization.id)
-        if problems := await keys.key_limit_problems(session, organization.id, now, limits):
+        await lock_organization(session, organization_id)
+        if problems := await keys.key_limit_problems(session, organization_id, now, limits):
             return ApiKeyResult(problems=tuple(problems))
         key, secret = await keys.insert_key(
             session,
-            organization.id,
+            organization_id,
             name,
             frozenset(permissions),
             now,
@@ -68,7 +65,7 @@ async def revoke(database: Database, key_id: UUID, now: datetime) -> ApiKeyResul
         key = await session.get(tables.ApiKey, key_id)
         if key is None:
             return ApiKeyResult(problems=(not_found("API key", key_id),))
-        await keys.lock_organization(session, key.organization_id)
+        await lock_organization(session, key.organization_id)
         await session.refresh(key)
         await keys.mark_revoked(session, key, ACTOR, now)
         return ApiKeyResult(key)

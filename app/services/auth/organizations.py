@@ -19,10 +19,10 @@ from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErr
 from app.domain.shared.values import validate_name
 from app.services.auth import keys
 from app.services.shared.audited_changes import append_entry
+from app.services.shared.row_locks import lock_organization
 from app.store import tables
-from app.store.change_log import changes
-from app.store.change_log.audit import collect_values, create_entry
-from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.change_log.audit import append_audit_entry, collect_values
+from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_deadlock
 from app.store.writing.inserts import KEEP_EXISTING, insert_rows
 
 ADMINISTRATOR = "administrator"
@@ -65,6 +65,7 @@ async def bootstrap_database(database: Database, key: str | None, now: datetime)
         return secret
 
 
+@retry_on_deadlock
 async def create(
     database: Database, command: CommandContext, key: str, name: str
 ) -> OrganizationResult:
@@ -88,13 +89,14 @@ async def create(
         return OrganizationResult(await session.get_one(tables.Organization, organization_id))
 
 
+@retry_on_deadlock
 async def rename(database: Database, command: CommandContext, name: str) -> OrganizationResult:
     """Renames the organization of the request. Its current name changes nothing."""
     if problems := validate_name(name, command.limits.name_characters, "name"):
         return OrganizationResult(problems=tuple(problems))
     organization_id = command.actor.organization_id
     async with database.write(organization_id) as session:
-        organization = await keys.lock_organization(session, organization_id)
+        organization = await lock_organization(session, organization_id)
         if name != organization.name:
             before = collect_values(organization)
             organization.name = name
@@ -112,8 +114,7 @@ async def insert_organization(
         session, (tables.Organization, [row]), on_conflict=KEEP_EXISTING, returning=("id",)
     ):
         return None
-    entry = create_entry(organization, AuditAction.CREATED, actor, now)
-    await changes.append_entries(session, [entry])
+    await append_audit_entry(session, organization, AuditAction.CREATED, actor, now)
     return organization.id
 
 

@@ -19,8 +19,7 @@ from app.domain.access.caller import InactiveCredentialError
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth.keys import InactiveKeyError
 from app.store import tables
-from app.store.change_log import changes
-from app.store.change_log.audit import collect_values, create_entry
+from app.store.change_log.audit import append_audit_entry, collect_values
 from app.store.engine.database import Database
 
 MIN_INTERVAL = timedelta(minutes=1)
@@ -65,5 +64,6 @@ async def _append_entry(database: Database, key: tables.ApiKey, now: datetime) -
         if updated.rowcount:
             reason = "EXPIRED" if key.revoked_at is None else "REVOKED"
             action, values = AuditAction.SIGN_IN_FAILED, collect_values(key)
-            entry = create_entry(key, action, key.name, now, values, {"reason": reason})
-            await changes.append_entries(session, [entry])
+            await append_audit_entry(
+                session, key, action, key.name, now, values, {"reason": reason}
+            )

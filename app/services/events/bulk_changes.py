@@ -20,9 +20,10 @@ from sqlmodel import col
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem
+from app.services.shared.row_locks import lock_events
 from app.store import tables
 from app.store.engine import dialect
-from app.store.engine.database import BY_ID, Database, retry_on_deadlock
+from app.store.engine.database import Database, retry_on_deadlock
 from app.store.reading.event_conditions import Condition
 
 BATCH_SIZE = 500
@@ -112,8 +113,6 @@ async def lock_matching(
     session: AsyncSession, ids: Sequence[UUID], conditions: Sequence[Condition]
 ) -> list[tables.Event]:
     """Returns the events that still match, locked in the order of their IDs."""
-    event_id = col(tables.Event.id)
     if dialect.is_sqlite(session):
         conditions = [dialect.hide_from_planner(and_(true(), *conditions))]
-    statement = select(tables.Event).where(event_id.in_(ids), *conditions).order_by(event_id)
-    return list(await session.scalars(statement.with_for_update(), execution_options=BY_ID))
+    return await lock_events(session, ids, *conditions)

@@ -25,6 +25,7 @@ from app.domain.events.correlations import (
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.events.reports import EventResult, build_log_entry
+from app.services.shared.row_locks import lock_events, lock_organization
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, Database, retry_on_deadlock
@@ -52,7 +53,7 @@ async def correlate_events(
     links = {Link.from_relation(event_id, relation, each): each for each in related_ids}
     async with database.write(organization_id) as session:
         if relation is not Relation.RELATED:
-            await _lock_causal_links(session, organization_id)
+            await lock_organization(session, organization_id)
         rows = await _lock_events(session, {event_id, *related_ids})
         if problems := _missing_event_problems(rows, event_id, related_ids):
             return EventResult(problems=tuple(problems))
@@ -127,22 +128,8 @@ def _has_end(event_ids: Collection[UUID]) -> ColumnElement[bool]:
     return or_(event.in_(event_ids), other.in_(event_ids))
 
 
-async def _lock_causal_links(session: AsyncSession, organization_id: UUID) -> None:
-    """Locks causal links of the organization against additions until the transaction ends.
-
-    FOR NO KEY UPDATE: reports refer to the organization's row, and do not wait for this lock.
-    """
-    statement = select(col(tables.Organization.id)).where(
-        col(tables.Organization.id) == organization_id
-    )
-    await session.execute(statement.with_for_update(key_share=True))
-
-
 async def _lock_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
-    """Returns the events that exist, locked against changes until the transaction ends."""
-    table = tables.Event
-    statement = select(table).where(col(table.id).in_(sorted(ids))).order_by(col(table.id))
-    rows = await session.scalars(statement.with_for_update(key_share=True), execution_options=BY_ID)
+    rows = await lock_events(session, ids, key_share=True)
     return {row.id: row for row in rows}
 
 

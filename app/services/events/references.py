@@ -17,6 +17,7 @@ from app.domain.events.correlations import Link
 from app.domain.intake.intake import CommandContext
 from app.services.events import correlations
 from app.services.events.reports import build_log_entry
+from app.services.shared.row_locks import lock_events
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID
@@ -86,12 +87,7 @@ async def remove_references(
 
     `deletes_events`: the transaction deletes the events, so they get no entries about their links.
     """
-    table = tables.Event
-    statement = select(table).where(col(table.id).in_(sorted(references.changed_ids)))
-    locked = await session.scalars(
-        statement.order_by(col(table.id)).with_for_update(), execution_options=BY_ID
-    )
-    rows = {row.id: row for row in locked}
+    rows = {row.id: row for row in await lock_events(session, references.changed_ids)}
     others = {id: row for id, row in rows.items() if id not in event_ids}
     entries = []
     for row in others.values():

@@ -20,9 +20,9 @@ from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.domain.shared.values import to_camel_case
-from app.services.auth.keys import lock_organization
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
+from app.services.shared.row_locks import lock_organization
 from app.store import tables
 from app.store.change_log.audit import collect_values
 from app.store.engine.database import Database, retry_on_deadlock

@@ -19,9 +19,10 @@ from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.definitions.event_types import load_parts
 from app.services.definitions.rules import Rule
 from app.services.shared.audited_changes import append_entry
+from app.services.shared.row_locks import lock_organization
 from app.store import tables
 from app.store.change_log.audit import collect_values
-from app.store.engine.database import Database
+from app.store.engine.database import Database, retry_on_deadlock
 from app.store.engine.dialect import lock_definitions_exclusive
 from app.store.writing.inserts import insert_rows
 
@@ -46,6 +47,7 @@ class RuleResult(Generic[Rule]):
     problems: tuple[Problem, ...] = ()
 
 
+@retry_on_deadlock
 async def create_rule(
     database: Database,
     command: CommandContext,
@@ -71,6 +73,7 @@ async def create_rule(
         return RuleResult(row)
 
 
+@retry_on_deadlock
 async def change_rule(
     database: Database,
     command: CommandContext,
@@ -126,11 +129,7 @@ async def _lock_rule_scope(
     """Locks the scope until the transaction ends: no rule can be added to it, no field changed."""
     await lock_definitions_exclusive(session, command.actor.organization_id)
     if event_type_id is None:
-        is_own_organization = col(tables.Organization.id) == command.actor.organization_id
-        # Reports lock the row by their foreign keys, too; they do not wait for this lock.
-        await session.execute(
-            select(tables.Organization).where(is_own_organization).with_for_update(key_share=True)
-        )
+        await lock_organization(session, command.actor.organization_id)
         return RuleScope()
     table = tables.EventType
     statement = select(table).where(col(table.id) == event_type_id).with_for_update(key_share=True)

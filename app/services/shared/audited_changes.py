@@ -11,8 +11,7 @@ from app.domain.access.audit import AuditAction
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.messages import null_message
 from app.domain.shared.problems import Problem, invalid_input
-from app.store.change_log import changes
-from app.store.change_log.audit import Subject, create_entry
+from app.store.change_log.audit import Subject, append_audit_entry
 
 
 def validate_not_null(attributes: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -32,5 +31,4 @@ async def append_entry(
     before: Mapping[str, Any] | None = None,
 ) -> None:
     """Appends the audit entry of a change. `before`: the values of the row before it."""
-    entry = create_entry(row, action, command.actor.name, command.now, before)
-    await changes.append_entries(session, [entry])
+    await append_audit_entry(session, row, action, command.actor.name, command.now, before)

@@ -20,6 +20,7 @@ from app.store.change_log.changes import (
     LOG_START,
     LogPosition,
     NewEntry,
+    append_entries,
     build_range,
     previous_position,
 )
@@ -73,6 +74,21 @@ def create_entry(
         kind=action.value,
         changes={} if before is None else diff_values(before, values),
     )
+
+
+async def append_audit_entry(
+    session: AsyncSession,
+    row: Subject,
+    action: AuditAction,
+    actor: str,
+    now: datetime,
+    before: Mapping[str, Any] | None = None,
+    more_values: Mapping[str, Any] = MappingProxyType({}),
+) -> LogPosition:
+    """Appends the entry of a change (see `create_entry`)."""
+    entry = create_entry(row, action, actor, now, before, more_values)
+    [position] = await append_entries(session, [entry])
+    return position
 
 
 def collect_values(
