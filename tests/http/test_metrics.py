@@ -221,7 +221,8 @@ def test_the_log_events_are_documented() -> None:
         name
         for file in (ROOT / "app").rglob("*.py")
         for name in re.findall(
-            r"log\.(?:info|warning|error|exception)\(\s*\"(\w+)\"", file.read_text()
+            r"(?:log\.(?:info|warning|error|exception)|log_failure)\(\s*\"(\w+)\"",
+            file.read_text(),
         )
     }
 

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.domain.access.caller import Caller
-from app.services.shared.background_tasks import run_in_background
+from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
@@ -72,7 +72,7 @@ class CredentialWatcher:
             try:
                 await self.check_revocations(database)
             except Exception as error:  # the next poll may succeed
-                log.warning("credential_check_failed", cause=str(error))
+                log_failure("credential_check_failed", error)
 
     async def check_revocations(self, database: Database) -> None:
         """Sets `revoked` of the lifetimes whose keys were revoked."""

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import bindparam, or_, update
 
-from app.services.shared.background_tasks import run_in_background
+from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
@@ -78,7 +78,7 @@ class KeyUseRecorder:
                 await session.execute(_UPDATE_LAST_USED, rows)
             written = True
         except Exception as error:  # the next flush tries again
-            log.warning("api_key_usage_not_saved", keys=len(uses), cause=str(error))
+            log_failure("api_key_usage_not_saved", error, keys=len(uses))
         finally:
             if not written:
                 self._pending = uses | self._pending

@@ -27,7 +27,7 @@ from app.domain.shared.values import format_instant
 from app.services.change_log import pruning
 from app.services.events.bulk_changes import EventSelection
 from app.services.events.events import delete_selected
-from app.services.shared.background_tasks import run_in_background
+from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry
@@ -58,7 +58,7 @@ async def _apply_repeatedly(database: Database, retention: RetentionLimits, limi
         try:
             await apply_due_policies(database, retention, limits)
         except Exception as error:  # the policies are applied at the next opportunity
-            log.warning("retention_failed", cause=str(error))
+            log_failure("retention_failed", error)
         await asyncio.sleep(pause_seconds)
 
 

@@ -19,7 +19,7 @@ from sqlmodel import col
 from app.domain.rules.guards import GuardRuleState
 from app.domain.shared.limits import Limits
 from app.services.events.validation import cache_event_types
-from app.services.shared.background_tasks import run_in_background
+from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
@@ -40,7 +40,7 @@ async def _check_guards(database: Database, limits: Limits) -> None:
     try:
         guarded = await _find_guarded_types(database)
     except Exception as error:  # the first event of each type is another opportunity
-        log.warning("guard_rules_not_checked", cause=str(error))
+        log_failure("guard_rules_not_checked", error)
         return
     for organization_id, event_type_ids in guarded.items():
         try:
@@ -50,9 +50,7 @@ async def _check_guards(database: Database, limits: Limits) -> None:
                     await cache_event_types(session, batch, limits)
                 await asyncio.sleep(0)  # lets requests run
         except Exception as error:  # the rules of other organizations may be readable
-            log.warning(
-                "guard_rules_not_checked", organization_id=str(organization_id), cause=str(error)
-            )
+            log_failure("guard_rules_not_checked", error, organization_id=str(organization_id))
 
 
 async def _find_guarded_types(database: Database) -> dict[UUID, list[UUID]]:

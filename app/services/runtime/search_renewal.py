@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
-from app.services.shared.background_tasks import run_in_background
+from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.writing import search_index
 from app.store.writing.search_index import OutdatedWords
@@ -46,7 +46,7 @@ async def _renew_all(database: Database) -> None:
                 )
             count = await _renew(database, batch)
         except Exception as error:  # the words stay searchable by their version
-            log.warning("search_words_not_renewed", events=len(batch), cause=str(error))
+            log_failure("search_words_not_renewed", error, events=len(batch))
             if len(batch) > 1:
                 max_characters = sum(each.characters for each in batch) // 2
             elif batch:

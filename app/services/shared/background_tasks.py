@@ -6,7 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextvars import ContextVar, copy_context
+from typing import Any
 
+import structlog
+
+from app.store.engine.database_errors import DATABASE_ERRORS
+
+log = structlog.get_logger(__name__)
 _in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 
 
@@ -29,3 +35,11 @@ async def run_in_background(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def log_failure(event: str, error: Exception, **values: Any) -> None:
+    """Logs that work was not done, in its `except` block. A bug is an error with a traceback."""
+    if isinstance(error, DATABASE_ERRORS):
+        log.warning(event, cause=str(error), **values)
+    else:
+        log.exception(event, **values)
