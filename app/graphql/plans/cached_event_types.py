@@ -6,12 +6,13 @@ a rule increments the version in its transaction. Rows carry the version at whic
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
-from weakref import WeakSet
 
+from cachetools import LRUCache
 from graphql import (
     ArgumentNode,
     DocumentNode,
@@ -32,7 +33,7 @@ from app.domain.shared.json_encoding import encode_json
 from app.graphql.shared.context import Context
 from app.store.reading import projection
 
-MAX_CACHED_CHARACTERS = 64_000_000  # of all caches together; when exceeded, all are cleared
+MAX_CACHED_CHARACTERS = 64_000_000  # of all selections and organizations together
 ENTRY_OVERHEAD = 300  # characters counted per entry for its memory overhead
 
 
@@ -46,6 +47,7 @@ class _VersionedTexts:
 
     definitions_version: int
     texts_by_id: dict[Any, str] = field(default_factory=dict)
+    characters: int = 0
 
 
 @dataclass(eq=False)
@@ -56,7 +58,6 @@ class CachedEventTypes:
     operation: OperationDefinitionNode
     fragments: tuple[Any, ...]
     nodes: tuple[FieldNode, ...]
-    texts_by_organization: dict[UUID, _VersionedTexts] = field(default_factory=dict)
 
     async def fetch_texts(
         self,
@@ -70,11 +71,9 @@ class CachedEventTypes:
         Raises StaleCacheError if the definitions changed meanwhile.
         """
         organization_id = context.caller.organization_id
-        entry = self.texts_by_organization.get(organization_id)
+        entry = _cache.get((self, organization_id))
         if entry is None or entry.definitions_version != definitions_version:
-            entry = self.texts_by_organization[organization_id] = _VersionedTexts(
-                definitions_version
-            )
+            entry = _VersionedTexts(definitions_version)
         texts = entry.texts_by_id
         if missing := {type_id for type_id in ids if type_id not in texts and type_id is not None}:
             new_texts = await self._execute_document(context, variables, list(missing))
@@ -83,8 +82,11 @@ class CachedEventTypes:
                 != definitions_version
             ):
                 raise StaleCacheError
-            _record_size(self, sum(map(len, new_texts)) + ENTRY_OVERHEAD * len(new_texts))
             texts |= zip(missing, new_texts, strict=True)
+            entry.characters += sum(map(len, new_texts)) + ENTRY_OVERHEAD * len(new_texts)
+            _cache.pop((self, organization_id), None)
+            with contextlib.suppress(ValueError):  # larger than the whole cache
+                _cache[self, organization_id] = entry
         return texts
 
     async def _execute_document(
@@ -132,16 +134,6 @@ def _build_id_argument(type_id: str) -> ArgumentNode:
     return ArgumentNode(name=NameNode(value="by"), value=ObjectValueNode(fields=(field,)))
 
 
-_caches: WeakSet[CachedEventTypes] = WeakSet()
-_cached_characters = 0
-
-
-def _record_size(cache: CachedEventTypes, characters: int) -> None:
-    global _cached_characters
-    _caches.add(cache)
-    _cached_characters += characters
-    if _cached_characters > MAX_CACHED_CHARACTERS:
-        for used_cache in _caches:
-            used_cache.texts_by_organization = {}
-        _caches.clear()
-        _cached_characters = 0
+_cache: LRUCache[tuple[CachedEventTypes, UUID], _VersionedTexts] = LRUCache(
+    MAX_CACHED_CHARACTERS, getsizeof=lambda entry: entry.characters
+)

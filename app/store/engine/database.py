@@ -16,6 +16,7 @@ from functools import lru_cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
+from cachetools import LRUCache
 from sqlalchemy import ColumnElement, Dialect, Select, Uuid, bindparam, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -37,6 +38,7 @@ from app.store.tables.columns import DriverCodec
 
 DEFAULT_LIMITS = DatabaseLimits()
 MAX_ATTEMPTS = 5
+MAX_CACHED_ORGANIZATIONS = 1_000
 MAX_REPORTS_PER_TRANSACTION = 500
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -175,7 +177,7 @@ class Database:
         self.report_queue = BatchQueue(
             dialect.max_report_transactions(self.url), max_batch_size=MAX_REPORTS_PER_TRANSACTION
         )
-        self._organization_caches: dict[UUID, Any] = {}
+        self._organization_caches: LRUCache[UUID, Any] = LRUCache(MAX_CACHED_ORGANIZATIONS)
         self.driver_codec = DriverCodec(self._reader.dialect)
 
     @asynccontextmanager
