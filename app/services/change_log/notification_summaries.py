@@ -166,8 +166,10 @@ class _LiveSummary:
         # An empty context: the task serves all subscribers, not only the first one.
         self._task = asyncio.create_task(self._run(), context=Context())
 
-    def stop(self) -> None:
+    def stop(self) -> asyncio.Task[None]:
+        """Returns the cancelled task."""
         self._task.cancel()
+        return self._task
 
     def refresh_if_old(self) -> None:
         """Computes the summary again unless it is newer than INTERVAL_SECONDS."""
@@ -248,8 +250,8 @@ class NotificationSummaries:
 
     async def __aexit__(self, *_: object) -> None:
         await self._marks_reader.aclose()
-        for summary in self._summaries.values():
-            summary.stop()
+        tasks = [summary.stop() for summary in self._summaries.values()]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def subscribe(
         self, caller: Caller, filter: EventFilter

@@ -18,7 +18,7 @@ from app.domain.access.caller import Caller
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
-from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_deadlock
 from app.store.writing.inserts import insert_rows
 
 # Never lowers a mark.
@@ -38,6 +38,7 @@ class Mark:
     position: LogPosition
 
 
+@retry_on_deadlock
 async def mark_notifications_read(
     database: Database, caller: Caller, up_to: str, now: datetime
 ) -> None:

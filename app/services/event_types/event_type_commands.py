@@ -50,7 +50,7 @@ from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry
-from app.store.engine.database import Database
+from app.store.engine.database import Database, retry_on_deadlock
 from app.store.engine.dialect import lock_definitions_exclusive
 from app.store.writing.inserts import KEEP_EXISTING, insert_rows
 
@@ -84,6 +84,7 @@ class DeletedEventType:
         )
 
 
+@retry_on_deadlock
 async def create_event_type(
     database: Database, command: CommandContext, definition: EventTypeDefinition
 ) -> EventTypeResult:
@@ -104,6 +105,7 @@ async def create_event_type(
         {uuid7(): each for each in definition.rules},
     )
     async with database.write(organization_id) as session:
+        await lock_definitions_exclusive(session, organization_id)
         if not await insert_rows(
             session,
             (tables.EventType, [event_type.to_columns()]),
@@ -116,6 +118,7 @@ async def create_event_type(
     return EventTypeResult(event_type)
 
 
+@retry_on_deadlock
 async def edit_event_type(
     database: Database,
     command: CommandContext,
@@ -260,6 +263,7 @@ async def edit_part(
     return await edit_event_type(database, command, part.event_type_id, edit, *id_path)
 
 
+@retry_on_deadlock
 async def transition_event_type(
     database: Database,
     command: CommandContext,
@@ -292,6 +296,7 @@ async def transition_event_type(
         return EventTypeResult(row)
 
 
+@retry_on_deadlock
 async def delete_event_type(
     database: Database, command: CommandContext, event_type_id: UUID
 ) -> DeletedEventType:

@@ -117,6 +117,7 @@ def _metric_result(result: EventResult) -> str:
     return "duplicate" if result.duplicate else "stored"
 
 
+@retry_on_deadlock
 async def update_event(
     database: Database,
     command: CommandContext,

@@ -27,7 +27,7 @@ from app.services.shared.audited_changes import validate_not_null
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry
-from app.store.engine.database import Database
+from app.store.engine.database import Database, retry_on_deadlock
 from app.store.engine.dialect import lock_definitions_exclusive
 
 RULE_LIST = rules.create_list_reader(tables.DuplicationRule)
@@ -136,6 +136,7 @@ class ResetResult:
     problems: tuple[Problem, ...] = ()
 
 
+@retry_on_deadlock
 async def reset_rules(
     database: Database, command: CommandContext, rule_id: UUID | None
 ) -> ResetResult:
