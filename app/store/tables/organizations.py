@@ -62,7 +62,8 @@ class OrganizationOwned(SQLModel):
 
     def to_columns(self) -> dict[str, Any]:
         """Returns the values of the columns that are set."""
-        return {name: value for name, value in vars(self).items() if name != "_sa_instance_state"}
+        values = vars(self)
+        return {name: values[name] for name in type(self).model_fields if name in values}
 
 
 @cache

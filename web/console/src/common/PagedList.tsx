@@ -6,7 +6,7 @@ import { ErrorState, Loading } from "../shell/states";
 import { texts } from "../texts";
 
 interface PagedListProps<Item> {
-  /** The result of `useApiPages`. */
+  /** The items of the pages read so far, and the state of the query. */
   pages: {
     items: Item[] | undefined;
     error: unknown;
