@@ -26,8 +26,17 @@ def _find_writers() -> Iterator[tuple[str, bool]]:
 
 
 def _writes_for_command(function: ast.AsyncFunctionDef) -> bool:
+    """Whether the function itself, not one inside it, writes for a command."""
+    nested = {
+        node
+        for inner in ast.walk(function)
+        if isinstance(inner, ast.AsyncFunctionDef) and inner is not function
+        for node in ast.walk(inner)
+    }
     parameters = {each.arg for each in (*function.args.args, *function.args.kwonlyargs)}
-    return "command" in parameters and any(
-        isinstance(node, ast.Call) and ast.unparse(node.func) == "database.write"
+    return any(
+        ast.unparse(node.func) == "database.write"
+        and ("command" in parameters or "command." in ast.unparse(node))
         for node in ast.walk(function)
+        if isinstance(node, ast.Call) and node not in nested
     )
