@@ -96,6 +96,7 @@ COSTS: list[tuple[int, str, dict[str, Any]]] = [
              ... on Event { duplicateOf { id } } } }""",
         {},
     ),
+    (10, '{ checkEventType(definition: {name: "a"}) { summary } }', {}),
     (500, "{ __schema { types { name } } }", {}),
 ]
 

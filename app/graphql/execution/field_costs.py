@@ -55,6 +55,8 @@ COSTS: dict[str, FieldCost] = {
     "Query.eventCounts": FieldCost(100, ("first",), "count_rows_over_time", row_cost=0.1),
     # Counts, and the positions of the newest 1,000 notifications.
     "Query.notificationSummary": FieldCost(row_cost=10),
+    # Reads the event type and all rules that a change could break, and compiles the form.
+    "Query.checkEventType": FieldCost(row_cost=10),
     "NotificationSummary.bySeverity": FieldCost(4, row_cost=0.25),
     "Query.tryGuardRule": FieldCost(
         100, ("last",), "events_per_trial", row_fields=("examples",), charges_rows_once=True

@@ -90,12 +90,23 @@ async def test_an_event_type_is_designed_previewed_published_and_changed(
     )
     assert await find_violations(page) == []
 
+    # The definition of version 1 becomes version 3.
+    await page.get_by_role("button", name="Restore version 1").click()
+    dialog = page.get_by_role("dialog", name="Restore version 1")
+    await expect(dialog.get_by_role("group", name="Changes of version 3")).to_contain_text(
+        '-   "category": "safety"'
+    )
+    assert await find_violations(page) == []
+    await dialog.get_by_role("button", name="Save as version 3").click()
+    await expect(page.get_by_text("Published, version 3")).to_be_visible()
+    await expect(page.get_by_label("Category")).to_have_value("general")
+
     assert (await client.execute_field(EVENT_TYPES))["nodes"] == [
         {
             "type": "com.acme.flare",
             "name": "Flare",
             "state": "PUBLISHED",
-            "version": 2,
+            "version": 3,
             "fields": [
                 {
                     "name": "volume",
@@ -177,6 +188,7 @@ async def test_event_types_can_be_read_without_the_permission_to_change_them(
     page = await sign_in_to(visitor, "/event-types", key)
     await expect(page.get_by_role("row", name="Gauge")).to_contain_text("Published")
     await expect(page.get_by_role("row", name="Gauge")).to_contain_text("1")
+    await expect(page.get_by_text("you need the permission EVENT_TYPE_MANAGE")).to_be_visible()
     await page.get_by_role("link", name="Gauge").click()
 
     await expect(page.get_by_text("you need the permission EVENT_TYPE_MANAGE")).to_be_visible()

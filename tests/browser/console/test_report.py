@@ -181,6 +181,52 @@ async def test_types_are_searched_and_the_page_names_what_is_missing(
     await expect(reader.get_by_role("main")).to_contain_text("EVENT_CREATE")
 
 
+async def test_fields_that_no_type_defines_are_reported_as_json_by_a_user_who_may_only_report(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    volume = field_input("volume", "NUMBER", label="Volume")
+    await define_event_type(client, volume, name="Pump", type="pump", additionalFields="KEEP")
+    _, key = await create_key(client, "EVENT_CREATE")
+    page = await sign_in_to(visitor, "/", key)
+    await expect(page.get_by_role("heading", name="Report an event", level=1)).to_be_visible()
+    assert page.url == f"{visitor.url}/report"
+
+    await page.get_by_role("link", name="Report an event without a form").click()
+    await page.get_by_label("Type", exact=True).fill("bad*")
+    await expect(page.get_by_label("Type", exact=True)).to_have_attribute("aria-invalid", "true")
+    await page.get_by_label("Type", exact=True).fill("com.acme.leak")
+    await expect(page.get_by_label("Type", exact=True)).not_to_have_attribute(
+        "aria-invalid", "true"
+    )
+    await page.get_by_label("Summary").fill("Valve leaks")
+    await page.get_by_label("Fields (JSON)").fill("[1]")
+    await page.get_by_role("button", name="Report the event").click()
+    await expect(page.get_by_label("Fields (JSON)")).to_be_focused()
+    await expect(page.get_by_text("Enter a JSON object.")).to_be_visible()
+    await page.get_by_label("Fields (JSON)").fill('{"liters": 7}')
+    await expect(page.get_by_text("The event will be accepted.")).to_be_visible()
+    assert await find_violations(page) == []
+    await page.get_by_role("button", name="Report the event").click()
+    await expect(page.get_by_role("heading", name="The event is reported")).to_be_visible()
+    await page.get_by_role("button", name="Report another event").click()
+    await expect(page.get_by_label("Summary")).to_have_value("")
+
+    await page.get_by_role("link", name="Choose a different event type").click()
+    await page.get_by_role("link", name="Pump", exact=True).click()
+    await page.get_by_label("Additional fields (JSON)").fill('{"crew": {"lead": "Ada"}}')
+    await page.get_by_label("Volume").fill("5")
+    await expect(page.get_by_text("The event will be accepted.")).to_be_visible()
+    await page.get_by_role("button", name="Report the event").click()
+    await expect(page.get_by_role("heading", name="The event is reported")).to_be_visible()
+
+    nodes = (await client.execute_field(STORED))["nodes"]
+    assert [(node["type"], node["summary"], node["fields"]) for node in nodes] == [
+        ("pump", "Pump", {"volume": 5, "crew": {"lead": "Ada"}}),
+        ("com.acme.leak", "Valve leaks", {"liters": 7}),
+    ]
+    assert visitor.complaints == []
+
+
 async def test_a_form_that_could_not_be_loaded_is_loaded_again(
     visitor: BrowserVisit, client: Client
 ) -> None:

@@ -220,6 +220,7 @@ async def test_rules_can_be_read_without_the_permission_to_change_them(
     page = await sign_in_to(narrow, "/rules", key)
     await expect(page.get_by_role("link", name="rrr")).to_be_visible()
     await expect(page.get_by_role("link", name="New guard rule")).to_have_count(0)
+    await expect(page.get_by_text("you need the permission RULE_MANAGE")).to_be_visible()
     await expect_to_fit(page)
     assert await find_violations(page) == []
     await page.get_by_role("link", name="rrr").tap()

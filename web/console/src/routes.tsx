@@ -10,8 +10,9 @@ import {
   IconShieldCheck,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
-import { createBrowserRouter, Navigate, redirect, type RouteObject } from "react-router";
+import { createBrowserRouter, Navigate, type RouteObject } from "react-router";
 import { ROOT } from "../../shared/server";
+import { useApi } from "./api/client";
 import type { Permission } from "./api/generated";
 import { Layout } from "./shell/Layout";
 import { Page } from "./shell/Page";
@@ -48,13 +49,26 @@ function page(path: string, permission: Permission | null, load: Load): RouteObj
   };
 }
 
+/** Loads the page that most users see first, while the credential is verified. */
+function preloadEvents(): null {
+  void import("./pages/events").catch(() => {}); // the route tries again
+  return null;
+}
+
+/** The first page that the user may see. */
+function Start() {
+  const { can } = useApi();
+  const section = SECTIONS.find(({ permission }) => can(permission)) ?? SECTIONS[0]!;
+  return <Navigate to={section.path} replace />;
+}
+
 export const router = createBrowserRouter(
   [
     {
       element: <Layout />,
       errorElement: <PageError />,
       children: [
-        { index: true, loader: () => redirect("/events") },
+        { index: true, loader: preloadEvents, element: <Start /> },
         // The identity provider sends users back to this address.
         { path: "sign-in", element: <Navigate to="/" replace /> },
         page("events", "EVENT_READ", () => import("./pages/events")),

@@ -4,6 +4,15 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { Document } from "@tocsin/client";
+/** What happens to values under names that an event type does not define, when an event is logged or its `fields` are updated. */
+export type AdditionalFields =
+  /** The event is rejected with `FIELD_UNKNOWN`. */
+  | 'REFUSE'
+  /** The values are stored in `Event.fields` as they were sent, and filters find them. They are not validated, guard rules of the event type cannot use them, and `Event.fieldValues` does not contain them. */
+  | 'KEEP'
+  /** The values are not stored. Each causes the warning `FIELD_UNKNOWN`. */
+  | 'DROP';
+
 /**
  * An entity, identified by its type and ID together.
  *
@@ -440,7 +449,7 @@ export type EventTypeFormQueryVariables = Exact<{
 }>;
 
 
-export type EventTypeFormQuery = { eventType: { id: string, type: string, name: string, description: string | null, state: EventTypeState, version: number, jsonSchema: unknown, uiSchema: unknown } | null };
+export type EventTypeFormQuery = { eventType: { id: string, type: string, name: string, description: string | null, state: EventTypeState, version: number, additionalFields: AdditionalFields, jsonSchema: unknown, uiSchema: unknown } | null };
 
 export type CheckEventQueryVariables = Exact<{
   input: LogEventInput;
@@ -509,7 +518,7 @@ export const NotificationPageDocument = "query NotificationPage($filter:EventFil
 export const NotificationSummaryDocument = "subscription NotificationSummary($filter:EventFilter){notificationSummaryChanged(filter:$filter){openCount unreadCount bySeverity{severity count}cursor}}" as Document<NotificationSummarySubscription, NotificationSummarySubscriptionVariables>;
 export const AcknowledgeEventsDocument = "mutation AcknowledgeEvents($ids:[ID!]$filter:EventFilter$upTo:String$note:String){acknowledgeEvents(ids:$ids filter:$filter upTo:$upTo note:$note){acknowledgedCount remainingCount userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<AcknowledgeEventsMutation, AcknowledgeEventsMutationVariables>;
 export const MarkNotificationsReadDocument = "mutation MarkNotificationsRead($upTo:String!){markNotificationsRead(upTo:$upTo){userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<MarkNotificationsReadMutation, MarkNotificationsReadMutationVariables>;
-export const EventTypeFormDocument = "query EventTypeForm($type:String!){eventType(by:{type:$type}){id type name description state version jsonSchema(draft:DRAFT_07)uiSchema}}" as Document<EventTypeFormQuery, EventTypeFormQueryVariables>;
+export const EventTypeFormDocument = "query EventTypeForm($type:String!){eventType(by:{type:$type}){id type name description state version additionalFields jsonSchema(draft:DRAFT_07)uiSchema}}" as Document<EventTypeFormQuery, EventTypeFormQueryVariables>;
 export const CheckEventDocument = "query CheckEvent($input:LogEventInput!){checkEvent(input:$input){accepted visibleFields requiredFields duplicateOf{id summary occurredAt}warnings{...Problem}userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<CheckEventQuery, CheckEventQueryVariables>;
 export const LogEventDocument = "mutation LogEvent($input:LogEventInput!){logEvent(input:$input){event{id}duplicate warnings{...Problem}userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<LogEventMutation, LogEventMutationVariables>;
 export const ProblemDocument = "fragment Problem on UserError{code message path}" as Document<ProblemFragment, {}>;

@@ -231,7 +231,7 @@ function EventType({ stored }: { stored: EventTypeDetails | null }) {
         )}
       </Grid>
       {stored && <Use type={stored} />}
-      {stored && <Versions id={stored.id} />}
+      {stored && <Versions id={stored.id} latest={stored.version} />}
     </Stack>
   );
 }

@@ -42,6 +42,7 @@ export default function EventTypesPage() {
           </Button>
         )}
       </Group>
+      {!can("EVENT_TYPE_MANAGE") && <Text>{t.needsManage}</Text>}
       <Group align="end">
         <TextInput
           type="search"

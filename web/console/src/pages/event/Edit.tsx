@@ -1,6 +1,6 @@
 // Editing an event, by the form of the version of its event type. Only what was changed is sent.
 
-import { Alert, Button, Group, JsonInput, Stack, Title } from "@mantine/core";
+import { Alert, Button, Group, Stack, Title } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FieldValues, toErrorSchema, withoutNull } from "@tocsin/react";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
@@ -15,6 +15,7 @@ import {
 } from "../../api/generated";
 import { type AttributeValues, EventAttributes, isOfAttribute, toInput } from "../../common/EventAttributes";
 import { EventForm, focusProblem } from "../../common/EventForm";
+import { JsonFields } from "../../common/JsonFields";
 import { Problems } from "../../common/Problems";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import type { Problem } from "../../common/userErrors";
@@ -187,21 +188,7 @@ function OfType({ event, typeId, name, fields, setFields, problems, isSaving, on
 
 /** Without an event type, the fields are any JSON object. */
 function FreeForm({ fields, setFields, problems, isSaving, onSave, rest }: FieldsProps) {
-  const [text, setText] = useState(() => JSON.stringify(fields, null, 2));
   const [isInvalid, setIsInvalid] = useState(false);
-
-  function change(value: string): void {
-    setText(value);
-    try {
-      const parsed: unknown = JSON.parse(value || "{}");
-      const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
-      setIsInvalid(!isObject);
-      if (isObject) setFields(parsed as FieldValues);
-    } catch {
-      setIsInvalid(true);
-    }
-  }
-
   const messages = problems.filter(({ path }) => path[1] === "fields").map(({ message }) => message);
   return (
     <form
@@ -211,15 +198,15 @@ function FreeForm({ fields, setFields, problems, isSaving, onSave, rest }: Field
       }}
     >
       <Stack>
-        <JsonInput
-          label={t.json}
-          autosize
-          minRows={3}
-          maxRows={20}
-          value={text}
-          onChange={change}
+        <JsonFields
+          label={texts.form.json}
+          initialFields={fields}
+          onChange={(changed) => {
+            setIsInvalid(changed === null);
+            if (changed) setFields(changed);
+          }}
           disabled={isSaving}
-          error={isInvalid ? t.invalidJson : messages.join(" ") || undefined}
+          error={messages.join(" ") || undefined}
         />
         {rest}
       </Stack>

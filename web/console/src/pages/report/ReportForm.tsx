@@ -1,12 +1,13 @@
 // The form of an event type. The server checks the event while it is filled in.
 
 import { Anchor, Button, Group, Stack, Text, Title } from "@mantine/core";
-import { type EventResult, useEventTypeForm } from "@tocsin/react";
+import { type EventResult, type FieldValues, useEventTypeForm } from "@tocsin/react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "react-router";
 import { useApi } from "../../api/client";
 import { EventAttributes, isOfAttribute, NO_ATTRIBUTES, toInput } from "../../common/EventAttributes";
 import { EventForm, focusProblem } from "../../common/EventForm";
+import { JsonFields } from "../../common/JsonFields";
 import { Problems } from "../../common/Problems";
 import { Time } from "../../common/time";
 import { UnsavedChanges } from "../../common/UnsavedChanges";
@@ -28,6 +29,8 @@ export function ReportForm({ type }: { type: string }) {
   const element = useRef<HTMLDivElement>(null);
   // After an attempt to report the event, the reader continues with the first problem.
   const [isSubmitted, setIsSubmitted] = useState(false);
+  /** False while the additional fields are not a JSON object. */
+  const [hasAdditional, setHasAdditional] = useState(true);
 
   useEffect(() => reportError(error), [reportError, error]);
   useEffect(() => {
@@ -36,10 +39,19 @@ export function ReportForm({ type }: { type: string }) {
     focusProblem(element.current);
   }, [isSubmitted, isSubmitting]);
 
-  const properties = formProps.schema["properties"] ?? {};
+  const properties: Record<string, any> = formProps.schema["properties"] ?? {};
+  const isAdditional = (name: string) => !Object.hasOwn(properties, name);
   const isFilled =
     !isEqual(values, NO_ATTRIBUTES) ||
     Object.entries(form.values).some(([name, value]) => !isEqual(value, properties[name]?.default));
+
+  /** Keeps the values of the form, and replaces all others. */
+  function changeAdditional(additional: FieldValues | null): void {
+    setHasAdditional(additional !== null);
+    if (!additional) return;
+    const defined = Object.entries(form.values).filter(([name]) => !isAdditional(name));
+    form.setValues({ ...Object.fromEntries(defined), ...additional });
+  }
 
   function reportAnother(): void {
     setValues(NO_ATTRIBUTES);
@@ -66,10 +78,22 @@ export function ReportForm({ type }: { type: string }) {
         <EventForm
           {...formProps}
           onSubmit={(submitted) => {
-            formProps.onSubmit(submitted);
+            if (hasAdditional) formProps.onSubmit(submitted);
             setIsSubmitted(true);
           }}
         >
+          {eventType.additionalFields === "KEEP" && (
+            <JsonFields
+              label={t.additional}
+              description={t.additionalHint}
+              initialFields={{}}
+              onChange={changeAdditional}
+              disabled={isSubmitting}
+              error={Object.entries(form.fieldProblems)
+                .flatMap(([name, found]) => (isAdditional(name) ? found.map(({ message }) => message) : []))
+                .join(" ")}
+            />
+          )}
           <Title order={2} size="h4">
             {t.attributes}
           </Title>
@@ -80,7 +104,7 @@ export function ReportForm({ type }: { type: string }) {
             defaultSummary={eventType.name}
             disabled={isSubmitting}
           />
-          <Check form={form} />
+          <Check {...form} problems={problems.filter((problem) => !isOfAttribute(problem))} />
           {error && <ErrorState error={error} onRetry={form.reload} />}
           <Group>
             <Button type="submit" loading={isSubmitting}>
@@ -96,12 +120,14 @@ export function ReportForm({ type }: { type: string }) {
   );
 }
 
+type CheckProps = Pick<ReturnType<typeof useEventTypeForm>, "problems" | "warnings" | "duplicateOf">;
+
 /** What the server would do with the event. */
-function Check({ form: { problems, warnings, duplicateOf } }: { form: ReturnType<typeof useEventTypeForm> }) {
+export function Check({ problems, warnings, duplicateOf }: CheckProps) {
   return (
     <div role="status">
       <Stack>
-        <Problems title={t.problems} problems={problems.filter((problem) => !isOfAttribute(problem))} />
+        <Problems title={t.problems} problems={problems} />
         <Problems title={t.warnings} problems={warnings} isWarning />
         {duplicateOf && (
           <Text>
@@ -118,7 +144,7 @@ function Check({ form: { problems, warnings, duplicateOf } }: { form: ReturnType
   );
 }
 
-function Reported({ result, onAnother }: { result: EventResult; onAnother: () => void }) {
+export function Reported({ result, onAnother }: { result: EventResult; onAnother: () => void }) {
   const { can } = useApi();
   const heading = useRef<HTMLDivElement>(null);
   useEffect(() => heading.current?.focus(), []);

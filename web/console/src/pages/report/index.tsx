@@ -11,6 +11,7 @@ import { PagedList } from "../../common/PagedList";
 import { Empty } from "../../shell/states";
 import { texts } from "../../texts";
 import classes from "./index.module.css";
+import { FreeForm } from "./FreeForm";
 import { ReportForm } from "./ReportForm";
 
 const t = texts.report;
@@ -19,7 +20,8 @@ const SEARCH_MS = 300;
 export default function Report() {
   const [params] = useSearchParams();
   const type = params.get("type");
-  return type ? <ReportForm key={type} type={type} /> : <ChooseType />;
+  if (type) return <ReportForm key={type} type={type} />;
+  return params.has("free-form") ? <FreeForm /> : <ChooseType />;
 }
 
 function ChooseType() {
@@ -71,6 +73,12 @@ function ChooseType() {
           </ul>
         )}
       </PagedList>
+      <div>
+        <Anchor component={Link} fw={600} to="/report?free-form">
+          {t.freeForm}
+        </Anchor>
+        <Text size="sm">{t.freeFormHint}</Text>
+      </div>
     </Stack>
   );
 }

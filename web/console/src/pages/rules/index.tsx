@@ -22,11 +22,13 @@ import { texts } from "../../texts";
 const t = texts.rules;
 
 export default function RulesPage() {
+  const { can } = useApi();
   return (
     <Stack>
       <Title order={1} size="h2">
         {t.title}
       </Title>
+      {!can("RULE_MANAGE") && <Text>{t.needsManage}</Text>}
       <GuardRules />
       <DuplicationRules />
     </Stack>
