@@ -14,6 +14,7 @@ from tests.client import TIMEOUT_SECONDS, Client
 
 OPEN_COUNT = "{ notificationSummary { openCount unreadCount } }"
 RESOLVE = "mutation ($id: ID!) { resolveEvent(id: $id) { userErrors { code } } }"
+DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
 REOPEN = "mutation ($id: ID!) { reopenEvent(id: $id) { userErrors { code } } }"
 
 
@@ -61,6 +62,14 @@ async def test_the_bell_follows_notifications_live_with_severities_status_and_th
     await expect(items.first).to_contain_text("Unread")
     await expect(items.first.get_by_role("button", name="Acknowledge")).to_be_visible()
     await expect(page).to_have_title("(2) Tocsin")
+
+    await items.first.get_by_role("button", name="Resolve Pump stopped").click()
+    await expect(page).to_have_title("(1) Tocsin")
+    await items.first.get_by_role("button", name="Reopen Pump stopped").click()
+    await expect(page).to_have_title("(2) Tocsin")
+    await items.last.get_by_role("link", name="Valve leaks").press("r")
+    await expect(items.last).to_contain_text("Resolved by administrator")
+    await expect(page).to_have_title("(1) Tocsin")
     assert visitor.strayed == []
     assert visitor.complaints == []
 
@@ -153,6 +162,7 @@ async def test_a_key_that_may_only_read_acknowledges_nothing(
 
     await expect(page.get_by_role("dialog")).to_contain_text("Pump stopped")
     await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Resolve")).to_have_count(0)
 
 
 async def test_the_bell_fits_a_phone(narrow: BrowserVisit, client: Client) -> None:
@@ -209,9 +219,14 @@ async def test_sound_and_desktop_notifications_begin_after_consent(
     await notify(client, "While visible")
     await wait_for_alerts(page, 2)
     await page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
-    await notify(client, "In the background", severity="error")
-
+    newest = await notify(client, "In the background", severity="error")
     await wait_for_alerts(page, 3, ["Error", "In the background"])
+    # The notification that is the newest after a deletion is not new.
+    await client.execute_field(DELETE, id=newest["id"])
+    await expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(3)
+    await notify(client, "After a deletion", severity="warn")
+
+    await wait_for_alerts(page, 4, ["Error", "In the background"], ["Warning", "After a deletion"])
     assert visitor.complaints == []
 
 

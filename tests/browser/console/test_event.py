@@ -17,6 +17,7 @@ from tests.event_type_client import (
 )
 
 READ = "query ($id: ID!) { event(id: $id) { acknowledged acknowledgementNote } }"
+STATUS = "query ($id: ID!) { event(id: $id) { status resolvedBy resolutionNote } }"
 UPDATE = """
 mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors { code } } }
 """
@@ -88,6 +89,39 @@ async def test_an_acknowledgement_is_recorded_in_the_history(
     assert await client.execute_field(READ, id=event["id"]) == {
         "acknowledged": True,
         "acknowledgementNote": "Crew informed",
+    }
+
+
+async def test_a_notification_is_resolved_and_reopened(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    event = await client.log_event(summary="Pump stopped", notification=True)
+    page = await open_event(visitor, event)
+    status = page.get_by_role("row", name="Status")
+    await expect(status).to_have_text("StatusOpen")
+
+    await page.get_by_role("button", name="Resolve", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Note").fill("Pump replaced")
+    await dialog.get_by_role("button", name="Resolve").click()
+
+    await expect(status).to_have_text("StatusResolved")
+    await expect(page.get_by_role("row", name="Pump replaced")).to_contain_text("by administrator")
+    await expect(page.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)
+    assert await find_violations(page) == []
+    assert await client.execute_field(STATUS, id=event["id"]) == {
+        "status": "RESOLVED",
+        "resolvedBy": "administrator",
+        "resolutionNote": "Pump replaced",
+    }
+    await page.get_by_role("button", name="Reopen").click()
+    await expect(status).to_have_text("StatusOpen")
+    await expect(page.get_by_role("button", name="Acknowledge", exact=True)).to_be_visible()
+    await expect(page.get_by_role("region", name="History")).to_contain_text("Reopened")
+    assert await client.execute_field(STATUS, id=event["id"]) == {
+        "status": "OPEN",
+        "resolvedBy": None,
+        "resolutionNote": None,
     }
 
 

@@ -15,6 +15,8 @@ from tests.client import Client
 from tests.event_type_client import define_event_type
 
 COUNT = "{ events { totalCount } }"
+RESOLVED_COUNT = "{ events(filter: {statuses: [RESOLVED]}) { totalCount } }"
+RESOLVED = "{ events { nodes { summary resolvedBy } } }"
 ACKNOWLEDGED = "{ events(filter: {acknowledged: true}) { totalCount } }"
 LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
 
@@ -31,7 +33,11 @@ async def log_three(client: Client) -> None:
         summary="Pump started", severity="success", occurredAt="2026-04-01T11:00:00Z"
     )
     await client.log_event(
-        summary="Valve leaks", severity="warn", occurredAt="2026-04-02T12:00:00Z", type="valve"
+        summary="Valve leaks",
+        severity="warn",
+        occurredAt="2026-04-02T12:00:00Z",
+        type="valve",
+        notification=True,
     )
 
 
@@ -116,20 +122,28 @@ async def test_selected_events_are_acknowledged_and_deleted_after_a_count(
     await expect(page.get_by_role("cell", name="administrator")).to_have_count(2)
 
     await page.get_by_role("checkbox", name="Select Pump stopped").check()
+    await page.get_by_role("checkbox", name="Select Pump started").check()
+    await page.get_by_role("button", name="Resolve", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Resolve 2 events")
+    await dialog.get_by_role("button", name="Resolve").click()
+    await expect(dialog).to_have_count(0)
+    await page.get_by_role("checkbox", name="Select Pump stopped").check()
     await page.get_by_role("button", name="Delete", exact=True).click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete 1 event").click()
 
     await expect_summaries(page, "Valve leaks", "Pump started")
-    assert await client.execute_field(COUNT) == {"totalCount": 2}
+    assert (await client.execute_field(RESOLVED))["nodes"] == [
+        {"summary": "Valve leaks", "resolvedBy": None},
+        {"summary": "Pump started", "resolvedBy": "administrator"},
+    ]
 
 
 async def test_all_events_of_a_view_are_acknowledged_and_deleted_after_a_count(
     visitor: BrowserVisit, client: Client
 ) -> None:
     for severity in ("warn", "error"):
-        await client.execute_field(
-            LOG_EVENTS, input=[{"severity": severity, "summary": severity}] * 60
-        )
+        event = {"severity": severity, "summary": severity, "notification": True}
+        await client.execute_field(LOG_EVENTS, input=[event] * 60)
     page = await sign_in_to(visitor, "/events?severity=WARN")
     await expect(page.locator("[data-event]")).to_have_count(50)
     await page.get_by_role("checkbox", name="Select all loaded events").check()
@@ -146,6 +160,13 @@ async def test_all_events_of_a_view_are_acknowledged_and_deleted_after_a_count(
     await expect(page.get_by_role("dialog")).to_contain_text("There is nothing to change")
     assert await find_violations(page) == []
     await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Resolve", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Resolve 60 events")
+    await dialog.get_by_role("button", name="Resolve").click()
+    await expect(dialog).to_have_count(0)
+    assert await client.execute_field(RESOLVED_COUNT) == {"totalCount": 60}
+    await page.get_by_role("checkbox", name="Select all loaded events").check()
+    await page.get_by_role("button", name="Select all events of the view").click()
     await page.get_by_role("button", name="Delete", exact=True).click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete 60 events").click()
 
@@ -212,6 +233,9 @@ async def test_events_are_reached_acknowledged_and_opened_by_keyboard(
     await expect(page.get_by_role("link", name="Valve leaks")).to_be_focused()
     await page.keyboard.press("a")
     await expect(page.get_by_role("cell", name="administrator")).to_have_count(1)
+    await expect(page.get_by_role("cell", name="Acknowledged")).to_have_count(1)
+    await page.keyboard.press("r")
+    await expect(page.get_by_role("cell", name="Resolved")).to_have_count(1)
     await page.keyboard.press("/")
     await expect(page.get_by_role("searchbox", name="Search")).to_be_focused()
     await page.get_by_role("link", name="Pump stopped").focus()
@@ -328,6 +352,7 @@ async def test_new_events_wait_until_the_reader_shows_them(
 
     await expect_summaries(page, "Pump tested", "Pump restarted", "Pump started", "Pump stopped")
     await expect(button).to_have_count(0)
+    await expect(page.get_by_role("figure")).to_contain_text("4 events")
 
 
 async def test_changes_by_others_appear_in_place(visitor: BrowserVisit, client: Client) -> None:

@@ -17,6 +17,8 @@ from tests.browser.conftest import BrowserVisit
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key, read_storage, revoke_key, sign_in
 from tests.client import ADMINISTRATOR, Client
+from tests.conftest import SQLITE
+from tests.event_type_client import define_event_type
 
 MAX_FIRST_PAGE_BYTES = 300_000
 CREATE_ORGANIZATION = """mutation ($key: String!, $name: String!) {
@@ -240,34 +242,75 @@ async def test_a_missing_asset_is_not_found_and_not_cached(client: Client, path:
     assert "immutable" not in missing.headers.get("Cache-Control", "")
 
 
+class Connection:
+    """The connection of a browser to the API, which can be lost and restored."""
+
+    def __init__(self) -> None:
+        self.is_lost = False
+        self._sockets: list[WebSocketRoute] = []
+
+    async def control(self, visitor: BrowserVisit) -> None:
+        await visitor.context.route_web_socket("**/graphql", self._relay)
+        await visitor.context.route("**/graphql", self._answer)
+
+    async def lose(self) -> None:
+        self.is_lost = True
+        for socket in self._sockets:
+            await socket.close(code=1012)
+
+    async def _relay(self, socket: WebSocketRoute) -> None:
+        if self.is_lost:
+            await socket.close(code=1012)
+        else:
+            self._sockets.append(socket)
+            socket.connect_to_server()
+
+    async def _answer(self, route: Route) -> None:
+        await (route.abort("connectionrefused") if self.is_lost else route.fallback())
+
+
 async def test_a_lost_connection_is_shown_and_the_list_resumes(
     visitor: BrowserVisit, client: Client
 ) -> None:
-    sockets: list[WebSocketRoute] = []
-    is_connected = True
-
-    async def relay(socket: WebSocketRoute) -> None:
-        if is_connected:
-            sockets.append(socket)
-            socket.connect_to_server()
-        else:
-            await socket.close(code=1012)
-
-    async def disconnect(route: Route) -> None:
-        await (route.fallback() if is_connected else route.abort("connectionrefused"))
-
-    await visitor.context.route_web_socket("**/graphql", relay)
-    await visitor.context.route("**/graphql", disconnect)
+    connection = Connection()
+    await connection.control(visitor)
     page = await sign_in_to(visitor)
     await expect(page.get_by_text("There are no events yet")).to_be_visible()
 
-    is_connected = False
-    for socket in sockets:
-        await socket.close(code=1012)
+    await connection.lose()
     await client.log_event(summary="Logged meanwhile")
     await expect(page.get_by_role("main")).to_contain_text("Offline since")
-    is_connected = True
+    connection.is_lost = False
 
     await expect(page.get_by_role("main")).not_to_contain_text("Offline since")
     await page.get_by_role("button", name="1 new event").click()
     await expect(page.get_by_role("link", name="Logged meanwhile")).to_be_visible()
+
+
+@pytest.mark.parametrize("dialect", [SQLITE])
+async def test_every_page_says_that_it_is_offline_and_is_loaded_when_the_connection_returns(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await define_event_type(client)
+    connection = Connection()
+    await connection.control(visitor)
+    page = await sign_in_to(visitor, "/event-types")
+    await expect(page.get_by_role("link", name="Gauge")).to_be_visible()
+    main = page.get_by_role("main")
+
+    await connection.lose()
+    await expect(main).to_contain_text("Offline since")
+    await page.get_by_role("link", name="Gauge").click()
+    await expect(main.get_by_role("button", name="Try again")).to_have_count(1)
+    for name, failures in (("Rules", 2), ("Containers", 1), ("Administration", 2)):
+        await page.get_by_role("link", name=name).click()
+        await expect(main.get_by_role("button", name="Try again")).to_have_count(failures)
+        await expect(main).to_contain_text("Offline since")
+    assert await find_violations(page) == []
+    connection.is_lost = False
+
+    await expect(main).not_to_contain_text("Offline since")
+    await expect(main.get_by_role("button", name="Try again")).to_have_count(0)
+    await expect(main.get_by_role("row", name="administrator")).to_be_visible()
+    await page.get_by_role("link", name="Rules").click()
+    await expect(main).to_contain_text("There are no guard rules yet")

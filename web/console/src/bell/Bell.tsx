@@ -13,14 +13,16 @@ import {
   Switch,
   Text,
 } from "@mantine/core";
-import { IconBell, IconCheck } from "@tabler/icons-react";
+import { IconArrowBackUp, IconBell, IconCheck, IconCircleCheck } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { type Bell as LiveBell, type BellNotification, type LiveEvent, useBell } from "@tocsin/react";
 import { useEffect, useState } from "react";
 import { Link } from "react-router";
 import { useApi } from "../api/client";
+import { ReopenEventDocument, ResolveSelectedDocument } from "../api/generated";
 import { SeverityLabel } from "../common/severity";
 import { Time } from "../common/time";
+import { checked } from "../common/userErrors";
 import { useSession } from "../session/Session";
 import { Empty, ErrorState, Loading } from "../shell/states";
 import { texts } from "../texts";
@@ -36,7 +38,7 @@ export function Bell() {
   const { reportError } = useSession();
   const [isOpen, setIsOpen] = useState(false);
   const { summary, error } = bell;
-  const alerts = useAlerts(bell.notifications);
+  const alerts = useAlerts(bell.notifications, bell.isLoading);
   usePageCount(summary?.openCount ?? 0);
   useEffect(() => reportError(error), [reportError, error]);
 
@@ -97,7 +99,7 @@ interface NotificationsProps {
 }
 
 function Notifications({ bell, onLeave }: NotificationsProps) {
-  const { can } = useApi();
+  const { client, can } = useApi();
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const { notifications, isLoading, error } = bell;
   const acknowledge = useMutation({
@@ -106,7 +108,16 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
   });
   const acknowledgeSeen = useMutation({ mutationFn: () => bell.acknowledgeUpTo() });
   const markRead = useMutation({ mutationFn: () => bell.markRead() });
-  const failure = acknowledge.error ?? acknowledgeSeen.error ?? markRead.error;
+  const resolve = useMutation({
+    mutationFn: async (id: string) =>
+      checked((await client.request(ResolveSelectedDocument, { ids: [id] })).resolveEvents),
+  });
+  const reopen = useMutation({
+    mutationFn: async (id: string) =>
+      checked((await client.request(ReopenEventDocument, { id })).reopenEvent),
+  });
+  const failure =
+    acknowledge.error ?? acknowledgeSeen.error ?? markRead.error ?? resolve.error ?? reopen.error;
   const openIds = notifications.filter(({ event }) => event.status === "OPEN").map(({ event }) => event.id);
   const selectedIds = openIds.filter((id) => selected.has(id));
 
@@ -160,6 +171,8 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
             isSelected={selectedIds.includes(notification.event.id)}
             onToggle={() => toggle(notification.event.id)}
             onAcknowledge={() => acknowledge.mutate([notification.event.id])}
+            onResolve={() => resolve.mutate(notification.event.id)}
+            onReopen={() => reopen.mutate(notification.event.id)}
             onLeave={onLeave}
           />
         ))}
@@ -179,15 +192,32 @@ interface ItemProps {
   isSelected: boolean;
   onToggle: () => void;
   onAcknowledge: () => void;
+  onResolve: () => void;
+  onReopen: () => void;
   onLeave: () => void;
 }
 
-function Item({ notification, canUpdate, isSelected, onToggle, onAcknowledge, onLeave }: ItemProps) {
+function Item({
+  notification,
+  canUpdate,
+  isSelected,
+  onToggle,
+  onAcknowledge,
+  onResolve,
+  onReopen,
+  onLeave,
+}: ItemProps) {
   const { event, read } = notification;
   const isOpen = event.status === "OPEN";
   const isUnread = isOpen && !read;
+  const isResolved = event.status === "RESOLVED";
   return (
-    <li className={classes.item}>
+    <li
+      className={classes.item}
+      onKeyDown={({ key, ctrlKey, metaKey }) => {
+        if (key === "r" && !ctrlKey && !metaKey && canUpdate && !isResolved) onResolve();
+      }}
+    >
       {canUpdate && (
         <Checkbox
           aria-label={t.select(event.summary)}
@@ -228,6 +258,16 @@ function Item({ notification, canUpdate, isSelected, onToggle, onAcknowledge, on
           onClick={onAcknowledge}
         >
           <IconCheck size={16} />
+        </ActionIcon>
+      )}
+      {canUpdate && (
+        <ActionIcon
+          variant="default"
+          aria-label={(isResolved ? t.reopen : t.resolve)(event.summary)}
+          title={(isResolved ? t.reopen : t.resolve)(event.summary)}
+          onClick={isResolved ? onReopen : onResolve}
+        >
+          {isResolved ? <IconArrowBackUp size={16} /> : <IconCircleCheck size={16} />}
         </ActionIcon>
       )}
     </li>

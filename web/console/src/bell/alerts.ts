@@ -13,20 +13,20 @@ interface AlertPreferences {
 const NONE: AlertPreferences = { hasSound: false, hasDesktop: false };
 const hasDesktopApi = "Notification" in window;
 
-export function useAlerts(notifications: readonly BellNotification<LiveEvent>[]) {
+export function useAlerts(notifications: readonly BellNotification<LiveEvent>[], isLoading: boolean) {
   const [preferences, setPreferences] = useStored("alerts", NONE);
-  const newest = useRef<string | null>(null);
+  /** Cursors of the notifications that were there before. Null until they are loaded. */
+  const known = useRef<ReadonlySet<string> | null>(null);
   const [permission, setPermission] = useState(hasDesktopApi ? Notification.permission : "denied");
   const hasDesktop = preferences.hasDesktop && permission === "granted";
 
   useEffect(() => {
-    const [first] = notifications;
-    if (!first) return;
-    const known = newest.current;
-    newest.current = first.cursor;
-    // The notifications that were loaded first are not new.
-    if (known === null || known === first.cursor) return;
-    const end = notifications.findIndex(({ cursor }) => cursor === known);
+    if (isLoading) return;
+    const before = known.current;
+    known.current = new Set(notifications.map(({ cursor }) => cursor));
+    // The notifications that were loaded first are not new, and those below known ones are older.
+    if (before === null) return;
+    const end = notifications.findIndex(({ cursor }) => before.has(cursor));
     const added = notifications
       .slice(0, end < 0 ? 1 : end)
       .filter(({ event, read }) => !read && event.status === "OPEN");
@@ -37,7 +37,7 @@ export function useAlerts(notifications: readonly BellNotification<LiveEvent>[])
         new Notification(texts.severities[event.severity], { body: event.summary, tag: event.id });
       }
     }
-  }, [notifications, preferences, hasDesktop]);
+  }, [notifications, isLoading, preferences, hasDesktop]);
 
   return {
     hasSound: preferences.hasSound,

@@ -4,20 +4,19 @@ import { ErrorState } from "../shell/states";
 import { texts } from "../texts";
 import { Dialog } from "./Dialog";
 
-const t = texts.acknowledge;
-
 interface Props {
   isOpen: boolean;
   onClose: () => void;
   title: string;
+  action: string;
   /** Gets the note, or null if it is empty. */
   onSubmit: (note: string | null) => void;
   isPending: boolean;
   error: Error | null;
 }
 
-/** Asks for a note before one or more events are acknowledged. */
-export function AcknowledgeDialog({ isOpen, onClose, title, onSubmit, isPending, error }: Props) {
+/** Asks for a note before one or more events are acknowledged or resolved. */
+export function NoteDialog({ isOpen, onClose, title, action, onSubmit, isPending, error }: Props) {
   function submit(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
     const note = String(new FormData(event.currentTarget).get("note") ?? "").trim();
@@ -29,9 +28,9 @@ export function AcknowledgeDialog({ isOpen, onClose, title, onSubmit, isPending,
       <form onSubmit={submit}>
         <Stack>
           {error && <ErrorState error={error} />}
-          <TextInput name="note" label={t.note} maxLength={1000} data-autofocus />
+          <TextInput name="note" label={texts.note} maxLength={1000} data-autofocus />
           <Button type="submit" loading={isPending}>
-            {t.acknowledge}
+            {action}
           </Button>
         </Stack>
       </form>

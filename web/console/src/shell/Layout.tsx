@@ -13,6 +13,7 @@ import {
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconMoon, IconPlugConnectedX, IconSun } from "@tabler/icons-react";
+import { useQueryClient } from "@tanstack/react-query";
 import { useBell } from "@tocsin/react";
 import { useEffect, useRef } from "react";
 import { Link, Outlet, ScrollRestoration, useLocation, useNavigation } from "react-router";
@@ -75,11 +76,18 @@ function Navigation({ onNavigate }: { onNavigate: () => void }) {
 /** The connection of the bell is that of all lists. */
 function OfflineBanner() {
   const { offlineSince } = useBell(BELL);
+  const queries = useQueryClient();
+  const wasOffline = useRef(false);
+  useEffect(() => {
+    // What has no subscription may be outdated, or could not be loaded.
+    if (wasOffline.current && !offlineSince) void queries.invalidateQueries();
+    wasOffline.current = offlineSince !== null;
+  }, [queries, offlineSince]);
   return (
     offlineSince && (
-    <Alert variant="default" role="status" icon={<IconPlugConnectedX />} mb="md">
-      {t.offline(offlineSince.toLocaleTimeString())}
-    </Alert>
+      <Alert variant="default" role="status" icon={<IconPlugConnectedX />} mb="md">
+        {t.offline(offlineSince.toLocaleTimeString())}
+      </Alert>
     )
   );
 }
@@ -94,7 +102,8 @@ export function Layout() {
 
   useEffect(() => {
     // A screen reader continues with the new page instead of the link that opened it.
-    if (shown.current !== pathname) main.current?.focus({ preventScroll: true });
+    // The first page at `/` only leads to another one.
+    if (shown.current !== pathname && shown.current !== "/") main.current?.focus({ preventScroll: true });
     shown.current = pathname;
   }, [pathname]);
 

@@ -76,6 +76,16 @@ export function Attributes({ event }: { event: EventDetails }) {
         )),
     ],
     [t.attributes.notification, event.notification ? texts.events.yes : texts.events.no],
+    [t.attributes.status, event.status && texts.statuses[event.status]],
+    [
+      t.attributes.resolved,
+      event.resolvedAt && (
+        <>
+          <Time at={event.resolvedAt} /> {t.by(event.resolvedBy)}
+          {event.resolutionNote && <div>{event.resolutionNote}</div>}
+        </>
+      ),
+    ],
     [
       t.attributes.acknowledged,
       event.acknowledgedAt && (

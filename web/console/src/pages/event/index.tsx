@@ -1,7 +1,7 @@
 // One event: its attributes, custom values, content and history.
 
 import { Button, CopyButton, Group, Stack, Text, Title } from "@mantine/core";
-import { IconCheck, IconCopy, IconPencil, IconTrash } from "@tabler/icons-react";
+import { IconArrowBackUp, IconCheck, IconCircleCheck, IconCopy, IconPencil, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
@@ -11,10 +11,12 @@ import {
   DeleteEventDocument,
   EventDocument,
   type EventQuery,
+  ReopenEventDocument,
+  ResolveEventDocument,
   UnacknowledgeEventDocument,
 } from "../../api/generated";
-import { AcknowledgeDialog } from "../../common/AcknowledgeDialog";
 import { Dialog } from "../../common/Dialog";
+import { NoteDialog } from "../../common/NoteDialog";
 import { SeverityLabel } from "../../common/severity";
 import { checked } from "../../common/userErrors";
 import { Empty, ErrorState, Loading } from "../../shell/states";
@@ -77,6 +79,7 @@ function Actions({ event }: { event: EventDetails }) {
   const navigate = useNavigate();
   const queries = useQueryClient();
   const [isAcknowledging, setIsAcknowledging] = useState(false);
+  const [isResolving, setIsResolving] = useState(false);
   const [isDeleting, setIsDeleting] = useState(false);
   const { id } = event;
   const refresh = () => queries.invalidateQueries();
@@ -93,6 +96,18 @@ function Actions({ event }: { event: EventDetails }) {
       checked((await client.request(UnacknowledgeEventDocument, { id })).unacknowledgeEvent),
     onSuccess: refresh,
   });
+  const resolve = useMutation({
+    mutationFn: async (note: string | null) =>
+      checked((await client.request(ResolveEventDocument, { id, note })).resolveEvent),
+    onSuccess: async () => {
+      setIsResolving(false);
+      await refresh();
+    },
+  });
+  const reopen = useMutation({
+    mutationFn: async () => checked((await client.request(ReopenEventDocument, { id })).reopenEvent),
+    onSuccess: refresh,
+  });
   const remove = useMutation({
     mutationFn: async () => checked((await client.request(DeleteEventDocument, { id })).deleteEvent),
     onSuccess: () => navigate("/events"),
@@ -102,6 +117,7 @@ function Actions({ event }: { event: EventDetails }) {
     <>
       <Group gap="xs">
         {can("EVENT_UPDATE") &&
+          !event.resolvedAt &&
           (event.acknowledged ? (
             <Button
               variant="default"
@@ -113,6 +129,25 @@ function Actions({ event }: { event: EventDetails }) {
           ) : (
             <Button leftSection={<IconCheck size={16} />} onClick={() => setIsAcknowledging(true)}>
               {t.acknowledge}
+            </Button>
+          ))}
+        {can("EVENT_UPDATE") &&
+          (event.resolvedAt ? (
+            <Button
+              variant="default"
+              leftSection={<IconArrowBackUp size={16} />}
+              loading={reopen.isPending}
+              onClick={() => reopen.mutate()}
+            >
+              {t.reopen}
+            </Button>
+          ) : (
+            <Button
+              variant="default"
+              leftSection={<IconCircleCheck size={16} />}
+              onClick={() => setIsResolving(true)}
+            >
+              {t.resolve}
             </Button>
           ))}
         {can("EVENT_UPDATE") && (
@@ -143,13 +178,24 @@ function Actions({ event }: { event: EventDetails }) {
         )}
       </Group>
       {unacknowledge.error && <ErrorState error={unacknowledge.error} />}
-      <AcknowledgeDialog
+      {reopen.error && <ErrorState error={reopen.error} />}
+      <NoteDialog
         isOpen={isAcknowledging}
         onClose={() => setIsAcknowledging(false)}
         title={t.acknowledge}
+        action={t.acknowledge}
         onSubmit={acknowledge.mutate}
         isPending={acknowledge.isPending}
         error={acknowledge.error}
+      />
+      <NoteDialog
+        isOpen={isResolving}
+        onClose={() => setIsResolving(false)}
+        title={t.resolve}
+        action={t.resolve}
+        onSubmit={resolve.mutate}
+        isPending={resolve.isPending}
+        error={resolve.error}
       />
       <Dialog isOpen={isDeleting} onClose={() => setIsDeleting(false)} title={t.deleteTitle}>
         <Stack>

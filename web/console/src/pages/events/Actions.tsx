@@ -1,7 +1,7 @@
 // Actions on many events. Each says how many events it will change before it does.
 
 import { Button, Group, Stack, Text } from "@mantine/core";
-import { IconChecks, IconDownload, IconTrash } from "@tabler/icons-react";
+import { IconChecks, IconCircleCheck, IconDownload, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useApi } from "../../api/client";
@@ -11,9 +11,10 @@ import {
   EventCountDocument,
   type EventFilter,
   type EventOrder,
+  ResolveSelectedDocument,
 } from "../../api/generated";
-import { AcknowledgeDialog } from "../../common/AcknowledgeDialog";
 import { Dialog } from "../../common/Dialog";
+import { NoteDialog } from "../../common/NoteDialog";
 import { checked } from "../../common/userErrors";
 import { ErrorState, Loading } from "../../shell/states";
 import { texts } from "../../texts";
@@ -31,7 +32,7 @@ interface SelectionProps {
   onDone: () => void;
 }
 
-type Action = "acknowledge" | "delete";
+type Action = "acknowledge" | "resolve" | "delete";
 
 export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }: SelectionProps) {
   const { client, can } = useApi();
@@ -42,6 +43,8 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
       // Events that are logged later are not changed.
       const counted: EventFilter = { recordedAt: { to: new Date().toISOString() } };
       if (next === "acknowledge") counted.acknowledged = false;
+      // With a filter, the server resolves notifications only.
+      if (next === "resolve") counted.statuses = ["OPEN", "ACKNOWLEDGED"];
       const selected = { and: [filter, counted] };
       const { events } = await client.request(EventCountDocument, { filter: selected });
       return { filter: selected, count: events.totalCount };
@@ -57,6 +60,10 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
           const variables = { filter: selected ?? { ids: [...ids] }, expectedCount: remaining };
           const { deleteEvents } = await client.request(DeleteSelectedDocument, variables);
           remaining = checked(deleteEvents).remainingCount;
+        } else if (action === "resolve") {
+          const variables = { ids: selected ? null : [...ids], filter: selected, note };
+          const { resolveEvents } = await client.request(ResolveSelectedDocument, variables);
+          remaining = checked(resolveEvents).remainingCount;
         } else {
           const variables = { ids: selected ? null : [...ids], filter: selected, note };
           const { acknowledgeEvents } = await client.request(AcknowledgeSelectedDocument, variables);
@@ -94,6 +101,11 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
           {t.acknowledge}
         </Button>
       )}
+      {can("EVENT_UPDATE") && (
+        <Button size="xs" leftSection={<IconCircleCheck size={16} />} loading={counting.isPending} onClick={() => open("resolve")}>
+          {t.resolve}
+        </Button>
+      )}
       {can("EVENT_DELETE") && (
         <Button size="xs" color="red.9" leftSection={<IconTrash size={16} />} onClick={() => open("delete")}>
           {t.delete}
@@ -102,10 +114,20 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
       <Button size="xs" variant="default" onClick={onDone}>
         {t.clearSelection}
       </Button>
-      <AcknowledgeDialog
+      <NoteDialog
         isOpen={action === "acknowledge" && isOpen}
         onClose={() => setAction(null)}
         title={t.acknowledgeTitle(count)}
+        action={t.acknowledge}
+        onSubmit={change.mutate}
+        isPending={change.isPending}
+        error={change.error}
+      />
+      <NoteDialog
+        isOpen={action === "resolve" && isOpen}
+        onClose={() => setAction(null)}
+        title={t.resolveTitle(count)}
+        action={t.resolve}
         onSubmit={change.mutate}
         isPending={change.isPending}
         error={change.error}

@@ -7,7 +7,7 @@ import { useApiQuery } from "../../api/client";
 import { FilterValuesDocument, type FilterValuesQuery } from "../../api/generated";
 import { SEVERITIES } from "../../common/severity";
 import { texts } from "../../texts";
-import { type FieldCondition, hasOperand, type Operator, OPERATORS, type View } from "./view";
+import { type FieldCondition, hasOperand, type Operator, OPERATORS, STATUSES, type View } from "./view";
 
 const t = texts.events;
 
@@ -15,6 +15,7 @@ type Field = FilterValuesQuery["eventTypes"]["nodes"][number]["fields"][number];
 
 const KINDS = [
   "severities",
+  "statuses",
   "acknowledged",
   "notification",
   "types",
@@ -53,7 +54,7 @@ export function AddCondition({ view, onChange }: Props) {
       onChange({ fields: [...view.fields, { field, operator, value: hasOperand(operator) ? operand : null }] });
     } else if (!value) {
       return;
-    } else if (kind === "severities" || kind === "types" || kind === "tags") {
+    } else if (kind === "severities" || kind === "statuses" || kind === "types" || kind === "tags") {
       onChange({ [kind]: [...new Set<string>([...view[kind], value])] });
     } else {
       onChange({ [kind]: value });
@@ -87,6 +88,13 @@ export function AddCondition({ view, onChange }: Props) {
                 name="value"
                 label={t.value}
                 data={SEVERITIES.map((value) => ({ value, label: texts.severities[value] }))}
+              />
+            )}
+            {kind === "statuses" && (
+              <NativeSelect
+                name="value"
+                label={t.value}
+                data={STATUSES.map((value) => ({ value, label: texts.statuses[value] }))}
               />
             )}
             {(kind === "acknowledged" || kind === "notification") && (

@@ -32,6 +32,12 @@ const CELLS: Record<Exclude<Column, "summary">, (row: Row) => ReactNode> = {
   source: (row) => row.source,
   tags: (row) => row.tags.join(", "),
   occurrences: (row) => row.occurrences,
+  status: (row) =>
+    row.status && (
+      <span title={row.status === "RESOLVED" ? texts.bell.resolvedBy(row.resolvedBy) : undefined}>
+        {texts.statuses[row.status]}
+      </span>
+    ),
   acknowledged: (row) =>
     row.acknowledged && <span title={row.acknowledgedAt ?? undefined}>{row.acknowledgedBy}</span>,
 };
@@ -111,7 +117,7 @@ const EventRow = memo(function EventRow({ row, shown, fields, isNarrow, isSelect
     </>
   );
   return (
-    <Table.Tr data-acknowledged={row.acknowledged || undefined} className={classes.row}>
+    <Table.Tr data-handled={row.acknowledged || row.resolvedAt !== null || undefined} className={classes.row}>
       <Table.Td>
         <Checkbox
           aria-label={t.select(row.summary)}

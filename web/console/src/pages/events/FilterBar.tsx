@@ -122,6 +122,10 @@ function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
       { severities: view.severities.filter((each) => each !== severity) },
     ]);
   }
+  for (const status of view.statuses) {
+    const label = `${t.conditions.statuses}: ${texts.statuses[status]}`;
+    chips.push([label, label, { statuses: view.statuses.filter((each) => each !== status) }]);
+  }
   for (const kind of ["types", "tags"] as const) {
     for (const value of view[kind]) {
       const label = `${t.conditions[kind]}: ${value}`;

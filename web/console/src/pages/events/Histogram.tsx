@@ -1,7 +1,8 @@
-// Numbers of events over time, by severity. Dragging across the bars selects a time range.
+// Numbers of events over time, by severity, loaded again when the list changes. Dragging across the bars selects a time range.
 
 import { Box, Group, Text, VisuallyHidden } from "@mantine/core";
-import { type PointerEvent, useMemo, useRef, useState } from "react";
+import { useQueryClient } from "@tanstack/react-query";
+import { type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
 import { useApiQuery } from "../../api/client";
 import { FirstEventDocument, HistogramDocument, type Severity } from "../../api/generated";
 import { SEVERITIES, severityClass } from "../../common/severity";
@@ -37,11 +38,14 @@ interface Bar {
 
 interface Props {
   view: View;
+  /** Changes whenever the events of the view change. Null until they are loaded. */
+  version: object | null;
   onRange: (from: string, to: string) => void;
 }
 
-export function Histogram({ view, onRange }: Props) {
+export function Histogram({ view, version, onRange }: Props) {
   const now = useNow();
+  useReloadAfterChanges(version);
   const first = useApiQuery(
     FirstEventDocument,
     { filter: filterOf(view, now) },
@@ -61,7 +65,31 @@ export function Histogram({ view, onRange }: Props) {
   );
 }
 
-function Chart({ view, from, to, onRange }: Props & { from: number; to: number }) {
+/** Loads the numbers again after changes, at most once in `REFETCH_MS`. */
+function useReloadAfterChanges(version: object | null): void {
+  const queries = useQueryClient();
+  const known = useRef(version);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => {
+    const isFirst = known.current === null;
+    const isSame = known.current === version;
+    known.current = version;
+    if (version === null || isFirst || isSame) return;
+    timer.current ??= setTimeout(() => {
+      timer.current = undefined;
+      void queries.invalidateQueries({ predicate: ({ queryKey }) => DOCUMENTS.has(queryKey[0]) });
+    }, REFETCH_MS);
+  }, [queries, version]);
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current);
+      timer.current = undefined;
+    },
+    [],
+  );
+}
+
+function Chart({ view, from, to, onRange }: Omit<Props, "version"> & { from: number; to: number }) {
   const [{ isUtc }] = useTimePreferences();
   const [every, length] =
     LENGTHS.find(([, milliseconds]) => (to - from) / milliseconds <= MAX_BUCKETS) ?? LENGTHS.at(-1)!;
@@ -76,7 +104,7 @@ function Chart({ view, from, to, onRange }: Props & { from: number; to: number }
       every,
       timeZone: isUtc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone,
     },
-    { keepsPrevious: true, refetchMs: REFETCH_MS },
+    { keepsPrevious: true },
   );
   const bars = useMemo(() => {
     const byStart = new Map<number, Bar>();
@@ -202,4 +230,6 @@ function Chart({ view, from, to, onRange }: Props & { from: number; to: number }
   );
 }
 
-const REFETCH_MS = 10_000;
+// To count all events of a view takes the server much longer than to deliver one of them.
+const REFETCH_MS = 3_000;
+const DOCUMENTS = new Set<unknown>([HistogramDocument, FirstEventDocument].map(String));

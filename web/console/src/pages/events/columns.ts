@@ -11,6 +11,7 @@ export const COLUMNS = [
   "source",
   "tags",
   "occurrences",
+  "status",
   "acknowledged",
 ] as const;
 export type Column = (typeof COLUMNS)[number];
@@ -22,7 +23,7 @@ export interface ColumnChoice {
 }
 
 const INITIAL: ColumnChoice = {
-  shown: ["time", "severity", "summary", "type", "entity", "acknowledged"],
+  shown: ["time", "severity", "summary", "type", "entity", "status", "acknowledged"],
   fields: [],
 };
 

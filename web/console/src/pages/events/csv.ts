@@ -24,6 +24,9 @@ const COLUMNS: [string, (event: Exported) => unknown][] = [
   ["occurrences", (event) => event.occurrences],
   ["acknowledgedAt", (event) => event.acknowledgedAt],
   ["acknowledgedBy", (event) => event.acknowledgedBy],
+  ["status", (event) => event.status],
+  ["resolvedAt", (event) => event.resolvedAt],
+  ["resolvedBy", (event) => event.resolvedBy],
 ];
 
 /** Loads the events page by page. `onProgress` gets the number of loaded events. */

@@ -11,6 +11,7 @@ import {
   type EventRowFragment,
   EventRowFragmentDoc,
   EventRowWithFieldsFragmentDoc,
+  ResolveSelectedDocument,
 } from "../../api/generated";
 import { Dialog } from "../../common/Dialog";
 import { checked } from "../../common/userErrors";
@@ -54,6 +55,8 @@ export default function Events() {
   });
   const { reportError } = useSession();
   const { events, newCount, hasMoreNew, hasNextPage, isLoadingMore, loadMore, showNew } = list;
+  // A new object after each change to the listed or the waiting events.
+  const version = useMemo(() => (list.isLoading ? null : {}), [list.isLoading, events, newCount]);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [isWhole, setIsWhole] = useState(false);
   const [isHelpOpen, setIsHelpOpen] = useState(false);
@@ -63,6 +66,11 @@ export default function Events() {
   const acknowledge = useMutation({
     mutationFn: async (id: string) =>
       checked((await client.request(AcknowledgeSelectedDocument, { ids: [id] })).acknowledgeEvents),
+  });
+
+  const resolve = useMutation({
+    mutationFn: async (id: string) =>
+      checked((await client.request(ResolveSelectedDocument, { ids: [id] })).resolveEvents),
   });
 
   useEffect(() => reportError(list.error), [reportError, list.error]);
@@ -90,6 +98,13 @@ export default function Events() {
       () => {
         const id = focusedEvent();
         if (id && can("EVENT_UPDATE")) acknowledge.mutate(id);
+      },
+    ],
+    [
+      "r",
+      () => {
+        const id = focusedEvent();
+        if (id && can("EVENT_UPDATE")) resolve.mutate(id);
       },
     ],
     ["/", () => search.current?.focus()],
@@ -136,8 +151,9 @@ export default function Events() {
         <ViewOptions />
         <ExportButton filter={filter} orderBy={orderBy} />
       </FilterBar>
-      <Histogram view={view} onRange={(from, to) => change({ from, to, range: "" })} />
+      <Histogram view={view} version={version} onRange={(from, to) => change({ from, to, range: "" })} />
       {acknowledge.error && <ErrorState error={acknowledge.error} />}
+      {resolve.error && <ErrorState error={resolve.error} />}
       <SelectionActions
         ids={selectedIds}
         filter={filter}

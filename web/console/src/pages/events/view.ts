@@ -6,6 +6,7 @@ import type {
   EventFilter,
   EventOrder,
   EventOrderField,
+  EventStatus,
   FieldPredicate,
   PredicateOperator,
   Severity,
@@ -23,6 +24,8 @@ export const ORDER_FIELDS: readonly EventOrderField[] = [
   "SEVERITY",
 ];
 
+export const STATUSES: readonly EventStatus[] = ["OPEN", "ACKNOWLEDGED", "RESOLVED"];
+
 /** Operators of conditions on custom fields. */
 export const OPERATORS = ["EQ", "NE", "GT", "GTE", "LT", "LTE", "CONTAINS", "EXISTS", "NOT_EXISTS"] as const;
 export type Operator = Extract<PredicateOperator, (typeof OPERATORS)[number]>;
@@ -37,6 +40,7 @@ export interface FieldCondition {
 
 export interface View {
   severities: Severity[];
+  statuses: EventStatus[];
   types: string[];
   tags: string[];
   fields: FieldCondition[];
@@ -56,6 +60,7 @@ export interface View {
 
 export const ALL: View = {
   severities: [],
+  statuses: [],
   types: [],
   tags: [],
   fields: [],
@@ -105,6 +110,10 @@ export function readView(params: URLSearchParams): View {
       .getAll("severity")
       .map((value) => oneOf(SEVERITIES, value))
       .filter((value) => value !== ""),
+    statuses: params
+      .getAll("status")
+      .map((value) => oneOf(STATUSES, value))
+      .filter((value) => value !== ""),
     types: params.getAll("type").filter(Boolean),
     tags: params.getAll("tag").filter(Boolean),
     fields: params
@@ -128,6 +137,7 @@ export function readView(params: URLSearchParams): View {
 export function writeView(view: View): URLSearchParams {
   const params = new URLSearchParams();
   for (const severity of view.severities) params.append("severity", severity);
+  for (const status of view.statuses) params.append("status", status);
   for (const type of view.types) params.append("type", type);
   for (const tag of view.tags) params.append("tag", tag);
   for (const condition of view.fields) params.append("field", writeField(condition));
@@ -153,6 +163,7 @@ export function writeView(view: View): URLSearchParams {
 export function filterOf(view: View, now: number): EventFilter {
   const filter: EventFilter = {};
   if (view.severities.length) filter.severities = view.severities;
+  if (view.statuses.length) filter.statuses = view.statuses;
   if (view.types.length) filter.types = view.types;
   if (view.tags.length) filter.tags = { all: view.tags };
   if (view.fields.length) {
