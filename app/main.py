@@ -23,6 +23,7 @@ from app.services.auth.auth_throttle import AuthThrottle
 from app.services.auth.rate_limits import RateLimits
 from app.services.change_log.feed import Feed
 from app.services.change_log.notification_summaries import NotificationSummaries
+from app.services.events.alert_keys import start_removing_unused_keys
 from app.services.retention.application import start_applying_policies
 from app.services.runtime.guard_checks import start_checking_guards
 from app.services.runtime.health import HealthMonitor
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
                 start_renewing_words(database),
                 start_checking_guards(database, settings.limits),
                 start_applying_policies(database, settings.retention, settings.limits),
+                start_removing_unused_keys(database),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
                 NotificationSummaries(database, app.state.feed) as app.state.notification_summaries,
             ):

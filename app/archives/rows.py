@@ -52,12 +52,14 @@ HISTORY_COLUMNS = {
     "changes": JSON,
     "state": JSON,
 }
-# An import reads the attributes that producers can report, and from these columns parts of them.
+# An import reads the attributes that producers can report, and from these columns parts of them,
+# but not the alert key, with which later events would be repeats of the first one.
 _PARTS = frozenset({"entity_type", "entity_id", "severity_text", "acknowledged_at"})
 _IMPORTED = {
     attribute.api_name: attribute
     for attribute in ATTRIBUTES
     if attribute.api_name in EVENT_COLUMNS
+    and attribute.name != "alert_key"
     and (Use.REPORTED in attribute.uses or attribute.name in _PARTS)
 }
 IMPORTED_COLUMNS = tuple(_IMPORTED)

@@ -59,12 +59,14 @@ def test_every_attribute_that_is_not_computed_has_a_column() -> None:
 def test_a_draft_and_the_input_of_log_event_have_the_reported_attributes() -> None:
     reported = {attribute.name for attribute in attributes_with(Use.REPORTED)}
     of_drafts_only = {
-        *("event_type_id", "acknowledged", "severity_level", "severity_text"),
+        *("event_type_id", "acknowledged", "resolved", "severity_level", "severity_text"),
         *("is_cloud_event", "has_field_names", "type_version"),
     }
 
     assert _names(EventDraft) - of_drafts_only == reported
-    assert _names(LogEventInput) == reported - WITHOUT_INPUT | {"event_type_id", "acknowledged"}
+    assert _names(LogEventInput) == reported - WITHOUT_INPUT | {
+        *("event_type_id", "acknowledged", "resolved")
+    }
 
 
 def test_the_input_of_log_event_passes_every_attribute_to_the_draft() -> None:
@@ -115,7 +117,7 @@ def test_both_filters_have_the_conditions_of_the_table() -> None:
 
 @pytest.mark.parametrize("name", [each.name for each in attributes_with(Use.REPORTED)])
 def test_a_reported_attribute_arrives_in_the_state(name: str) -> None:
-    reported = make_draft()
+    reported = make_draft(alert_key="pump-3-tripped")
 
     event = accepted_event(validate_report(reported, None, make_command_context(), EVENT_ID))
 

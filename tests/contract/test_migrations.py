@@ -40,7 +40,7 @@ def test_the_newest_revision_is_alembic_s_head() -> None:
 
 
 # The newest migration of version 0.2.0. Servers of this version stay in use during an upgrade.
-FIRST_ROLLING_REVISION = "0032"
+FIRST_ROLLING_REVISION = "0033"
 _NOT_COMPATIBLE = re.compile(
     r"op\.(drop_\w+|rename_table|alter_column|create_unique_constraint|execute)"
     r"|batch_op\.(drop_\w+|alter_column)|unique=True|new_column_name"

@@ -63,6 +63,7 @@ EVENTS = st.builds(
     acknowledged_at=st.none() | INSTANTS,
     acknowledged_by=st.none() | STORABLE_TEXT,
     acknowledgement_note=st.none() | STORABLE_TEXT,
+    alert_key=st.none() | STORABLE_TEXT,
     resolved_at=st.none() | INSTANTS,
     resolved_by=st.none() | STORABLE_TEXT,
     resolution_note=st.none() | STORABLE_TEXT,

@@ -17,7 +17,7 @@ from tests.domain.strategies import EVENTS
 
 
 def test_the_change_log_stores_an_event_under_the_names_of_the_api() -> None:
-    event = make_event(severity_text="warning")
+    event = make_event(severity_text="warning", alert_key="pump-3-tripped")
 
     serialized = event.to_json()
 
@@ -47,6 +47,7 @@ def test_the_change_log_stores_an_event_under_the_names_of_the_api() -> None:
         "acknowledgedAt": "2026-04-09T08:00:00.000000Z",
         "acknowledgedBy": "night shift",
         "acknowledgementNote": "On it.",
+        "alertKey": "pump-3-tripped",
         "resolvedAt": None,
         "resolvedBy": None,
         "resolutionNote": None,

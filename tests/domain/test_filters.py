@@ -18,14 +18,14 @@ from app.domain.events.filters import (
 )
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventStatus
+from app.domain.events.state import Entity, EventState, EventStatus
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, make_event
 
 A_MICROSECOND = timedelta(microseconds=1)
 
-# For every attribute: a condition that selects `make_event()`, and one that does not.
+# For every attribute: a condition that selects `make_alert()`, and one that does not.
 SELECTING: dict[str, Any] = {
     "ids": (OTHER_ID, EVENT_ID),
     "event_type_id": TYPE_ID,
@@ -46,6 +46,7 @@ SELECTING: dict[str, Any] = {
     "updated_at": TimeRange(EARLIER, NOW),
     "notification": True,
     "acknowledged": True,
+    "alert_key": "pump-3-tripped",
     "statuses": (EventStatus.OPEN, EventStatus.ACKNOWLEDGED),
     "tags": TagFilter(all=("Study:12",), any=("other", "Study:12")),
     "missing": (),
@@ -75,6 +76,7 @@ MISSING: dict[str, Any] = {
     "updated_at": TimeRange(end=EARLIER),
     "notification": False,
     "acknowledged": False,
+    "alert_key": "pump-3",
     "statuses": (EventStatus.OPEN, EventStatus.RESOLVED),
     "tags": TagFilter(all=("Study:12", "other")),
     "missing": (EventAttribute.SUBJECT,),
@@ -87,29 +89,33 @@ MISSING: dict[str, Any] = {
 ATTRIBUTES = [attribute.name for attribute in fields(EventFilter)]
 
 
+def make_alert(**overrides: Any) -> EventState:
+    return make_event(**{"alert_key": "pump-3-tripped"} | overrides)
+
+
 def test_an_empty_filter_selects_every_event() -> None:
-    assert filter_matches(EventFilter(), make_event())
+    assert filter_matches(EventFilter(), make_alert())
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_a_condition_selects_events_with_that_value(attribute: str) -> None:
     expected = _filter_by(attribute, SELECTING[attribute])
 
-    assert filter_matches(expected, make_event())
+    assert filter_matches(expected, make_alert())
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_all_conditions_must_hold(attribute: str) -> None:
     expected = replace(EventFilter(**SELECTING), **{attribute: MISSING[attribute]})
 
-    assert not filter_matches(expected, make_event())
+    assert not filter_matches(expected, make_alert())
 
 
 @pytest.mark.parametrize("attribute", ["ids", "types", "severities", "source_ids"])
 def test_an_empty_list_selects_nothing(attribute: str) -> None:
     expected = _filter_by(attribute, ())
 
-    assert not filter_matches(expected, make_event())
+    assert not filter_matches(expected, make_alert())
 
 
 @pytest.mark.parametrize(
@@ -121,21 +127,22 @@ def test_an_empty_list_selects_nothing(attribute: str) -> None:
         ("source_ids", "source_id"),
         ("subject", "subject"),
         ("outcome", "outcome"),
+        ("alert_key", "alert_key"),
         ("acknowledged", "acknowledged_at"),
     ],
 )
 def test_a_condition_on_an_absent_attribute_is_false(attribute: str, absent: str) -> None:
     expected = _filter_by(attribute, SELECTING[attribute])
 
-    assert not filter_matches(expected, make_event(**{absent: None}))
+    assert not filter_matches(expected, make_alert(**{absent: None}))
 
 
 @pytest.mark.parametrize("attribute", EventAttribute)
 def test_missing_selects_an_event_whose_attribute_is_null(attribute: EventAttribute) -> None:
     is_missing = EventFilter(missing=(attribute,))
 
-    assert filter_matches(is_missing, make_event(**{attribute.value: None}))
-    assert not filter_matches(is_missing, make_event())
+    assert filter_matches(is_missing, make_alert(**{attribute.value: None}))
+    assert not filter_matches(is_missing, make_alert())
 
 
 def test_missing_selects_events_in_which_all_of_the_attributes_are_null() -> None:
@@ -160,7 +167,7 @@ def test_false_is_a_condition_that_selects_the_other_events(attribute: str) -> N
     expected = _filter_by(attribute, False)
 
     assert filter_matches(expected, make_event(notification=False, acknowledged_at=None))
-    assert not filter_matches(expected, make_event())
+    assert not filter_matches(expected, make_alert())
 
 
 @pytest.mark.parametrize(
@@ -208,7 +215,7 @@ def test_a_range_includes_its_start_and_excludes_its_end(
 ) -> None:
     expected = _filter_by(attribute, TimeRange(start, end))
 
-    assert filter_matches(expected, make_event()) is selected
+    assert filter_matches(expected, make_alert()) is selected
 
 
 def _filter_by(attribute: str, value: Any) -> EventFilter:
@@ -229,7 +236,7 @@ def _filter_by(attribute: str, value: Any) -> EventFilter:
     ],
 )
 def test_empty_filters(filter: EventFilter, selected: bool) -> None:
-    assert filter_matches(filter, make_event()) is selected
+    assert filter_matches(filter, make_alert()) is selected
 
 
 def test_a_filter_has_at_most_5_levels() -> None:

@@ -43,6 +43,7 @@ OTHER_VALUES: dict[str, Any] = {
     "tags": ("Study", "12"),
     "notification": False,
     "acknowledged": True,
+    "alert_key": "pump-3",
     "extensions": {"traceparent": "00-2"},
     "payload": {"data": "tripped"},
 }
@@ -52,7 +53,12 @@ OTHER_VALUES: dict[str, Any] = {
 # the key of the receipt.
 OF_FORM = ("severity_level", "severity_text", "is_cloud_event", "has_field_names", "type_version")
 EXCLUDED = (*OF_FORM, "source", "source_id")
-ATTRIBUTES = [attribute.name for attribute in fields(EventDraft) if attribute.name not in EXCLUDED]
+# Apart from `resolved`, which chooses the attributes that are compared.
+ATTRIBUTES = [
+    attribute.name
+    for attribute in fields(EventDraft)
+    if attribute.name not in (*EXCLUDED, "resolved")
+]
 
 # Reported or absent, these are the same report.
 DEFAULTS: dict[str, Any] = {
@@ -74,11 +80,27 @@ def test_a_different_value_changes_the_digest(attribute: str) -> None:
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_an_absent_attribute_changes_the_digest(attribute: str) -> None:
-    draft = make_draft(event_type_id=str(TYPE_ID), acknowledged=True)
+    draft = make_draft(event_type_id=str(TYPE_ID), acknowledged=True, alert_key="pump-3-tripped")
     absent: dict[str, Any] = {attribute: None}
     other = replace(draft, **absent)
 
     assert draft.digest() != other.digest()
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_resolutions_are_compared_by_the_attributes_that_they_use(attribute: str) -> None:
+    resolution = make_draft(alert_key="pump-3-tripped", resolved=True)
+    other = replace(resolution, **{attribute: OTHER_VALUES[attribute]})
+
+    is_equal = resolution.digest() == other.digest()
+
+    assert is_equal is (attribute not in ("alert_key", "occurred_at", "summary"))
+
+
+def test_a_resolution_differs_from_the_report_of_its_condition() -> None:
+    report = make_draft(alert_key="pump-3-tripped")
+
+    assert report.digest() != replace(report, resolved=True).digest()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from app.domain.intake.intake import (
     Accepted,
     EventTypeSnapshot,
     Rejected,
-    ValidationResult,
     validate_report,
     validate_update,
 )
@@ -349,7 +348,7 @@ def test_any_update_is_accepted_and_storable_or_rejected_with_a_valid_message(
     _assert_stored_or_reported(result)
 
 
-def _assert_stored_or_reported(result: ValidationResult) -> None:
+def _assert_stored_or_reported(result: Accepted | Rejected) -> None:
     """Asserts that UTF-8 and PostgreSQL can store the event as JSON, or the problems."""
     if isinstance(result, Accepted):
         assert json.dumps(result.event.to_json(), allow_nan=False)

@@ -31,13 +31,21 @@ from app.domain.events.correlations import Relation
 from app.domain.events.filters import EventChangeFilter, EventFilter, TagFilter, TimeRange
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventDraft, EventState, EventStatus, SourceIdentity
+from app.domain.events.state import (
+    AlertKey,
+    Entity,
+    EventDraft,
+    EventState,
+    EventStatus,
+    SourceIdentity,
+)
 from app.domain.events.time_buckets import TimeBuckets
 from app.domain.shared.durations import Duration
 from app.domain.shared.limits import Limits
 from app.services.change_log import audit, history
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
 from app.services.events import (
+    alert_keys,
     bulk_changes,
     correlations,
     event_counts,
@@ -204,6 +212,7 @@ def _event(number: int, types: dict[str, UUID], chance: Random) -> EventState:
         notification=notifies,
         acknowledged_at=at if not notifies or chance.random() < 0.9 else None,
         resolved_at=at if notifies and chance.random() < 0.7 else None,
+        alert_key=f"alert {number}" if notifies else None,
     )
 
 
@@ -316,6 +325,12 @@ BY_ID = ("sqlite_autoindex_event_1", "pk_event")
 async def _load_receipts(world: IndexedDatabase) -> None:
     async with world.database.read(world.caller.organization_id) as session:
         found = await receipts.load_receipts(session, {SourceIdentity("/hosts/1", "17")})
+    assert isinstance(found, dict)
+
+
+async def _find_unresolved_events(world: IndexedDatabase) -> None:
+    async with world.database.read(world.caller.organization_id) as session:
+        found = await alert_keys.find_unresolved_events(session, {AlertKey("/hosts/1", "alert 17")})
     assert isinstance(found, dict)
 
 
@@ -500,6 +515,8 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         # Both have only events with this status.
         ("ix_event_status", "ix_event_(status|bell_open)"),
     ),
+    "of an alert key": (fetch_page_with(alert_key="alert 40"), "ix_event_alert_key"),
+    "the unresolved events of a batch": (_find_unresolved_events, "ix_event_unresolved_alert_key"),
     "of a status": (fetch_page_with(statuses=(EventStatus.RESOLVED,)), "ix_event_status"),
     "counts of a day": (
         lambda world: event_counts.count_events(

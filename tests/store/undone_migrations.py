@@ -15,6 +15,10 @@ UNDO_SINCE_0022 = (
     "ALTER TABLE api_key DROP COLUMN sign_in_failed_at",
     "DROP TABLE retention_policy",
     "ALTER TABLE log DROP COLUMN oldest_revision",
+    "DROP TABLE alert_key",
+    "DROP INDEX ix_event_unresolved_alert_key",
+    "DROP INDEX ix_event_alert_key",
+    "ALTER TABLE event DROP COLUMN reporter",
     "DROP INDEX ix_event_status",
     "DROP INDEX ix_event_bell_open",
     *(

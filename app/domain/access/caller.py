@@ -68,7 +68,7 @@ class Caller:
 
     @property
     def reader(self) -> str:
-        """Identifies whose notifications are read: the API key, or the user of the token."""
+        """Identifies who reads and reports events: the API key, or the user of the token."""
         return f"user:{self.name}" if self.credential_id is None else f"key:{self.credential_id}"
 
     @property

@@ -65,6 +65,7 @@ class EventAttribute(Enum):
     SUBJECT = "subject"
     SOURCE_ID = "source_id"
     OUTCOME = "outcome"
+    ALERT_KEY = "alert_key"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class EventFilter:
     updated_at: TimeRange | None = None
     notification: bool | None = None
     acknowledged: bool | None = None
+    alert_key: str | None = None
     statuses: tuple[EventStatus, ...] | None = None
     tags: TagFilter | None = None
     missing: tuple[EventAttribute, ...] | None = None

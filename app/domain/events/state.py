@@ -30,6 +30,7 @@ from app.domain.shared.values import (
 )
 
 DEFAULT_TYPE = "notice"
+RESOLUTION_ATTRIBUTES = ("source", "source_id", "alert_key", "resolved", "occurred_at", "summary")
 
 
 class EventChangeKind(Enum):
@@ -76,6 +77,13 @@ class SourceIdentity(NamedTuple):
     source_id: str
 
 
+class AlertKey(NamedTuple):
+    """A condition of a source. At most one unresolved event has it."""
+
+    source: str
+    alert_key: str
+
+
 @dataclass(frozen=True)
 class EventDraft:
     """A report before validation.
@@ -86,7 +94,8 @@ class EventDraft:
     With `is_cloud_event`, `fields` and `payload` are the data as it was sent, not yet interpreted
     by the event type. With `has_field_names`, the data has the names of the fields, as that of
     outgoing events. `type_version` is set if a Tocsin server validated the event by a registered
-    type.
+    type. With `resolved`, the report logs no event, but resolves that of its alert key, and uses
+    only RESOLUTION_ATTRIBUTES.
     """
 
     event_type_id: str | None = None
@@ -104,6 +113,8 @@ class EventDraft:
     tags: tuple[str, ...] | None = None
     notification: bool | None = None
     acknowledged: bool | None = None
+    alert_key: str | None = None
+    resolved: bool | None = None
     extensions: dict[str, Any] | None = None
     payload: dict[str, Any] | None = None
     severity_level: Severity | None = None
@@ -135,19 +146,21 @@ class EventDraft:
         return {
             name: value
             for name, value in vars(self).items()
-            if value is not None and name not in _NOT_DIGESTED
+            if value is not None
+            and name not in _NOT_DIGESTED
+            and (not self.resolved or name in RESOLUTION_ATTRIBUTES)
         }
 
     def _normalized_attributes(self, set_paths: Collection[Keys]) -> dict[str, Any]:
         values = self._digested_attributes()
-        if self.severity is not None and not self.severity.strip():
+        if "severity" in values and not values["severity"].strip():
             del values["severity"]
-        if self.event_type_id is not None:
-            values["event_type_id"] = self.event_type_id.lower()
-        if self.tags is not None:
-            values["tags"] = tuple(sorted(set(self.tags)))
-        if isinstance(self.fields, dict):
-            values["fields"] = normalize_fields(normalize_sets(self.fields, set_paths), ())
+        if "event_type_id" in values:
+            values["event_type_id"] = values["event_type_id"].lower()
+        if "tags" in values:
+            values["tags"] = tuple(sorted(set(values["tags"])))
+        if isinstance(custom_values := values.get("fields"), dict):
+            values["fields"] = normalize_fields(normalize_sets(custom_values, set_paths), ())
         return {
             name: value
             for name, value in values.items()
@@ -190,6 +203,7 @@ class EventState:
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     acknowledgement_note: str | None = None
+    alert_key: str | None = None
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     resolution_note: str | None = None
@@ -219,7 +233,7 @@ class EventState:
     @property
     def status(self) -> EventStatus | None:
         """The status, as the database computes it too. None if no one has to handle it."""
-        if not self.notification:
+        if not self.notification and self.alert_key is None:
             return None
         if self.resolved_at is not None:
             return EventStatus.RESOLVED
@@ -355,6 +369,7 @@ ATTRIBUTES = (
     Attribute("acknowledged_at", datetime),
     Attribute("acknowledged_by", str),
     Attribute("acknowledgement_note", str),
+    Attribute("alert_key", str, _REPORTED | _NULLABLE, _EQUALS, validate=_validate_name),
     Attribute("status", EventStatus, _UNUSED, _ONE_OF, "statuses"),
     Attribute("resolved_at", datetime),
     Attribute("resolved_by", str),

@@ -34,6 +34,8 @@ from app.domain.events.predicates import MAX_INDEXED_FIELDS
 from app.domain.events.severity import Severity, SeverityMap, lookup_severity
 from app.domain.events.state import (
     DEFAULT_TYPE,
+    RESOLUTION_ATTRIBUTES,
+    AlertKey,
     EventDraft,
     EventState,
     Use,
@@ -60,6 +62,7 @@ from app.domain.shared.values import (
     replace_unstorable,
     validate_json,
     validate_json_object,
+    validate_text,
 )
 
 _MAX_DROPPED_WARNINGS = 100
@@ -115,7 +118,20 @@ class Rejected:
     problems: tuple[Problem, ...]
 
 
-ValidationResult = Accepted | Rejected
+@dataclass(frozen=True)
+class Resolution:
+    """A report that what the unresolved event of an alert key reports was over at a time.
+
+    `is_dated`: whether the time was reported. Otherwise it is when the report arrived.
+    """
+
+    key: AlertKey
+    at: datetime
+    note: str | None
+    is_dated: bool
+
+
+ValidationResult = Accepted | Rejected | Resolution
 
 
 @dataclass(frozen=True)
@@ -134,7 +150,7 @@ class CommandContext:
 
 def validate_report(
     draft: EventDraft, event_type: EventTypeSnapshot | None, command: CommandContext, event_id: UUID
-) -> ValidationResult:
+) -> Accepted | Rejected:
     """Validates a report. `event_type` is None if its type is not registered."""
     source_paths: dict[str, tuple[str, ...]] = {}
     replaced: list[Problem] = []
@@ -194,13 +210,35 @@ def validate_report(
     return Accepted(event, (*warnings, *replaced, *_index_warnings(event)))
 
 
+def validate_resolution(draft: EventDraft, command: CommandContext) -> Resolution | Rejected:
+    """Validates a report with `resolved`: only the attributes that it uses, without any rules.
+
+    A recovery has no fields, and an event type that is closed must not keep an alarm open.
+    """
+    used = {name: getattr(draft, name) for name in RESOLUTION_ATTRIBUTES if name != "summary"}
+    problems = validate_attributes(used, command.limits, command.now)
+    problems += validate_text(draft.summary, command.limits.note_characters, "summary")
+    if draft.alert_key is None:
+        message = (
+            "resolved: true needs an alertKey: the one of the event that is over. To resolve an "
+            "event by its ID, use resolveEvent."
+        )
+        problems.append(invalid_input(message, "alertKey"))
+    if problems or draft.alert_key is None:
+        return Rejected(tuple(problems))
+    source = draft.source if draft.source is not None else command.actor.source
+    is_dated = draft.occurred_at is not None
+    at = min(draft.occurred_at or command.now, command.now)  # the clock of a source may be ahead
+    return Resolution(AlertKey(source, draft.alert_key), at, draft.summary, is_dated)
+
+
 def validate_update(
     event: EventState,
     changes: Mapping[str, Any],
     event_type: EventTypeSnapshot | None,
     command: CommandContext,
     newer_type: EventTypeSnapshot | None = None,
-) -> ValidationResult:
+) -> Accepted | Rejected:
     """Validates an update. `changes` are new values by attribute; None clears an optional one.
 
     `event_type` is at the version of the event, `newer_type` at the one that the event is moved to.

@@ -383,7 +383,8 @@ class NotificationMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Resolves the unresolved notifications that a filter selects, or the events with the "
+            "Resolves the unresolved events with a status, which are notifications or have an "
+            "alert key, that a filter selects, or the events with the "
             "given IDs. One call resolves at most 10,000 events by default, the oldest first.\n\n"
             "Events are resolved in transactions of 500. A failed call can be repeated: events "
             "that are already resolved keep their time, credential and note, and are not "

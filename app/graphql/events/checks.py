@@ -30,8 +30,9 @@ class EventCheck:
         "a free-form event."
     )
     duplicate_of: Event | None = strawberry.field(
-        description="Original event, if the event is a duplicate under a duplication rule. Null "
-        "if the event is not a duplicate or is a replay (same `source` and `sourceId`), or if the "
+        description="Original event, if the event is a duplicate under a duplication rule; the "
+        "unresolved event with its `alertKey`, if the event is a repeat of that or resolves it. "
+        "Null if there is none, if the event is a replay (same `source` and `sourceId`), or if the "
         "caller lacks EVENT_READ."
     )
     warnings: list[UserError] = strawberry.field(

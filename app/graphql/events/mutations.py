@@ -37,21 +37,25 @@ def _resolve_event(root: strawberry.Parent[LogEventPayload]) -> Event | None:
 class LogEventPayload:
     event: Event | None = strawberry.field(
         resolver=_resolve_event,
-        description="The stored event or, for a replay or a counted duplicate, the earlier event. "
-        "Null if the event was rejected. An earlier event is null if it has been deleted or the "
-        "caller lacks EVENT_READ.",
+        description="The stored event or, for a replay, a counted duplicate or a resolution "
+        "(`resolved: true`), the earlier event. Null if the event was rejected, or if a resolution "
+        "resolved nothing. An earlier event is null if it has been deleted or the caller lacks "
+        "EVENT_READ.",
         metadata=declare_source(InMemoryRow("row")),
     )
     duplicate: bool = strawberry.field(
         description="Whether the event repeats an earlier event: true for a replay (same "
-        "`source`, `sourceId` and content) and for a duplicate that a COUNT or FLAG rule found."
+        "`source`, `sourceId` and content), for a duplicate that a COUNT or FLAG rule found, and "
+        "for a repeat of the unresolved event with its `alertKey`. Also true for every resolution "
+        "(`resolved: true`), because it stores no event."
     )
     warnings: list[UserError] = strawberry.field(
         description="Problems that did not cause the event to be rejected: dropped values of "
         "hidden fields (`FIELD_HIDDEN`) and of fields that an event type with `additionalFields: "
         "DROP` does not have (`FIELD_UNKNOWN`), violations of guard rules with the enforcement "
-        "mode WARN (`GUARD_REJECTED`), a deprecated event type (`EVENT_TYPE_CLOSED`) and an "
-        "unknown severity (`SEVERITY_UNKNOWN`). Empty if the event was rejected."
+        "mode WARN (`GUARD_REJECTED`), a deprecated event type (`EVENT_TYPE_CLOSED`), an "
+        "unknown severity (`SEVERITY_UNKNOWN`), and a resolution that resolved nothing "
+        "(`NOT_FOUND`). Empty if the event was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that caused the event to be rejected. Empty on success."
@@ -84,7 +88,8 @@ class LogEventsPayload:
     )
     duplicates: int = strawberry.field(
         description="Number of events that were accepted but not stored: replays of logged "
-        "events, and duplicates that a COUNT rule counted."
+        "events, duplicates that a COUNT rule counted, repeats of the unresolved event with their "
+        "`alertKey`, and resolutions (`resolved: true`), whether or not they resolved an event."
     )
     rejected: int = strawberry.field(description="Number of events that were rejected.")
     user_errors: list[UserError] = strawberry.field(
@@ -419,9 +424,9 @@ class EventMutations:
         description=with_example(
             "Resolves an event: states that what it reports is over. The event is then no longer "
             "open, and later events are not duplicates of it: if the same happens again, a new "
-            "event is stored. An event without a status, which is not a notification, can be "
-            "resolved, too; its status stays null. If the event is already resolved, nothing "
-            "changes: the original time, credential and note are kept.\n\n"
+            "event is stored. An event without a status, which is not a notification and has no "
+            "alert key, can be resolved, too; its status stays null. If the event is already "
+            "resolved, nothing changes: the original time, credential and note are kept.\n\n"
             "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
             "UUID or the note is too long.",
             """
@@ -456,7 +461,8 @@ class EventMutations:
             "Removes the resolution of an event, but not its acknowledgement. If the event is a "
             "notification, it moves to the top of `notifications`, and `notificationAdded` "
             "delivers it again. If the event is not resolved, nothing changes.\n\n"
-            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `CONFLICT` if another event with the "
+            "same `source` and `alertKey` is not resolved, `INVALID_INPUT` if the ID is not a "
             "UUID.",
             """
             mutation {

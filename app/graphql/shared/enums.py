@@ -85,8 +85,9 @@ register_enum(
 )
 register_enum(
     EventStatus,
-    "Status of an event that needs attention: of a notification. RESOLVED wins over ACKNOWLEDGED: "
-    "a resolved event can be acknowledged, and stays RESOLVED.",
+    "Status of an event that needs attention: of a notification, or of an event with an alert "
+    "key. RESOLVED wins over ACKNOWLEDGED: a resolved event can be acknowledged, and stays "
+    "RESOLVED.",
     OPEN="No one has acknowledged or resolved the event.",
     ACKNOWLEDGED="The event was acknowledged: someone is working on it.",
     RESOLVED="The event was resolved: what it reports is over.",

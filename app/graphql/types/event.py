@@ -162,10 +162,15 @@ class Event(Node):
         description="Note on the acknowledgement, at most 1,000 characters by default. Null if "
         "none was given."
     )
+    alert_key: str | None = strawberry.field(
+        description="Identifies a condition of the source, such as `disk-full:/var`. At most one "
+        "unresolved event has this key and `source`: later reports with the key are counted as "
+        "repeats of it. Null if none was given."
+    )
     status: EventStatus | None = strawberry.field(
-        description="Status of the notification: RESOLVED if `resolvedAt` is not null; otherwise "
-        "ACKNOWLEDGED if `acknowledgedAt` is not null; otherwise OPEN. Null if the event is not a "
-        "notification, because no one has to handle it.",
+        description="Status of the event: RESOLVED if `resolvedAt` is not null; otherwise "
+        "ACKNOWLEDGED if `acknowledgedAt` is not null; otherwise OPEN. Null unless the event is a "
+        "notification or has an alert key, because no one has to handle it.",
         metadata=declare_source(EventStatusOf()),
     )
     resolved_at: datetime | None = strawberry.field(
@@ -299,6 +304,7 @@ class Event(Node):
             acknowledged_at=state.acknowledged_at,
             acknowledged_by=state.acknowledged_by,
             acknowledgement_note=state.acknowledgement_note,
+            alert_key=state.alert_key,
             status=state.status,
             resolved_at=state.resolved_at,
             resolved_by=state.resolved_by,

@@ -41,6 +41,7 @@ register_enum(
     SUBJECT="Subject of the event within its source.",
     SOURCE_ID="Identifier that the producer gave the event.",
     OUTCOME="Outcome of the activity that the event reports.",
+    ALERT_KEY="Key of the condition that the event reports.",
 )
 
 
@@ -196,10 +197,13 @@ class EventFilter:
     acknowledged: bool | None = strawberry.field(
         default=None, description="Whether the event is acknowledged."
     )
+    alert_key: str | None = strawberry.field(
+        default=None, description="Alert key to match exactly, without wildcards."
+    )
     statuses: list[EventStatus] | None = strawberry.field(
         default=None,
         description="Statuses, one of which the event must have. Events without a status, which "
-        "are not notifications, do not match.",
+        "are not notifications and have no alert key, do not match.",
     )
     tags: TagFilter | None = strawberry.field(
         default=None, description="Condition on the tags of the event."
@@ -266,6 +270,7 @@ class EventFilter:
             updated_at=_convert_range(self.updated_at),
             notification=self.notification,
             acknowledged=self.acknowledged,
+            alert_key=path.check_text(self.alert_key, "alertKey"),
             statuses=_order_statuses(path.check_size(self.statuses, "statuses")),
             tags=path.parse_tags(self.tags),
             missing=path.check_size(self.missing, "missing"),
@@ -485,6 +490,28 @@ class LogEventInput:
         default=None,
         description="Whether the event is logged as acknowledged by the caller. Defaults to false.",
     )
+    alert_key: str | None = strawberry.field(
+        default=None,
+        description="Identifies the condition that the event reports, such as `disk-full:/var`: at "
+        "most 255 characters by default. While an unresolved event has the same `source` and "
+        "alert key, this report is not stored as an event: it is counted in the `occurrences` of "
+        "that event, which is returned with `duplicate: true`. If the report is more severe, it "
+        "raises the event's `severity`, takes back its acknowledgement and, with `notification: "
+        "true`, notifies again. Duplication rules do not apply. Null if omitted.",
+    )
+    resolved: bool | None = strawberry.field(
+        default=False,
+        description="Whether the condition that `alertKey` identifies is over. If true, `alertKey` "
+        "is required, and no event is stored: the unresolved event with this `source` and alert "
+        "key is resolved, and returned with `duplicate: true`. `summary` becomes its "
+        "`resolutionNote`, and `occurredAt` its `resolvedAt`, or the current time if `occurredAt` "
+        "is omitted or later. Of the other attributes, only `sourceId` is used: give the "
+        "resolution one of its own, or none. If there is no such event, `event` is null, and the "
+        "warning is `NOT_FOUND`. A resolution with `occurredAt` is remembered for 24 hours: a "
+        "report of the same `source` and `alertKey` whose `occurredAt` is not later is stored as a "
+        "resolved event, and does not notify. With EVENT_UPDATE, a resolution applies to events "
+        "that anyone reported; otherwise, only to those that the same API key or user reported.",
+    )
     source_id: str | None = strawberry.field(
         default=None,
         description="Identifier that the producer gives the event, at most 255 characters by "
@@ -512,6 +539,8 @@ class LogEventInput:
             tags=None if self.tags is None else tuple(self.tags),
             notification=self.notification,
             acknowledged=self.acknowledged,
+            alert_key=self.alert_key,
+            resolved=self.resolved or None,
         )
 
 

@@ -38,14 +38,14 @@ async def check_event(
         validation = definitions.validate(draft, command)
         receipts_by_key = {} if key is None else await receipts.load_receipts(session, {key})
         batch = await load_batch(
-            session, definitions, receipts_by_key, [key], [validation], lock=False
+            session, definitions, receipts_by_key, [key], [validation], command.now, lock=False
         )
     decision = batch.decide(draft, command, key, validation, None)  # stores no receipt
     original = None
     if decision.original_id is not None:
         original = batch.lookup.events[decision.original_id]
     event_type = definitions.find_type(draft)
-    if event_type is None:
+    if event_type is None or draft.resolved:
         return EventCheckResult(decision, original)
     values = draft.fields if isinstance(draft.fields, dict) else {}
     resolution = resolve_fields(event_type.fields, event_type.rules, values)

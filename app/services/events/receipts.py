@@ -11,14 +11,16 @@ from uuid import UUID
 from sqlalchemy import String, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
+from uuid_utils.compat import uuid7
 
 from app.domain.events.field_values import Keys
 from app.domain.events.state import EventDraft, SourceIdentity
 from app.domain.intake.cloudevent_data import find_set_paths
 from app.domain.intake.intake import (
-    Accepted,
     CommandContext,
     EventTypeSnapshot,
+    Rejected,
+    Resolution,
     ValidationResult,
 )
 from app.domain.shared.values import validate_name
@@ -93,8 +95,10 @@ def build_receipt(
     validation: ValidationResult,
 ) -> Receipt | None:
     """Builds the receipt of a draft, as if it is stored. None if it is rejected or has no key."""
-    if key is None or not isinstance(validation, Accepted):
+    if key is None or isinstance(validation, Rejected):
         return None
+    if isinstance(validation, Resolution):  # if it resolves nothing, the ID of no event
+        return Receipt(draft.digest(), uuid7())
     set_paths: tuple[Keys, ...] = ()
     if event_type is not None and event_type.set_fields:
         set_paths = find_set_paths(draft, event_type.fields)

@@ -11,14 +11,28 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.events.state import EventDraft, EventState, SourceIdentity, diff_states
-from app.domain.intake.intake import Accepted, CommandContext, Rejected, ValidationResult
+from app.domain.access.caller import Caller
+from app.domain.events.state import (
+    AlertKey,
+    EventDraft,
+    EventState,
+    SourceIdentity,
+    diff_states,
+)
+from app.domain.intake.intake import (
+    Accepted,
+    CommandContext,
+    Rejected,
+    Resolution,
+    ValidationResult,
+)
 from app.domain.rules.duplicates import (
     DuplicateAction,
     DuplicateMatch,
@@ -29,7 +43,8 @@ from app.domain.rules.duplicates import (
     count_duplicate,
 )
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.events import receipts
+from app.services.events import alert_keys, receipts
+from app.services.events.alert_keys import Alert
 from app.services.events.receipts import Receipt
 from app.services.events.validation import CachedDefinitions, load_definitions
 from app.services.rules import duplicates
@@ -68,7 +83,8 @@ class EventResult:
 class Decision:
     """The result before anything is written: the event by its ID.
 
-    `original_id`: the event that the reported one duplicates, even if that is rejected.
+    `original_id`: the event that the reported one duplicates, even if that is rejected, or
+    resolves.
     """
 
     event_id: UUID | None = None
@@ -97,16 +113,19 @@ class ReportCall:
 
 @dataclass
 class ReportBatch:
-    """State of a batch while its reports are decided on: the receipts and originals that existed
-    before, and the changes to write.
+    """State of a batch while its reports are decided on: the receipts, originals and alerts that
+    existed before, and the changes to write.
 
-    `new_events`: events to store. `counted_events`: existing events with increased counts.
+    `new_events`: events to store. `reporters`: the callers that reported those with an alert key.
+    `changed_events`: existing events that were counted or resolved.
     """
 
     receipts: dict[SourceIdentity, Receipt]
     lookup: DuplicateLookup
+    alerts: dict[AlertKey, Alert]
     new_events: dict[UUID, EventState] = field(default_factory=dict)
-    counted_events: dict[UUID, EventState] = field(default_factory=dict)
+    reporters: dict[UUID, str] = field(default_factory=dict)
+    changed_events: dict[UUID, EventState] = field(default_factory=dict)
     log_entries: list[changes.NewEntry] = field(default_factory=list)
     new_originals: list[tuple[EventState, list[RuleFingerprint]]] = field(default_factory=list)
     duplicate_counts: Counter[tuple[UUID, str]] = field(default_factory=Counter)
@@ -124,9 +143,15 @@ class ReportBatch:
             return _decide_replay(draft, receipt)
         if isinstance(validation, Rejected):
             return Decision(problems=validation.problems)
-        decision = self._accept(validation, command)
-        if key is not None and new_receipt is not None and decision.event_id is not None:
-            if new_receipt.event_id != decision.event_id:
+        if isinstance(validation, Resolution):
+            decision = self._resolve(validation, command)
+        elif validation.event.alert_key is not None:
+            is_dated = draft.occurred_at is not None
+            decision = self._accept_alert(validation, command, is_dated=is_dated)
+        else:
+            decision = self._accept(validation, command)
+        if key is not None and new_receipt is not None and not decision.problems:
+            if decision.event_id not in (None, new_receipt.event_id):
                 new_receipt = replace(new_receipt, event_id=decision.event_id)
             self.receipts[key] = new_receipt
         return decision
@@ -143,6 +168,76 @@ class ReportBatch:
         self.new_originals.append((event, fingerprints))
         self._store_new(event, command)
         return Decision(event.id, stored=True, warnings=validation.warnings)
+
+    def _accept_alert(
+        self, validation: Accepted, command: CommandContext, *, is_dated: bool
+    ) -> Decision:
+        """Counts the report for the unresolved event of its alert key, or stores a new event.
+
+        `is_dated`: whether the report has a time. The new event is resolved if its resolution has
+        arrived before it.
+        """
+        event, caller = validation.event, command.actor
+        alert = self.alerts[AlertKey(event.source, event.alert_key or "")]
+        if alert.event_id is not None:
+            self._count_duplicate(alert.event_id, event, True, command)
+            return Decision(
+                alert.event_id,
+                duplicate=True,
+                warnings=validation.warnings,
+                original_id=alert.event_id,
+            )
+        resolution = alert.find_resolution(event.occurred_at, caller) if is_dated else None
+        if resolution is None:
+            alert.event_id = event.id
+        else:
+            event = replace(
+                event,
+                resolved_at=resolution.resolved_at,
+                resolved_by=resolution.resolved_by,
+                resolution_note=resolution.resolution_note,
+            )
+        self.reporters[event.id] = caller.reader
+        self._store_new(event, command)
+        return Decision(event.id, stored=True, warnings=validation.warnings)
+
+    def _resolve(self, resolution: Resolution, command: CommandContext) -> Decision:
+        """Resolves the unresolved event of an alert key, and remembers when it was over."""
+        alert, caller = self.alerts[resolution.key], command.actor
+        alert.remember(resolution, caller, command.now)
+        event_id = alert.event_id
+        if event_id is None or not self._may_resolve(caller, event_id):
+            source, alert_key = resolution.key
+            message = (
+                f"There is nothing to resolve: no unresolved event of source {source!r} with "
+                f"alertKey {alert_key!r} that the caller may resolve. An event that occurred "
+                "earlier and is reported later is stored as resolved."
+            )
+            warning = Problem(UserErrorCode.NOT_FOUND, message, ("alertKey",))
+            return Decision(duplicate=True, warnings=(warning,))
+        states, before = self._find_state(event_id)
+        after = replace(
+            before,
+            resolved_at=resolution.at,
+            resolved_by=caller.name,
+            resolution_note=resolution.note,
+        )
+        states[event_id] = after
+        self.log_entries.append(build_log_entry(command, "RESOLVED", after, before))
+        alert.event_id = None
+        return Decision(event_id, duplicate=True, original_id=event_id)
+
+    def _may_resolve(self, caller: Caller, event_id: UUID) -> bool:
+        """Whether a report of this caller resolves the event. Its own need no EVENT_UPDATE."""
+        if alert_keys.may_resolve_all(caller):
+            return True
+        reporter = self.reporters.get(event_id) or self.lookup.events[event_id].reporter
+        return reporter == caller.reader
+
+    def _find_state(self, event_id: UUID) -> tuple[dict[UUID, EventState], EventState]:
+        """Returns the current state of an event, and where its next one belongs."""
+        states = self.new_events if event_id in self.new_events else self.changed_events
+        return states, states.get(event_id) or self.lookup.events[event_id].to_domain()
 
     def _handle_duplicate(
         self, validation: Accepted, match: DuplicateMatch, command: CommandContext
@@ -172,8 +267,7 @@ class ReportBatch:
     def _count_duplicate(
         self, original_id: UUID, duplicate: EventState, escalate: bool, command: CommandContext
     ) -> None:
-        states = self.new_events if original_id in self.new_events else self.counted_events
-        before = states.get(original_id) or self.lookup.events[original_id].to_domain()
+        states, before = self._find_state(original_id)
         counted = count_duplicate(before, duplicate, escalate=escalate)
         states[original_id] = counted.original
         entry = build_log_entry(command, "DUPLICATED", counted.original, before)
@@ -206,7 +300,13 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     )
     existing_receipts |= await receipts.load_receipts(session, other_keys)
     batch = await load_batch(
-        session, definitions, existing_receipts, identities, validations, lock=True
+        session,
+        definitions,
+        existing_receipts,
+        identities,
+        validations,
+        calls[0].command.now,
+        lock=True,
     )
     decisions = [
         batch.decide(draft, command, key, validation, receipt)
@@ -218,6 +318,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     await duplicates.store_originals(
         session, batch.lookup, batch.new_originals, batch.duplicate_counts
     )
+    await alert_keys.store_resolutions(session, batch.alerts)
     await receipts.finalize_receipts(session, new_receipts, batch.receipts)
     event_ids = {each.event_id for each in decisions if each.event_id is not None}
     rows |= await load_events(session, event_ids - rows.keys())
@@ -230,6 +331,7 @@ async def load_batch(
     existing_receipts: dict[SourceIdentity, Receipt],
     identities: Sequence[SourceIdentity | None],
     validations: Sequence[ValidationResult],
+    now: datetime,
     *,
     lock: bool,
 ) -> ReportBatch:
@@ -237,10 +339,19 @@ async def load_batch(
 
     `lock` locks it until the transaction ends.
     """
-    new_events = [
-        validation.event
+    new_reports = [
+        validation
         for key, validation in zip(identities, validations, strict=True)
-        if isinstance(validation, Accepted) and key not in existing_receipts
+        if not isinstance(validation, Rejected) and key not in existing_receipts
+    ]
+    keys = {key for each in new_reports if (key := _find_alert_key(each)) is not None}
+    if lock:
+        await alert_keys.lock_keys(session, keys, now)
+    alerts = await alert_keys.load_alerts(session, keys, now)
+    new_events = [
+        each.event
+        for each in new_reports
+        if isinstance(each, Accepted) and each.event.alert_key is None
     ]
     fingerprints = {
         event.id: compute_fingerprints(
@@ -250,8 +361,22 @@ async def load_batch(
         )
         for event in new_events
     }
-    lookup = await duplicates.look_up_originals(session, fingerprints, new_events, lock=lock)
-    return ReportBatch(existing_receipts, lookup)
+
+    unresolved_ids = {each.event_id for each in alerts.values() if each.event_id is not None}
+    lookup = await duplicates.look_up_originals(
+        session, fingerprints, new_events, lock=lock, other_ids=unresolved_ids
+    )
+    for alert in alerts.values():
+        if alert.event_id not in lookup.events:  # deleted or resolved meanwhile
+            alert.event_id = None
+    return ReportBatch(existing_receipts, lookup, alerts)
+
+
+def _find_alert_key(report: Accepted | Resolution) -> AlertKey | None:
+    if isinstance(report, Resolution):
+        return report.key
+    event = report.event
+    return None if event.alert_key is None else AlertKey(event.source, event.alert_key)
 
 
 async def _validate_all(
@@ -280,7 +405,10 @@ def _decide_replay(draft: EventDraft, receipt: Receipt) -> Decision:
 def build_log_entry(
     command: CommandContext, kind: str, state: EventState, before: EventState | None = None
 ) -> changes.NewEntry:
-    """Builds the change log entry. It notifies if the command makes the event a notification."""
+    """Builds the change log entry. It notifies if the command makes the event a notification.
+
+    A resolved event does not notify.
+    """
     return changes.NewEntry(
         organization_id=command.actor.organization_id,
         subject=changes.EVENT,
@@ -288,7 +416,9 @@ def build_log_entry(
         kind=kind,
         at=command.now,
         actor=command.actor.name,
-        notifies=state.notification and (before is None or not before.notification),
+        notifies=state.notification
+        and state.resolved_at is None
+        and not (before is not None and before.notification),
         changes={} if before is None else diff_states(before, state),
         state=state.to_json(),
     )
@@ -313,23 +443,31 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
         return {}
     organization_id = session.info["scope"]
     rows = {
-        event.id: tables.Event.from_domain(event, organization_id)
+        event.id: tables.Event.from_domain(
+            event, organization_id, reporter=batch.reporters.get(event.id)
+        )
         for event in batch.new_events.values()
     }
-    if any(each.notifies for each in entries):
+    if any(each.notifies or each.kind == "RESOLVED" for each in entries):
         positions = await changes.append_entries(session, entries)
         known_rows = batch.lookup.events | rows
         for entry, position in zip(entries, positions, strict=True):
             if entry.notifies:
                 known_rows[entry.subject_id].set_rang(position)
+        # First, because a new event may have the alert key of one that was resolved.
+        await _update_changed(session, batch)
         await insert_rows(session, *_new_rows(organization_id, batch, rows))
     else:
         await changes.append_entries(session, entries, _new_rows(organization_id, batch, rows))
-    for event_id, event in batch.counted_events.items():
-        batch.lookup.events[event_id].update_from(event)
-    if batch.counted_events:
-        await session.flush()
+        await _update_changed(session, batch)
     return rows
+
+
+async def _update_changed(session: AsyncSession, batch: ReportBatch) -> None:
+    for event_id, event in batch.changed_events.items():
+        batch.lookup.events[event_id].update_from(event)
+    if batch.changed_events:
+        await session.flush()
 
 
 def _new_rows(

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from app.domain.events.filters import EventFilter
-from app.domain.events.state import EventStatus
+from app.domain.events.state import AlertKey, EventStatus
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import validate_text
-from app.services.events import bulk_changes
+from app.services.events import alert_keys, bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.events import event_not_found, lock_event
 from app.services.events.reports import EventResult, build_log_entry
@@ -162,9 +164,36 @@ async def resolve_events(
     )
 
 
+@retry_on_deadlock
 async def reopen_event(database: Database, command: CommandContext, event_id: UUID) -> EventResult:
-    """Removes the resolution of an event, which then notifies again if it is a notification."""
-    return await change_status(database, command, event_id, _REOPENING)
+    """Removes the resolution of an event, which then notifies again if it is a notification.
+
+    Another unresolved event with its alert key is a CONFLICT.
+    """
+    statement = select(col(tables.Event.source), col(tables.Event.alert_key)).where(
+        col(tables.Event.id) == event_id
+    )
+    async with database.write(command.actor.organization_id) as session:
+        found: Any = (await session.execute(statement)).one_or_none()
+        if found is None:
+            return event_not_found(event_id)
+        keys = set() if found.alert_key is None else {AlertKey(*found)}
+        # Before the event, as in reports. The key of an event never changes.
+        await alert_keys.lock_keys(session, keys, command.now)
+        row = await lock_event(session, event_id)
+        if row is None:
+            return event_not_found(event_id)
+        if not _REOPENING.changes(row):
+            return EventResult(row)
+        unresolved = await alert_keys.find_unresolved_events(session, keys)
+        for other_id in unresolved.values():
+            message = (
+                f"Event {other_id} is unresolved and has the same source and alertKey. Resolve it "
+                "first, or leave this event resolved."
+            )
+            return EventResult(problems=(Problem(UserErrorCode.CONFLICT, message, ("id",)),))
+        await _apply_change(session, command, [row], _REOPENING)
+        return EventResult(row)
 
 
 def _resolution(command: CommandContext, note: str | None) -> StatusChange:

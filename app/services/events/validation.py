@@ -25,6 +25,7 @@ from app.domain.intake.intake import (
     Rejected,
     ValidationResult,
     validate_report,
+    validate_resolution,
 )
 from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import Guard
@@ -76,6 +77,8 @@ class CachedDefinitions:
 
     def validate(self, draft: EventDraft, command: CommandContext) -> ValidationResult:
         """Validates the draft, without regard to replays."""
+        if draft.resolved:
+            return validate_resolution(draft, command)
         event_type = self.find_type(draft)
         if self.guards != command.guards:
             command = replace(command, guards=self.guards)

@@ -43,6 +43,7 @@ from app.store.tables.columns import UTCDateTime
 from app.store.writing.inserts import insert_rows
 
 MAX_KEYS_PER_STATEMENT = 10_000
+MAX_SEARCHES = 10
 _KEY_COLUMNS: dict[str, TypeEngine[Any]] = {
     "number": Integer(),
     "rule_id": Uuid(),
@@ -71,26 +72,30 @@ async def look_up_originals(
     events: Sequence[EventState],
     *,
     lock: bool,
+    other_ids: Collection[UUID] = (),
 ) -> DuplicateLookup:
     """Finds the original events that the events may be duplicates of.
 
-    `lock` locks the fingerprints and the original events until the transaction ends.
+    `other_ids`: other events that are needed if they are unresolved. `lock` locks the fingerprints
+    and the events until the transaction ends.
     """
     lookup = DuplicateLookup(fingerprints)
     keys = lookup.sorted_keys()
-    if not keys:
-        return lookup
     if lock:
         await _lock_fingerprints(session, dict.fromkeys(keys, 0))
-    while True:
+    originals: list[tables.FirstEvent] = []
+    for _ in range(MAX_SEARCHES):
         originals = await _fetch_nearest_originals(session, lookup.fingerprints, events)
-        lookup.events = await _fetch_original_events(
-            session, {row.event_id for row in originals}, lock=lock
+        event_ids = {row.event_id for row in originals}
+        lookup.events = await _fetch_unresolved_events(
+            session, event_ids.union(other_ids), lock=lock
         )
         # An event was deleted or resolved: search again without it.
-        if all(row.event_id in lookup.events for row in originals):
+        if event_ids <= lookup.events.keys():
             break
     for row in originals:
+        if row.event_id not in lookup.events:
+            continue
         original = OriginalEvent(row.event_id, row.occurred_at, row.id or 0)
         lookup.originals.originals.setdefault((row.rule_id, row.digest), []).append(original)
     return lookup
@@ -181,7 +186,9 @@ async def _fetch_nearest_originals(
     keys = [
         (number, fingerprint.rule.id, fingerprint.digest, event.occurred_at)
         for number, (event, fingerprint) in enumerate(
-            (event, fingerprint) for event in events for fingerprint in fingerprints[event.id]
+            (event, fingerprint)
+            for event in events
+            for fingerprint in fingerprints.get(event.id, ())
         )
     ]
     originals: dict[int | None, tables.FirstEvent] = {}
@@ -212,7 +219,7 @@ def _nearest_conditions(keys: CTE) -> list[ColumnElement[bool]]:
     ]
 
 
-async def _fetch_original_events(
+async def _fetch_unresolved_events(
     session: AsyncSession, ids: set[UUID], *, lock: bool
 ) -> dict[UUID, tables.Event]:
     if not ids:

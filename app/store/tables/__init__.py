@@ -1,7 +1,7 @@
 """The tables of the database."""
 
 from app.store.tables.event_types import ConditionalRule, EventField, EventType, EventTypeVersion
-from app.store.tables.events import Event, EventTag, EventValue, EventWords, Receipt
+from app.store.tables.events import AlertKey, Event, EventTag, EventValue, EventWords, Receipt
 from app.store.tables.log import Change, Log, ReadMark
 from app.store.tables.organizations import (
     METADATA,
@@ -16,6 +16,7 @@ from app.store.tables.rules import *  # noqa: F403 (so that a rule is added in o
 
 __all__ = [
     "METADATA",
+    "AlertKey",
     "ApiKey",
     "AuditedRow",
     "Change",

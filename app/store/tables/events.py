@@ -29,6 +29,8 @@ STATUS = (
     "WHEN resolved_at IS NOT NULL THEN 'RESOLVED' "
     "WHEN acknowledged_at IS NOT NULL THEN 'ACKNOWLEDGED' ELSE 'OPEN' END"
 )
+_HAS_ALERT_KEY = text("alert_key IS NOT NULL")
+_IS_UNRESOLVED_ALERT = text("alert_key IS NOT NULL AND resolved_at IS NULL")
 _HAS_STATUS = text("status IS NOT NULL")
 _IS_OPEN_NOTIFICATION = text("rang_seq IS NOT NULL AND status = 'OPEN'")
 
@@ -40,6 +42,8 @@ def _generated_value(expression: str) -> Computed:
 
 class Event(OrganizationOwned, table=True):
     """`rang_tx`, `rang_seq`: log position of the last entry that notified of the event.
+
+    `reporter`: the caller that reported the event, if it has an alert key.
 
     The database computes `latest_occurrence` and `severity_rank`, by which lists are sorted, and
     `status`, by which they are filtered.
@@ -89,6 +93,24 @@ class Event(OrganizationOwned, table=True):
             postgresql_where=_HAS_STATUS,
         ),
         Index(
+            "ix_event_alert_key",
+            "organization_id",
+            "alert_key",
+            "occurred_at",
+            "id",
+            sqlite_where=_HAS_ALERT_KEY,
+            postgresql_where=_HAS_ALERT_KEY,
+        ),
+        Index(
+            "ix_event_unresolved_alert_key",
+            "organization_id",
+            "source",
+            "alert_key",
+            unique=True,
+            sqlite_where=_IS_UNRESOLVED_ALERT,
+            postgresql_where=_IS_UNRESOLVED_ALERT,
+        ),
+        Index(
             "ix_event_duplicate_of_id",
             "duplicate_of_id",
             sqlite_where=text("duplicate_of_id IS NOT NULL"),
@@ -130,6 +152,7 @@ class Event(OrganizationOwned, table=True):
     resolved_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     resolved_by: str | None = None
     resolution_note: str | None = None
+    reporter: str | None = None
     version: int = 1
     rang_tx: int | None = Field(default=None, sa_type=LogNumber)
     rang_seq: int | None = Field(default=None, sa_type=LogNumber)
@@ -149,9 +172,15 @@ class Event(OrganizationOwned, table=True):
         state: EventState,
         organization_id: UUID,
         rang: tuple[int, int] | tuple[None, None] = (None, None),
+        reporter: str | None = None,
     ) -> Event:
         tx, seq = rang
-        owner = {"organization_id": organization_id, "rang_tx": tx, "rang_seq": seq}
+        owner = {
+            "organization_id": organization_id,
+            "rang_tx": tx,
+            "rang_seq": seq,
+            "reporter": reporter,
+        }
         return cls.from_columns(_state_columns(state) | owner)
 
     def update_from(self, state: EventState) -> None:
@@ -172,6 +201,26 @@ class Event(OrganizationOwned, table=True):
         if self.entity_type is not None and self.entity_id is not None:
             entity = Entity(self.entity_type, self.entity_id)
         return EventState(**values, entity=entity, tags=tuple(self.tags))
+
+
+class AlertKey(OrganizationOwned, table=True):
+    """A condition of a source, and its latest reported resolution, if any.
+
+    `resolver`: the caller to whose reports alone the resolution applies, empty if it applies to
+    all. A report with this key locks the row without resolver until the commit. `used_at`: when the
+    row was inserted, or the resolution arrived.
+    """
+
+    __tablename__ = "alert_key"
+
+    organization_id: UUID = Field(primary_key=True, foreign_key="organization.id")
+    source: str = Field(primary_key=True)
+    alert_key: str = Field(primary_key=True, sa_type=CodePoints)
+    resolver: str = Field(primary_key=True)
+    resolved_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    resolved_by: str | None = None
+    resolution_note: str | None = None
+    used_at: datetime = Field(sa_type=UTCDateTime, index=True)
 
 
 class EventTag(OrganizationOwned, table=True):

@@ -42,7 +42,9 @@ export type EventAttribute =
   /** Identifier that the producer gave the event. */
   | 'SOURCE_ID'
   /** Outcome of the activity that the event reports. */
-  | 'OUTCOME';
+  | 'OUTCOME'
+  /** Key of the condition that the event reports. */
+  | 'ALERT_KEY';
 
 /** Kind of change to an event, as recorded in the change log. */
 export type EventChangeKind =
@@ -117,7 +119,9 @@ export type EventFilter = {
   notification?: boolean | null | undefined;
   /** Whether the event is acknowledged. */
   acknowledged?: boolean | null | undefined;
-  /** Statuses, one of which the event must have. Events without a status, which are not notifications, do not match. */
+  /** Alert key to match exactly, without wildcards. */
+  alertKey?: string | null | undefined;
+  /** Statuses, one of which the event must have. Events without a status, which are not notifications and have no alert key, do not match. */
   statuses?: Array<EventStatus> | null | undefined;
   /** Condition on the tags of the event. */
   tags?: TagFilter | null | undefined;
@@ -162,7 +166,7 @@ export type EventOrderField =
   /** Severity of the event: ERROR, WARN, INFO, SUCCESS, from most to least severe. */
   | 'SEVERITY';
 
-/** Status of an event that needs attention: of a notification. RESOLVED wins over ACKNOWLEDGED: a resolved event can be acknowledged, and stays RESOLVED. */
+/** Status of an event that needs attention: of a notification, or of an event with an alert key. RESOLVED wins over ACKNOWLEDGED: a resolved event can be acknowledged, and stays RESOLVED. */
 export type EventStatus =
   /** No one has acknowledged or resolved the event. */
   | 'OPEN'
@@ -255,6 +259,10 @@ export type LogEventInput = {
   notification?: boolean | null | undefined;
   /** Whether the event is logged as acknowledged by the caller. Defaults to false. */
   acknowledged?: boolean | null | undefined;
+  /** Identifies the condition that the event reports, such as `disk-full:/var`: at most 255 characters by default. While an unresolved event has the same `source` and alert key, this report is not stored as an event: it is counted in the `occurrences` of that event, which is returned with `duplicate: true`. If the report is more severe, it raises the event's `severity`, takes back its acknowledgement and, with `notification: true`, notifies again. Duplication rules do not apply. Null if omitted. */
+  alertKey?: string | null | undefined;
+  /** Whether the condition that `alertKey` identifies is over. If true, `alertKey` is required, and no event is stored: the unresolved event with this `source` and alert key is resolved, and returned with `duplicate: true`. `summary` becomes its `resolutionNote`, and `occurredAt` its `resolvedAt`, or the current time if `occurredAt` is omitted or later. Of the other attributes, only `sourceId` is used: give the resolution one of its own, or none. If there is no such event, `event` is null, and the warning is `NOT_FOUND`. A resolution with `occurredAt` is remembered for 24 hours: a report of the same `source` and `alertKey` whose `occurredAt` is not later is stored as a resolved event, and does not notify. With EVENT_UPDATE, a resolution applies to events that anyone reported; otherwise, only to those that the same API key or user reported. */
+  resolved?: boolean | null | undefined;
   /** Identifier that the producer gives the event, at most 255 characters by default. It makes retries safe: if an event with the same `source`, `sourceId` and content was already logged, nothing is stored, and the earlier event is returned with `duplicate: true`. If the content differs, the error is `CONFLICT`. Content is compared by value: timestamps by instant, tags and the values of MULTI_SELECT fields in any order, and null like absent. Null if omitted. */
   sourceId?: string | null | undefined;
 };

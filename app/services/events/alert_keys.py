@@ -1,0 +1,204 @@
+"""Alert keys in the transaction of a report: the unresolved event of each, under a lock on the key.
+
+A key identifies a condition of a source. At most one unresolved event has it, because every
+transaction that stores or reopens an event of a key holds the lock on its row. Keys are locked in
+sorted order, after receipts and before fingerprints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import structlog
+from sqlalchemy import String, delete, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain.access.caller import Caller, Permission
+from app.domain.events.state import AlertKey
+from app.domain.intake.intake import Resolution
+from app.services.shared.background_tasks import run_in_background
+from app.store import tables
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.reading.input_rows import build_rows_cte
+from app.store.writing.inserts import insert_rows
+
+# How long a resolution applies to reports of earlier occurrences that arrive later.
+RESOLUTION_LIFETIME = timedelta(hours=24)
+MAX_REMOVED_KEYS = 500
+REMOVAL_INTERVAL_SECONDS = 600.0
+_EVERY_CALLER = ""
+_KEY_CONFLICT = "ON CONFLICT (organization_id, source, alert_key, resolver) DO UPDATE SET"
+
+log = structlog.get_logger(__name__)
+
+
+class RememberedResolution(NamedTuple):
+    """A reported resolution, which applies to reports that arrive later.
+
+    `resolver`: the caller to whose reports alone it applies, empty if it applies to all.
+    """
+
+    resolver: str
+    resolved_at: datetime
+    resolved_by: str
+    resolution_note: str | None
+    used_at: datetime
+
+
+@dataclass
+class Alert:
+    """What is known about an alert key, while the reports of a batch change it.
+
+    `event_id`: the unresolved event. `resolutions`: the latest of each resolver; `new_resolvers`
+    are the resolvers of those that are not stored yet.
+    """
+
+    event_id: UUID | None = None
+    resolutions: dict[str, RememberedResolution] = field(default_factory=dict)
+    new_resolvers: set[str] = field(default_factory=set)
+
+    def remember(self, resolution: Resolution, caller: Caller, now: datetime) -> None:
+        """Remembers a resolution with a time. Without one, it is over only for earlier reports."""
+        if not resolution.is_dated:
+            return
+        resolver = _EVERY_CALLER if may_resolve_all(caller) else caller.reader
+        latest = self.resolutions.get(resolver)
+        if latest is None or latest.resolved_at <= resolution.at:
+            self.new_resolvers.add(resolver)
+            self.resolutions[resolver] = RememberedResolution(
+                resolver, resolution.at, caller.name, resolution.note, now
+            )
+
+    def find_resolution(self, occurred_at: datetime, caller: Caller) -> RememberedResolution | None:
+        """Returns the latest resolution of what this caller reports to have occurred at a time."""
+        applicable = [
+            each
+            for resolver in (_EVERY_CALLER, caller.reader)
+            if (each := self.resolutions.get(resolver)) and occurred_at <= each.resolved_at
+        ]
+        return max(applicable, key=lambda each: each.resolved_at, default=None)
+
+
+def may_resolve_all(caller: Caller) -> bool:
+    """Whether reports of this caller resolve events that others have reported."""
+    return caller.has_any_permission({Permission.EVENT_UPDATE})
+
+
+async def lock_keys(session: AsyncSession, keys: Collection[AlertKey], now: datetime) -> None:
+    """Locks keys until the transaction ends, and inserts the missing ones."""
+    rows = [
+        _key_values(session, key) | {"resolver": _EVERY_CALLER, "used_at": now}
+        for key in sorted(keys)
+    ]
+    # An update that changes no indexed value: PostgreSQL then leaves the indexes as they are.
+    unchanged = "used_at = alert_key.used_at"
+    await insert_rows(session, (tables.AlertKey, rows), on_conflict=f"{_KEY_CONFLICT} {unchanged}")
+
+
+async def load_alerts(
+    session: AsyncSession, keys: Collection[AlertKey], now: datetime
+) -> dict[AlertKey, Alert]:
+    """Returns the unresolved event of each key, and the resolutions that still apply."""
+    alerts = {key: Alert() for key in keys}
+    for key, event_id in (await find_unresolved_events(session, keys)).items():
+        alerts[key].event_id = event_id
+    if not keys:
+        return alerts
+    table = tables.AlertKey
+    names = (*AlertKey._fields, *RememberedResolution._fields)
+    statement = select(*(col(getattr(table, name)) for name in names)).where(
+        _has_key(session, table, keys),
+        col(table.resolved_at).is_not(None),
+        col(table.used_at) > now - RESOLUTION_LIFETIME,
+    )
+    rows: Any = await session.execute(statement)
+    for source, alert_key, *values in rows:
+        resolution = RememberedResolution(*values)
+        alerts[AlertKey(source, alert_key)].resolutions[resolution.resolver] = resolution
+    return alerts
+
+
+async def find_unresolved_events(
+    session: AsyncSession, keys: Collection[AlertKey]
+) -> dict[AlertKey, UUID]:
+    """Returns the ID of the unresolved event of each key that has one."""
+    if not keys:
+        return {}
+    event = tables.Event
+    columns = (col(event.source), col(event.alert_key), col(event.id))
+    statement = select(*columns).where(
+        _has_key(session, event, keys),
+        col(event.alert_key).is_not(None),  # for the partial index
+        col(event.resolved_at).is_(None),
+    )
+    rows: Any = await session.execute(statement)
+    return {AlertKey(source, alert_key): event_id for source, alert_key, event_id in rows}
+
+
+async def store_resolutions(session: AsyncSession, alerts: Mapping[AlertKey, Alert]) -> None:
+    """Stores the new resolutions, under the locks that are held."""
+    rows = [
+        _key_values(session, key) | alerts[key].resolutions[resolver]._asdict()
+        for key in sorted(alerts)
+        for resolver in sorted(alerts[key].new_resolvers)
+    ]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in RememberedResolution._fields)
+    await insert_rows(
+        session, (tables.AlertKey, rows), on_conflict=f"{_KEY_CONFLICT} {assignments}"
+    )
+
+
+def _key_values(session: AsyncSession, key: AlertKey) -> dict[str, Any]:
+    return {"organization_id": session.info["scope"], **key._asdict()}
+
+
+def _has_key(session: AsyncSession, table: Any, keys: Collection[AlertKey]) -> Any:
+    key_rows = build_rows_cte(session, {"source": String(), "alert_key": String()}, sorted(keys))
+    return tuple_(col(table.source), col(table.alert_key)).in_(select(key_rows))
+
+
+@contextlib.asynccontextmanager
+async def start_removing_unused_keys(database: Database) -> AsyncIterator[None]:
+    """Removes unused keys periodically until the block is left."""
+    async with run_in_background(_remove_repeatedly(database), "alert_keys"):
+        yield
+
+
+async def _remove_repeatedly(database: Database) -> None:
+    while True:
+        removed = 0
+        try:
+            removed = await remove_unused_keys(database, datetime.now(UTC))
+        except Exception as error:  # they are removed at the next opportunity
+            log.warning("alert_keys_not_removed", cause=str(error))
+        await asyncio.sleep(1.0 if removed == MAX_REMOVED_KEYS else REMOVAL_INTERVAL_SECONDS)
+
+
+async def remove_unused_keys(database: Database, now: datetime) -> int:
+    """Removes rows whose resolution no longer applies. Returns how many.
+
+    A row is also the lock on its key, which the next report inserts again. At most
+    MAX_REMOVED_KEYS, so that reports of these keys wait for a short time.
+    """
+    key = tables.AlertKey
+    columns = tuple(map(col, (key.organization_id, key.source, key.alert_key, key.resolver)))
+    is_unused = col(key.used_at) <= now - RESOLUTION_LIFETIME
+    unused = select(*columns).where(is_unused).order_by(col(key.used_at)).limit(MAX_REMOVED_KEYS)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        if (await session.execute(unused.limit(1))).first() is None:
+            return 0
+    async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
+        # Rows that reports have locked are left for the next time: their order is another.
+        unlocked = unused.with_for_update(skip_locked=True)
+        removed: Any = await session.execute(
+            delete(key).where(tuple_(*columns).in_(unlocked), is_unused),
+            execution_options={"synchronize_session": False},
+        )
+        return int(removed.rowcount)

@@ -1,0 +1,238 @@
+"""Writers on two servers open and resolve the same alert keys, in and out of order.
+
+At most one event of a key may be unresolved at any time, no report may be lost, and no event may
+stay open whose resolution was reported. Run it by `make soak`; it ends with 1 if one of these is
+broken. `tests/concurrency/test_alert_keys_under_fire.py` runs a short form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+
+from benchmarks.faults import format_tables, record_load
+from benchmarks.faults_checks import FaultFigures
+from benchmarks.faults_cluster import FaultCluster
+from benchmarks.pages import add_option, describe_machine, publish_figures
+from benchmarks.processes import KEY, running_postgresql
+from tests.client import Client
+
+# Reports of the first source have no times; operators resolve and reopen its events meanwhile.
+UNDATED, DATED = "/undated", "/dated"
+BEGUN = datetime(2026, 4, 10, 12, tzinfo=UTC)
+LOG = """mutation ($input: [LogEventInput!]!) {
+  logEvents(input: $input) { results { userErrors { code message } } }
+}"""
+UNRESOLVED = """{
+  events(first: 100, filter: { statuses: [OPEN, ACKNOWLEDGED] }) {
+    nodes { id source alertKey } pageInfo { hasNextPage }
+  }
+}"""
+RESOLVED = """{
+  events(first: 5, filter: { source: "/undated", statuses: [RESOLVED] }) { nodes { id } }
+}"""
+RESOLVE = "mutation ($ids: [ID!]) { resolveEvents(ids: $ids) { userErrors { code message } } }"
+REOPEN = "mutation ($id: ID!) { reopenEvent(id: $id) { userErrors { code message } } }"
+EVENTS = """query ($after: String) { events(first: 100, after: $after) {
+  nodes { id source alertKey status occurrences } pageInfo { hasNextPage endCursor } } }"""
+CHANGES = """query ($after: String) { eventChanges(first: 100, after: $after) {
+  nodes { kind eventId } pageInfo { hasNextPage endCursor } } }"""
+
+
+@dataclass
+class AlertKeyResults:
+    """What writers and operators sent, and what of it is stored. The last four have to be empty.
+
+    `snapshots`: how often operators read all unresolved events. `second_unresolved`: events that
+    were unresolved beside another one of their key. `miscounted`: keys whose events do not count
+    all of their reports. `left_open`: events that are open, although their resolution was reported.
+    """
+
+    snapshots: int = 0
+    reports: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
+    stored_as_resolved: int = 0
+    refused_reopenings: int = 0
+    errors: list[Any] = field(default_factory=list)
+    second_unresolved: list[Any] = field(default_factory=list)
+    miscounted: list[Any] = field(default_factory=list)
+    left_open: list[Any] = field(default_factory=list)
+
+
+async def open_and_resolve_keys(
+    clients: Sequence[Client], writers: int, keys: int, rounds: int
+) -> AlertKeyResults:
+    """Each writer reports each key and its resolution in each round, in an order of its own."""
+    results = AlertKeyResults()
+    ended = asyncio.Event()
+    operators = [asyncio.create_task(_operate(each, ended, results)) for each in clients]
+    await asyncio.gather(
+        *(
+            _write(clients[number % len(clients)], number, keys, rounds, results)
+            for number in range(writers)
+        )
+    )
+    ended.set()
+    await asyncio.gather(*operators)
+    await _check(clients, results)
+    return results
+
+
+async def _write(
+    client: Client, number: int, keys: int, rounds: int, results: AlertKeyResults
+) -> None:
+    order = Random(number)
+    for round_number in range(rounds):
+        at = BEGUN + timedelta(minutes=round_number, milliseconds=number)
+        reports = [
+            {"alertKey": f"key {key}", "notification": True, "resolved": resolved}
+            | ({"source": UNDATED} if key % 2 else {"source": DATED, "occurredAt": time_of_report})
+            for key in range(keys)
+            for resolved, time_of_report in (
+                (False, at.isoformat()),
+                (True, (at + timedelta(seconds=30)).isoformat()),
+            )
+        ]
+        order.shuffle(reports)
+        payload = await client.execute_field(LOG, input=reports)
+        results.errors += [each for each in payload["results"] if each["userErrors"]]
+        results.reports.update(
+            (str(each["source"]), str(each["alertKey"])) for each in reports if not each["resolved"]
+        )
+
+
+async def _operate(client: Client, ended: asyncio.Event, results: AlertKeyResults) -> None:
+    """Resolves and reopens events until the writers have ended."""
+    while not ended.is_set():
+        page = await client.execute_field(UNRESOLVED)
+        unresolved: dict[tuple[str, str], Any] = {}
+        for event in page["nodes"]:
+            if unresolved.setdefault((event["source"], event["alertKey"]), event) is not event:
+                results.second_unresolved.append(event)
+        results.snapshots += 1
+        if page["pageInfo"]["hasNextPage"]:
+            results.errors.append("more than 100 unresolved events")
+        ids = [each["id"] for (source, _), each in unresolved.items() if source == UNDATED][:5]
+        payload = await client.execute_field(RESOLVE, ids=ids)
+        results.errors += payload["userErrors"]
+        for event in (await client.execute_field(RESOLVED))["nodes"]:
+            errors = (await client.execute_field(REOPEN, id=event["id"]))["userErrors"]
+            if [error["code"] for error in errors] == ["CONFLICT"]:
+                results.refused_reopenings += 1
+            else:
+                results.errors += errors
+
+
+async def _check(clients: Sequence[Client], results: AlertKeyResults) -> None:
+    events = await _list_nodes(clients[0], EVENTS)
+    changes = await _list_nodes(clients[1], CHANGES)
+    results.changes.update(each["kind"] for each in changes)
+    kinds = Counter[tuple[str, str]]((each["eventId"], each["kind"]) for each in changes)
+    counted = Counter[tuple[str, str]]()
+    unresolved = Counter[tuple[str, str]]()
+    for event in events:
+        key = event["source"], event["alertKey"]
+        counted[key] += event["occurrences"]
+        resolutions = kinds[event["id"], "RESOLVED"] - kinds[event["id"], "REOPENED"]
+        if event["status"] == "OPEN":
+            unresolved[key] += 1
+            if resolutions != 0 or unresolved[key] > 1:
+                results.errors.append(event)
+            if event["source"] == DATED:
+                results.left_open.append(event)
+        elif resolutions == 0 and event["source"] == DATED:
+            results.stored_as_resolved += 1
+        elif resolutions != 1:
+            results.errors.append(event)
+    results.miscounted = sorted(
+        key for key in counted | results.reports if counted[key] != results.reports[key]
+    )
+
+
+async def _list_nodes(client: Client, query: str) -> list[Any]:
+    nodes: list[Any] = []
+    page: Any = {"pageInfo": {"hasNextPage": True, "endCursor": None}}
+    while page["pageInfo"]["hasNextPage"]:
+        page = await client.execute_field(query, after=page["pageInfo"]["endCursor"])
+        nodes += page["nodes"]
+    return nodes
+
+
+def record_results(cluster: FaultCluster, options: argparse.Namespace) -> FaultFigures:
+    figures = FaultFigures()
+    figures.start_fault(
+        f"{options.writers} writers, 2 servers, {options.keys} keys, {options.rounds} rounds"
+    )
+    urls = [cluster.start_server().url for _ in range(2)]
+
+    async def run() -> tuple[AlertKeyResults, float]:
+        async with AsyncExitStack() as opened:
+            clients = [await opened.enter_async_context(Client(url, KEY)) for url in urls]
+            for client in clients:
+                client.http.timeout = httpx.Timeout(300)
+            begun = time.monotonic()
+            results = await open_and_resolve_keys(
+                clients, options.writers, options.keys, options.rounds
+            )
+            return results, time.monotonic() - begun
+
+    results, seconds = asyncio.run(run())
+    figures.record("reports, of which half are resolutions", 2 * results.reports.total())
+    figures.record("events stored", results.changes["LOGGED"])
+    figures.record("reports counted as repeats", results.changes["DUPLICATED"])
+    figures.record("events resolved", results.changes["RESOLVED"])
+    figures.record("events stored as resolved", results.stored_as_resolved)
+    figures.record("events reopened", results.changes["REOPENED"])
+    figures.record("reopenings refused with CONFLICT", results.refused_reopenings)
+    figures.record("snapshots of the unresolved events", results.snapshots)
+    figures.record_expected_zero("second unresolved events", len(results.second_unresolved))
+    figures.record_expected_zero("keys with lost reports", len(results.miscounted))
+    figures.record_expected_zero("open after their resolution", len(results.left_open))
+    figures.record_expected_zero("errors", len(results.errors))
+    figures.record("seconds, with the checks", seconds)
+    figures.record_logged_errors(cluster.read_logged_errors())
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--writers", type=int, default=8)
+    parser.add_argument("--keys", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=200)
+    add_option(parser)
+    options = parser.parse_args()
+    loads: list[float] = []
+    ended = threading.Event()
+    threading.Thread(target=record_load, args=(loads, ended), daemon=True).start()
+    figures = {}
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        with FaultCluster(f"sqlite:///{folder / 'tocsin.db'}") as cluster:
+            figures["SQLite"] = record_results(cluster, options)
+        postgresql = opened.enter_context(running_postgresql(folder / "postgresql"))
+        with FaultCluster(postgresql("alert_keys"), postgresql) as cluster:
+            figures["PostgreSQL"] = record_results(cluster, options)
+    ended.set()
+    lines = [describe_machine(loads), *format_tables(figures)]
+    publish_figures("alert keys", lines, options.into)
+    if broken := [each for table in figures.values() for each in table.broken]:
+        print("\n".join(["", "Broken:", *broken]))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
