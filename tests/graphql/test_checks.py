@@ -120,7 +120,7 @@ async def test_a_free_form_report_has_no_visible_fields(client: Client) -> None:
     )
 
 
-@pytest.mark.parametrize(("id", "code"), [("no id", "NOT_FOUND"), (UNKNOWN_ID, "NOT_FOUND")])
+@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
 async def test_an_unknown_type_is_an_error(client: Client, id: str, code: str) -> None:
     checked = await check_event(client, eventTypeId=id)
 
