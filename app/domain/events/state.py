@@ -23,6 +23,7 @@ from app.domain.shared.problems import Problem
 from app.domain.shared.values import (
     canonical_json,
     format_instant,
+    parse_id,
     to_camel_case,
     validate_name,
     validate_text,
@@ -88,14 +89,15 @@ class AlertKey(NamedTuple):
 class EventDraft:
     """A report before validation.
 
-    Omitted attributes are None. `fields` is any JSON value. `extensions` and `payload` are valid
-    already, in the form of the same attributes of an event. `severity_level` is set if the format
-    of the report defines the severity. `severity_text`, if set, is its text instead of `severity`.
-    With `is_cloud_event`, `fields` and `payload` are the data as it was sent, not yet interpreted
-    by the event type. With `has_field_names`, the data has the names of the fields, as that of
-    outgoing events. `type_version` is set if a Tocsin server validated the event by a registered
-    type. With `resolved`, the report logs no event, but resolves that of its alert key, and uses
-    only RESOLUTION_ATTRIBUTES.
+    Omitted attributes are None. `event_type_id` is the text that was sent: if it is invalid, that
+    is one of the problems of the report. `fields` is any JSON value. `extensions` and `payload` are
+    valid already, in the form of the same attributes of an event. `severity_level` is set if the
+    format of the report defines the severity. `severity_text`, if set, is its text instead of
+    `severity`. With `is_cloud_event`, `fields` and `payload` are the data as it was sent, not yet
+    interpreted by the event type. With `has_field_names`, the data has the names of the fields, as
+    that of outgoing events. `type_version` is set if a Tocsin server validated the event by a
+    registered type. With `resolved`, the report logs no event, but resolves that of its alert key,
+    and uses only RESOLUTION_ATTRIBUTES.
     """
 
     event_type_id: str | None = None
@@ -122,6 +124,11 @@ class EventDraft:
     is_cloud_event: bool = False
     has_field_names: bool = False
     type_version: int | None = None
+
+    @property
+    def type_id(self) -> UUID | None:
+        """The ID of the event type. None if the draft has none, or one that is not valid."""
+        return None if self.event_type_id is None else parse_id(self.event_type_id)
 
     def digest(self, set_paths: Collection[Keys] = ()) -> str | None:
         """Returns the SHA-256 of the draft, equal for equal reports, to identify replays.

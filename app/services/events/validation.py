@@ -32,7 +32,7 @@ from app.domain.rules.guards import Guard
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import invalid_id_message
 from app.domain.shared.problems import invalid_input
-from app.domain.shared.values import parse_id, validate_name
+from app.domain.shared.values import validate_name
 from app.services.definitions.event_types import load_snapshots
 from app.services.definitions.guards import build_guards, load_published_rules
 from app.services.definitions.rules import load_enabled_rules
@@ -63,8 +63,7 @@ class CachedDefinitions:
         """Returns the event type of a draft. None if the draft names no registered type."""
         if draft.event_type_id is None:
             return self.by_type.get(draft.type or DEFAULT_TYPE)
-        event_type_id = parse_id(draft.event_type_id)
-        return None if event_type_id is None else self.by_id.get(event_type_id)
+        return None if draft.type_id is None else self.by_id.get(draft.type_id)
 
     def find_rules(self, kind: type[Rule], event: EventState) -> list[Rule]:
         """Returns the enabled rules of a kind that apply to the event, in their order."""
@@ -85,10 +84,10 @@ class CachedDefinitions:
         result = validate_report(draft, event_type, command, uuid7())
         if event_type is not None or draft.event_type_id is None:
             return result
-        if (event_type_id := parse_id(draft.event_type_id)) is None:
+        if draft.type_id is None:
             unknown = invalid_input(invalid_id_message(draft.event_type_id), "eventTypeId")
         else:
-            unknown = not_found("event type", event_type_id, "eventTypeId")
+            unknown = not_found("event type", draft.type_id, "eventTypeId")
         return Rejected((unknown, *(result.problems if isinstance(result, Rejected) else ())))
 
     async def load_types(
@@ -173,7 +172,7 @@ async def load_definitions(
     statement if everything is cached.
     """
     definitions = await _current_definitions(session)
-    ids = {id for draft in drafts if (id := parse_id(draft.event_type_id or ""))}
+    ids = {draft.type_id for draft in drafts if draft.type_id is not None}
     types = {
         draft.type or DEFAULT_TYPE
         for draft in drafts
