@@ -18,6 +18,7 @@ DEFAULT_ORGANIZATION = "default"
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 keys = typer.Typer(no_args_is_help=True)
 config = typer.Typer(no_args_is_help=True)
+secrets = typer.Typer(no_args_is_help=True)
 
 
 def _print_version(requested: bool) -> None:
@@ -464,6 +465,18 @@ Last = Annotated[
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
+@secrets.command("rotate")
+def rotate_secrets() -> None:
+    """Encrypt the secrets of all channels with the first key of TOCSIN_SECRETS_KEYS.
+
+    Servers may run meanwhile, if they have the same keys. Prints the number of channels whose
+    secrets were encrypted with another key. Afterwards, the other keys are no longer needed.
+    """
+    from app.secrets_commands import rotate
+
+    rotate()
+
+
 @config.command("export")
 def export_configuration(
     url: Url = DEFAULT_URL,
@@ -575,3 +588,6 @@ main.add_typer(
     help="Export, compare and apply the configuration of an organization as a file.",
 )
 main.add_typer(keys, name="keys", help="Create, list and revoke API keys directly in the database.")
+main.add_typer(
+    secrets, name="secrets", help="Change the key that encrypts secrets in the database."
+)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from app import metrics
+from app.domain.channels.addresses import parse_networks
 from app.graphql.schema import build_schema
 from app.graphql.transport.router import create_graphql_routes
 from app.http import cloudevents, console, graphiql, probes, type_schemas
@@ -23,6 +24,10 @@ from app.services.auth.auth_throttle import AuthThrottle
 from app.services.auth.rate_limits import RateLimits
 from app.services.change_log.feed import Feed
 from app.services.change_log.notification_summaries import NotificationSummaries
+from app.services.channels.channels import ChannelTools
+from app.services.channels.delivering import start_delivering
+from app.services.channels.encryption import SecretKeys
+from app.services.channels.sending import AddressPolicy, WebhookSender
 from app.services.events.alert_keys import start_removing_unused_keys
 from app.services.retention.application import start_applying_policies
 from app.services.runtime.guard_checks import start_checking_guards
@@ -74,9 +79,14 @@ def create_app(settings: Settings) -> FastAPI:
                 start_removing_unused_keys(database),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
                 NotificationSummaries(database, app.state.feed) as app.state.notification_summaries,
+                _create_sender(settings) as sender,
             ):
+                app.state.channel_tools = _create_channel_tools(settings, sender)
                 monitor = HealthMonitor(database, app.state.feed)
-                async with monitor.start_monitoring() as app.state.health_monitor:
+                async with (
+                    start_delivering(database, app.state.feed, app.state.channel_tools),
+                    monitor.start_monitoring() as app.state.health_monitor,
+                ):
                     yield
         finally:
             if tokens is not None:
@@ -143,3 +153,15 @@ def _provider_sign_in(settings: Settings) -> console.ProviderSignIn | None:
         token_origin=settings.oidc_token_origin,
         display_name_claim=settings.oidc_display_name_claim,
     )
+
+
+def _create_sender(settings: Settings) -> WebhookSender:
+    networks = settings.channel_networks
+    policy = AddressPolicy(() if networks is None else parse_networks(networks))
+    return WebhookSender(policy, settings.channels)
+
+
+def _create_channel_tools(settings: Settings, sender: WebhookSender) -> ChannelTools:
+    secret = settings.secrets_keys
+    keys = None if secret is None else SecretKeys(secret.get_secret_value().split(","))
+    return ChannelTools(keys, sender, settings.channels, settings.public_url)

@@ -81,6 +81,20 @@ REPORT_BATCH_SIZE = Histogram(
 )
 
 
+DELIVERY_ATTEMPTS = Counter(
+    "tocsin_delivery_attempts",
+    "Number of attempts to deliver a message to the address of a channel, by result: success or "
+    "error.",
+    ["result"],
+)
+DELIVERY_DURATION = Histogram(
+    "tocsin_delivery_duration_seconds",
+    "Duration in seconds of attempts to deliver a message, from resolving the name of the host to "
+    "the end of the response.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+
 @cache
 def response_counter(api: str, status: int) -> Counter:
     """Cached, because looking up a child by its labels costs more than counting."""
@@ -177,6 +191,8 @@ def create_series(operations: Iterable[tuple[str, str]]) -> None:
             response_counter(api, status)
     for reason in ("invalid", "inactive", "throttled"):
         FAILED_AUTHENTICATIONS.labels(reason)
+    for attempt_result in ("success", "error"):
+        DELIVERY_ATTEMPTS.labels(attempt_result)
     for plan_result in ("planned", "not_planned", "fallback", "failed"):
         plan_counter(plan_result)
 

@@ -23,8 +23,10 @@ from pydantic_settings import (
 )
 
 from app.domain.access.provider_urls import is_provider_url, origin_of
+from app.domain.channels.addresses import parse_networks
 from app.domain.events.severity import Severity, parse_severity_map
 from app.domain.shared.limits import (
+    ChannelLimits,
     DatabaseLimits,
     DocumentLimits,
     FailedAuthLimits,
@@ -213,6 +215,24 @@ class Settings(BaseSettings):
         description="Memory for messages that a slow subscriber has not received yet, in each "
         "server process.",
     )
+    secrets_keys: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="Keys that encrypt the addresses, request headers and signing secrets of "
+        "channels in the database, separated by commas: 32 random bytes each, in Base64, as "
+        "`openssl rand -base64 32` prints them. The first one encrypts, and all of them decrypt. "
+        "To replace a key, put a new one before it, run `tocsin secrets rotate`, and then remove "
+        "it. If not set, channels cannot be created, and nothing is delivered.",
+    )
+    channel_networks: str | None = Field(
+        default=None,
+        description="Networks that channels may reach although they are not public, separated by "
+        "commas: `10.1.0.0/16,fd00::/8`. If not set, requests are sent to public addresses only.",
+    )
+    channels: ChannelLimits = Field(
+        default_factory=ChannelLimits,
+        description="Deliveries to the addresses of channels.",
+    )
     drain_seconds: float = Field(
         default=5,
         ge=0,
@@ -311,7 +331,7 @@ class Settings(BaseSettings):
             return {name.lower(): each for name, each in value.items()}
         return value
 
-    @field_validator("bootstrap_key", "jwt_secret", "metrics_token")
+    @field_validator("bootstrap_key", "jwt_secret", "metrics_token", "secrets_keys")
     @classmethod
     def _reject_empty_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value():
@@ -400,6 +420,23 @@ class Settings(BaseSettings):
                     f"Invalid address {proxy.strip()[:100]!a}. Use IP addresses and networks "
                     "separated by commas, such as 10.0.0.1,10.1.0.0/16"
                 ) from None
+        return value
+
+    @field_validator("secrets_keys")
+    @classmethod
+    def _validate_secrets_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            # Imported here because it loads the cryptography library, which few commands need.
+            from app.services.channels.encryption import SecretKeys
+
+            SecretKeys(value.get_secret_value().split(","))
+        return value
+
+    @field_validator("channel_networks")
+    @classmethod
+    def _validate_channel_networks(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_networks(value)
         return value
 
     @field_validator("cors_origins")

@@ -8,6 +8,7 @@ template: the organization `default` and the administrator with the key `ADMINIS
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -48,6 +49,8 @@ POSTGRESQL = "postgresql"
 TEMPLATE = "template_of_tests"
 LOOK_UP = "WHERE api_key.prefix = "
 UNCOUNTED = LOOK_UP, "FROM pg_locks", "FROM pg_stat_activity"
+# Encrypts the secrets of channels. Their receivers listen on 127.0.0.1.
+SECRETS_KEY = base64.b64encode(bytes(range(32))).decode()
 Statements = list[str]
 Serve = Callable[..., AbstractAsyncContextManager[Client]]
 
@@ -228,14 +231,20 @@ class _Server(uvicorn.Server):
 
 
 def build_settings(database_url: str, **overrides: Any) -> Settings:
-    # Queries and clients may be slow on a busy machine, but must not time out in tests.
+    # Queries, clients and receivers may be slow on a busy machine, but must not time out in tests.
     patience = {
+        "channels": {"timeout_seconds": TIMEOUT_SECONDS},
         "requests": {"query_timeout_seconds": TIMEOUT_SECONDS},
         "sockets": {"init_timeout_seconds": TIMEOUT_SECONDS},
     }
     for group, limits in patience.items():
         overrides[group] = limits | overrides.get(group, {})
-    return Settings(database_url=database_url, bootstrap_key=SecretStr(ADMINISTRATOR), **overrides)
+    channels = {"secrets_keys": SECRETS_KEY, "channel_networks": "127.0.0.0/8"}
+    return Settings(
+        database_url=database_url,
+        bootstrap_key=SecretStr(ADMINISTRATOR),
+        **channels | overrides,
+    )
 
 
 @contextlib.asynccontextmanager

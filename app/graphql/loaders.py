@@ -14,6 +14,7 @@ from app.domain.event_types.definitions import VersionDefinition
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import build_object
 from app.graphql.shared.pages import Connection
+from app.graphql.types.channel import Channel, DeliveryConnection
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.correlation import CorrelationConnection
 from app.graphql.types.event import Event
@@ -23,6 +24,8 @@ from app.graphql.types.field_value import FieldValue
 from app.graphql.types.guard_rule import GuardRuleVersion
 from app.graphql.types.loaders import RuleKey
 from app.services.change_log import history, read_marks
+from app.services.channels import delivery_pages
+from app.services.channels.delivery_pages import ChannelProgress, DeliveryPageKey
 from app.services.definitions import event_types, guards, rules
 from app.services.definitions.event_types import Version, VersionPageKey
 from app.services.events import correlation_queries
@@ -73,6 +76,13 @@ class RequestLoaders:
         ] = self._create_loader(self._load_event_type_versions)
         self.read_positions: DataLoader[Caller, LogPosition | None] = self._create_loader(
             self._load_read_positions
+        )
+        self.channels: DataLoader[UUID, Channel | None] = self._create_loader(self._load_channels)
+        self.channel_progress: DataLoader[UUID, ChannelProgress | None] = self._create_loader(
+            self._load_channel_progress
+        )
+        self.deliveries: DataLoader[DeliveryPageKey, DeliveryConnection | None] = (
+            self._create_loader(self._load_deliveries)
         )
         self.event_histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None] = (
             self._create_loader(self._load_event_histories)
@@ -130,6 +140,21 @@ class RequestLoaders:
             for event_id, page in pages.items():
                 connections[event_id, request] = EventChangeConnection.from_history(page)
         return connections
+
+    async def _load_channels(self, ids: list[UUID]) -> dict[UUID, Channel]:
+        rows = await self._fetch_rows(tables.Channel, ids)
+        return {id: Channel.from_row(row) for id, row in rows.items()}
+
+    async def _load_channel_progress(self, ids: list[UUID]) -> dict[UUID, ChannelProgress]:
+        context = self._context
+        return await delivery_pages.fetch_progress(context.database, context.caller, ids)
+
+    async def _load_deliveries(
+        self, keys: list[DeliveryPageKey]
+    ) -> dict[DeliveryPageKey, DeliveryConnection]:
+        context = self._context
+        pages = await delivery_pages.fetch_pages(context.database, context.caller, keys)
+        return {key: DeliveryConnection.from_page(page) for key, page in pages.items()}
 
     async def _load_read_positions(self, callers: list[Caller]) -> dict[Caller, LogPosition]:
         database = self._context.database

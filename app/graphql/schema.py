@@ -26,6 +26,7 @@ from app.graphql.change_log.summaries import (
     NotificationSummaryQueries,
     NotificationSummarySubscriptions,
 )
+from app.graphql.channels.channels import ChannelMutations, ChannelQueries
 from app.graphql.event_types.mutations import EventTypeMutations
 from app.graphql.event_types.queries import EventTypeQueries
 from app.graphql.events.checks import CheckQueries
@@ -82,6 +83,7 @@ _ERROR_CODES = "\n".join(
 )
 class Query(
     AuditQueries,
+    ChannelQueries,
     EventQueries,
     CheckQueries,
     CloudEventQueries,
@@ -118,6 +120,7 @@ class Mutation(
     OrganizationMutations,
     ApiKeyMutations,
     RetentionMutations,
+    ChannelMutations,
 ):
     pass
 

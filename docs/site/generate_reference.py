@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from app import metrics
 from app.cli import main as cli
 from app.domain.shared.limits import (
+    ChannelLimits,
     DocumentLimits,
     Limits,
     RequestLimits,
@@ -128,7 +129,10 @@ def _render_limits() -> str:
         + _limits_table("sockets", SocketLimits)
         + "\n## Subscriptions\n\n"
         "When the buffer of a subscriber is full, the subscriber falls behind, but does not lose "
-        "events.\n\n" + _limits_table("subscriptions", SubscriptionLimits)
+        "events.\n\n" + _limits_table("subscriptions", SubscriptionLimits) + "\n## Channels\n\n"
+        "Values beyond the limits of `createChannel` and `updateChannel` are `INVALID_INPUT`. The "
+        "others limit deliveries: see [channels](../guides/channels.md).\n\n"
+        + _limits_table("channels", ChannelLimits)
     )
 
 

@@ -34,8 +34,11 @@ def iterate_fields() -> Iterator[tuple[str, str, GraphQLField]]:
 
 # Points of each field that returns rows and is not in the table of costs.
 DERIVED_COSTS = {
+    "Channel.deliveries": 20,
     "ConditionalRule.eventType": 1,
     "ConditionalRule.targets": 2,
+    "Delivery.channel": 1,
+    "Delivery.event": 1,
     "DuplicationRule.eventType": 1,
     "Entity.events": 20,
     "Event.duplicateOf": 1,
@@ -50,6 +53,7 @@ DERIVED_COSTS = {
     "Organization.containerEvents": 20,
     "Organization.events": 20,
     "Query.auditEntries": 20,
+    "Query.channels": 20,
     "Query.duplicationRules": 20,
     "Query.eventChanges": 20,
     "Query.eventTypes": 20,

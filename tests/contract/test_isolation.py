@@ -62,6 +62,8 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             "conditional_rule",
             "guard_rule",
             "duplication_rule",
+            "channel",
+            "delivery",
             "api_key",
             "retention_policy",
             "audit_entry",
@@ -133,6 +135,15 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Query.retentionPolicies": [
         ('{ retentionPolicies(after: "$policies") { nodes { id } } }', INVALID_CURSOR),
         ("{ retentionPolicies { totalCount nodes { id name filter } } }", ANSWERED),
+    ],
+    "Query.channel": [('{ channel(id: "$channel") { id name url } }', NULL)],
+    "Query.channels": [
+        ('{ channels(after: "$channels") { nodes { id } } }', INVALID_CURSOR),
+        (
+            '{ channels { nodes { deliveries(after: "$deliveries") { nodes { id } } } } }',
+            INVALID_CURSOR,
+        ),
+        ("{ channels { totalCount nodes { id name url deliveries { nodes { id } } } } }", ANSWERED),
     ],
     "Query.notifications": [
         ('{ notifications(after: "$bell") { nodes { id } } }', INVALID_CURSOR),
@@ -441,6 +452,30 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             NOT_FOUND,
         )
     ],
+    "Mutation.createChannel": [],  # its filter selects events of the organization only
+    "Mutation.updateChannel": [
+        (
+            build_mutation('updateChannel(input: {id: "$channel", name: "c"})', "channel { id }"),
+            NOT_FOUND,
+        )
+    ],
+    **{
+        f"Mutation.{name}": [(build_mutation(f'{name}(id: "$channel")', selection), NOT_FOUND)]
+        for name, selection in (
+            ("deleteChannel", "channel { id }"),
+            ("rotateChannelSecret", "channel { id } secret"),
+            ("testChannel", "delivery { id }"),
+        )
+    },
+    "Mutation.redeliver": [
+        (build_mutation(f"redeliver({arguments})", "queuedCount"), expected)
+        for arguments, expected in (
+            ('channelId: "$channel", deliveryId: "$delivery"', NOT_FOUND),
+            ('channelId: "$channel", after: "$log_head"', NOT_FOUND),
+            ('channelId: "$own_enabled_channel", deliveryId: "$delivery"', NOT_FOUND),
+            ('channelId: "$own_enabled_channel", after: "$log_head"', INVALID_CURSOR),
+        )
+    ],
     "Mutation.createApiKey": [],  # no argument names data of another organization
     "Mutation.revokeApiKey": [
         (build_mutation('revokeApiKey(id: "$api_key")', "apiKey { id }"), NOT_FOUND)
@@ -490,6 +525,13 @@ TYPE_VERSIONS = """query ($id: ID!) {
   eventType(by: {id: $id}) { versions { pageInfo { endCursor } } } }"""
 POLICY = """mutation { createRetentionPolicy(input: {name: "p", keepFor: "P1D",
   filter: {types: ["none"]}}) { retentionPolicy { id } } }"""
+# Nothing listens at its address, and a disabled channel does not change by itself.
+CHANNEL = """mutation ($enabled: Boolean) { createChannel(input: {name: "c", kind: WEBHOOK,
+  url: "http://127.0.0.1:65535/", enabled: $enabled, filter: {types: ["none"]}}) {
+  channel { id } } }"""
+TEST = "mutation ($id: ID!) { testChannel(id: $id) { delivery { id } } }"
+DELIVERIES = """query ($id: ID!) {
+  channel(id: $id) { deliveries { pageInfo { endCursor } } } }"""
 AUDIT_ENTRY = "{ auditEntries(first: 1) { nodes { id } } }"
 CURSORS = {
     "cursor": "{ events(first: 1) { pageInfo { endCursor } } }",
@@ -497,6 +539,7 @@ CURSORS = {
     "guards": "{ guardRules(first: 1) { pageInfo { endCursor } } }",
     "duplications": "{ duplicationRules(first: 1) { pageInfo { endCursor } } }",
     "policies": "{ retentionPolicies(first: 1) { pageInfo { endCursor } } }",
+    "channels": "{ channels(first: 1) { pageInfo { endCursor } } }",
     "bell": "{ notifications(first: 1) { pageInfo { endCursor } } }",
     "change": "{ eventChanges(first: 1) { pageInfo { endCursor } } }",
     "audit": "{ auditEntries(first: 1) { pageInfo { endCursor } } }",
@@ -514,6 +557,7 @@ STATE_QUERIES = (
     "{ eventChanges(first: 100) { nodes { cursor kind eventId actor } } }",
     "{ auditEntries(first: 100) { nodes { id action subjectId actor changes } } }",
     "{ retentionPolicies { nodes { id name filter keepFor updatedAt } } }",
+    "{ channels { nodes { id name url updatedAt deliveries { nodes { id state } } } } }",
     "{ notifications { totalCount unacknowledgedCount nodes { id } } }",
     "{ eventCounts(by: [SEVERITY, TYPE, SOURCE, ACKNOWLEDGED]) { type source count } }",
     '{ eventCounts(byFields: ["b"], sum: ["a"]) { fields sums count occurrences } }',
@@ -541,12 +585,20 @@ async def populate_organization(client: Client) -> dict[str, str]:
     )
     key = (await client.execute_field(KEY))["apiKey"]
     policy = (await client.execute_field(POLICY))["retentionPolicy"]
+    channel = (await client.execute_field(CHANNEL, enabled=False))["channel"]
+    enabled_channel = (await client.execute_field(CHANNEL, enabled=True))["channel"]
+    delivery = (await client.execute_field(TEST, id=channel["id"]))["delivery"]
     cursors = {
         name: (await client.execute_field(query))["pageInfo"]["endCursor"]
         for name, query in CURSORS.items()
     }
+    deliveries = (await client.execute_field(DELIVERIES, id=channel["id"]))["deliveries"]
     versions = (await client.execute_field(TYPE_VERSIONS, id=event_type["id"]))["versions"]
     return cursors | {
+        "channel": channel["id"],
+        "enabled_channel": enabled_channel["id"],
+        "delivery": delivery["id"],
+        "deliveries": deliveries["pageInfo"]["endCursor"],
         "type_versions": versions["pageInfo"]["endCursor"],
         "event": event["id"],
         "event_type": event_type["id"],
@@ -581,7 +633,7 @@ async def add_unique_names(client: Client) -> dict[str, str]:
 def nonexistent_values(names: dict[str, str]) -> dict[str, str]:
     """Returns other values of the same kinds, which do not exist."""
     nonexistent = {name: str(uuid4()) for name in names}
-    nonexistent |= dict.fromkeys([*CURSORS, "log_head"], "bmV2ZXIgd2FzCg")
+    nonexistent |= dict.fromkeys([*CURSORS, "deliveries", "log_head"], "bmV2ZXIgd2FzCg")
     return nonexistent | {
         "type": "never.was",
         "source_id": "never-was-1",

@@ -145,6 +145,14 @@ OPERATIONS = {
         'mutation { createApiKey(input: {name: "", permissions: []}) { userErrors { code } } }'
     ),
     "Mutation.revokeApiKey": f"mutation {{ revokeApiKey(id: {ID}) {{ userErrors {{ code }} }} }}",
+    "Query.channel": f"{{ channel(id: {ID}) {{ id }} }}",
+    "Query.channels": "{ channels { nodes { id } } }",
+    "Mutation.deleteChannel": f"mutation {{ deleteChannel(id: {ID}) {{ userErrors {{ code }} }} }}",
+    "Mutation.rotateChannelSecret": (
+        f"mutation {{ rotateChannelSecret(id: {ID}) {{ userErrors {{ code }} }} }}"
+    ),
+    "Mutation.testChannel": f"mutation {{ testChannel(id: {ID}) {{ userErrors {{ code }} }} }}",
+    "Mutation.redeliver": f"mutation {{ redeliver(channelId: {ID}) {{ userErrors {{ code }} }} }}",
     "Query.retentionPolicies": "{ retentionPolicies { nodes { id } } }",
     "Mutation.deleteRetentionPolicy": (
         f"mutation {{ deleteRetentionPolicy(id: {ID}) {{ userErrors {{ code }} }} }}"
@@ -181,6 +189,9 @@ CHECKED_ELSEWHERE = {
     "Query.tryGuardRule",
     "Mutation.createRetentionPolicy",
     "Mutation.updateRetentionPolicy",
+    "Mutation.createChannel",
+    "Mutation.updateChannel",
+    "Delivery.event",
     "Entity.events",
     "EventField.eventType",
     "FieldValue.field",

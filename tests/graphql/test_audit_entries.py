@@ -356,8 +356,8 @@ async def test_entries_are_filtered_by_each_condition(
 REJECTED: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {"subjectTypes": ["GuardRule", "Event"]},
-        "Unknown subject type 'Event': expected one of ApiKey, ConditionalRule, DuplicationRule, "
-        "EventField, EventType, GuardRule, Organization, RetentionPolicy.",
+        "Unknown subject type 'Event': expected one of ApiKey, Channel, ConditionalRule, "
+        "DuplicationRule, EventField, EventType, GuardRule, Organization, RetentionPolicy.",
         ["filter", "subjectTypes", "1"],
     ),
     (

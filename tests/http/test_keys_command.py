@@ -141,7 +141,8 @@ async def test_each_mistake_is_reported_in_one_line_and_no_key_is_created(
         ("create", "--name", "a", "--permission", "EVENT_REED"): (
             2,
             "--permission: Invalid permission 'EVENT_REED'. Use one of EVENT_READ, EVENT_CREATE, "
-            "EVENT_UPDATE, EVENT_DELETE, EVENT_TYPE_MANAGE, RULE_MANAGE, ORGANIZATION_MANAGE.",
+            "EVENT_UPDATE, EVENT_DELETE, EVENT_TYPE_MANAGE, RULE_MANAGE, CHANNEL_MANAGE, "
+            "ORGANIZATION_MANAGE.",
         ),
         (*CREATE, "a", "--organization", "nowhere"): (
             1,

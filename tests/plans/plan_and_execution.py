@@ -88,9 +88,15 @@ class PlanAndExecution:
 
     @property
     def context(self) -> Context:
-        unused: Any = None  # no subscription is used
+        unused: Any = None  # no subscription or channel is used
         context = Context(
-            self.access, unused, unused, LIMITS, RequestLoaders, lambda: "http://tocsin.test"
+            self.access,
+            unused,
+            unused,
+            unused,
+            LIMITS,
+            RequestLoaders,
+            lambda: "http://tocsin.test",
         )
         context.authenticated_caller = self.caller
         return context

@@ -29,6 +29,8 @@ UNDO_SINCE_0022 = (
     "ALTER TABLE first_event DROP COLUMN resolved",
     "CREATE INDEX ix_first_event_rule_id_digest_occurred_at"
     " ON first_event (rule_id, digest, occurred_at)",
+    "DROP TABLE channel",
+    "DROP TABLE delivery",
 )
 UNDO_SINCE_0011 = (
     "DROP INDEX ix_event_organization_id_latest_occurrence_id",

@@ -27,6 +27,9 @@ class AuditAction(Enum):
     ROTATED = "ROTATED"
     SIGN_IN_FAILED = "SIGN_IN_FAILED"
     RETENTION_APPLIED = "RETENTION_APPLIED"
+    DELIVERIES_FAILING = "DELIVERIES_FAILING"
+    DELIVERIES_RECOVERED = "DELIVERIES_RECOVERED"
+    DELIVERIES_SKIPPED = "DELIVERIES_SKIPPED"
 
 
 def diff_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:

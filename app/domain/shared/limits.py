@@ -202,6 +202,8 @@ class Limits:
         ge=0,
     )
 
+    channels: int = _limit(100, "Maximum number of channels of an organization.")
+
     @property
     def max_clock_skew(self) -> timedelta:
         return timedelta(seconds=self.clock_skew_seconds)
@@ -348,6 +350,62 @@ class RetentionLimits:
         "Maximum share in percent of the time that a server process spends on retention policies: "
         "after each transaction, which removes at most 500 events or 1,000 entries, it pauses.",
         ge=0.1,
+    )
+
+
+@dataclass(frozen=True)
+class ChannelLimits:
+    """Deliveries to the addresses of channels."""
+
+    headers: int = _limit(20, "Maximum number of additional request headers of a channel.", ge=0)
+    header_bytes: int = _limit(
+        8_192, "Maximum total size in bytes of the additional request headers of a channel.", ge=0
+    )
+    timeout_seconds: float = _limit(
+        15,
+        "Maximum time in seconds of an attempt to deliver a message, from resolving the name of "
+        "the host to the end of the response. After this time, the attempt has failed.",
+        ge=_MIN_SECONDS,
+    )
+    response_bytes: int = _limit(
+        65_536,
+        "Maximum size in bytes of a response that is read. The connection is closed if the "
+        "response is larger; this is not an error.",
+    )
+    concurrency: int = _limit(
+        10,
+        "Maximum number of deliveries of a channel that are attempted at the same time. Deliveries "
+        "about the same entity are attempted one after another.",
+    )
+    retry_seconds: float = _limit(
+        259_200,
+        "Time in seconds after a change for which a failed delivery is repeated: three days.",
+        ge=0,
+    )
+    max_retry_seconds: float = _limit(
+        600,
+        "Maximum pause in seconds before a failed delivery is repeated. The first pause is 1 "
+        "second, and each further pause is twice as long. `Retry-After` of a response can make it "
+        "longer.",
+        ge=_MIN_SECONDS,
+    )
+    hold_seconds: float = _limit(
+        60,
+        "Maximum time in seconds after its first failed attempt for which a delivery holds back "
+        "later ones about the same entity.",
+        ge=0,
+    )
+    max_probe_seconds: float = _limit(
+        30,
+        "Maximum pause in seconds between attempts to reach a channel whose last deliveries all "
+        "failed.",
+        ge=_MIN_SECONDS,
+    )
+    delivered_days: float = _limit(
+        7, "Time in days for which a delivery that succeeded is kept.", ge=0
+    )
+    failed_days: float = _limit(
+        30, "Time in days for which a delivery that failed for good is kept.", ge=0
     )
 
 

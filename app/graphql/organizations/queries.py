@@ -12,6 +12,7 @@ from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, build_object, declare_source
 from app.graphql.shared.nodes import Node, parse_id_argument
 from app.graphql.shared.permissions import (
+    MANAGE_CHANNELS,
     MANAGE_ORGANIZATION,
     READ_EVENT_TYPES,
     READ_EVENTS,
@@ -20,6 +21,7 @@ from app.graphql.shared.permissions import (
 )
 from app.graphql.types.api_key import ApiKey
 from app.graphql.types.audit_entry import AuditEntry
+from app.graphql.types.channel import Channel, Delivery
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.event import Event
 from app.graphql.types.event_type import EventField, EventType
@@ -27,6 +29,7 @@ from app.graphql.types.organization import Organization
 from app.graphql.types.retention_policy import RetentionPolicy
 from app.services.auth import keys, organizations
 from app.services.change_log import audit
+from app.services.channels import channels, delivery_pages
 from app.services.definitions import event_types
 from app.services.events import event_queries
 from app.services.retention import policies
@@ -118,10 +121,10 @@ class OrganizationQueries:
     @strawberry.field(
         description=with_example(
             "Object with this ID: an event, event type, field of an event type, rule of any "
-            "kind, API key, retention policy or audit entry, or the organization of the "
-            "request. Null if there is no such object in the organization, or the caller is not "
-            "permitted to read the object.\n\n"
-            "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE or "
+            "kind, channel, delivery, API key, retention policy or audit entry, or the "
+            "organization of the request. Null if there is no such object in the organization, or "
+            "the caller is not permitted to read the object.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE, CHANNEL_MANAGE or "
             "ORGANIZATION_MANAGE. Each object also requires the permission to read it. Request "
             "errors: `BAD_USER_INPUT` if the ID is not a UUID.",
             """
@@ -160,6 +163,11 @@ class OrganizationQueries:
                 if row := await lookup_by_id(rule_table).fetch_row(database, caller, node_id):
                     node: Node = build_object(row)
                     return node
+        if caller.has_any_permission(MANAGE_CHANNELS):
+            if channel := await channels.CHANNEL_BY_ID.fetch_row(database, caller, node_id):
+                return Channel.from_row(channel)
+            if delivery := await delivery_pages.fetch_delivery(database, caller, node_id):
+                return Delivery.from_row(delivery)
         if caller.has_any_permission(MANAGE_ORGANIZATION):
             if key := await keys.KEY_BY_ID.fetch_row(database, caller, node_id):
                 return ApiKey.from_row(key)

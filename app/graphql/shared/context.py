@@ -21,6 +21,7 @@ from app.services.auth.access import Access, authenticate_headers
 from app.services.auth.credential_watcher import CredentialLifetime
 from app.services.change_log.feed import Feed
 from app.services.change_log.notification_summaries import NotificationSummaries
+from app.services.channels.channels import ChannelTools
 
 
 class Context:
@@ -31,6 +32,7 @@ class Context:
         access: Access,
         feed: Feed,
         notification_summaries: NotificationSummaries,
+        channel_tools: ChannelTools,
         limits: Limits,
         create_loaders: Callable[[Context], object],
         get_public_url: Callable[[], str],
@@ -44,6 +46,7 @@ class Context:
         self._client_address = client_address
         self.feed = feed
         self.notification_summaries = notification_summaries
+        self.channel_tools = channel_tools
         self.limits = limits
         self._create_loaders = create_loaders
         self.authenticated_caller: Caller | None = None

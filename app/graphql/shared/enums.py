@@ -9,6 +9,7 @@ import strawberry
 from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Permission
 from app.domain.access.retention import RetentionTarget
+from app.domain.channels.channels import ChannelKind, ChannelTrigger, DeliveryState
 from app.domain.event_types.conditions import ConditionalEffect
 from app.domain.event_types.fields import AdditionalFields, FieldKind
 from app.domain.event_types.json_schema import JsonSchemaDraft
@@ -108,6 +109,11 @@ register_enum(
     "once a minute per key.",
     RETENTION_APPLIED="Old entries of the organization were removed from the change log by "
     "`tocsin prune`.",
+    DELIVERIES_FAILING="The last five deliveries of the channel failed. Recorded once until they "
+    "succeed again.",
+    DELIVERIES_RECOVERED="A delivery of the channel succeeded after DELIVERIES_FAILING.",
+    DELIVERIES_SKIPPED="The channel continued at the end of the change log, because entries that "
+    "it had not delivered were pruned or replaced by a restore.",
 )
 register_enum(
     ListTransition,
@@ -208,6 +214,8 @@ register_enum(
     EVENT_TYPE_MANAGE="Create, change and delete event types, fields and conditional rules.",
     RULE_MANAGE="Create, change, publish, retire, reset and delete rules, except the conditional "
     "rules of event types.",
+    CHANNEL_MANAGE="Read, create, change, test and delete channels. Creating and changing them "
+    "also requires EVENT_READ.",
     ORGANIZATION_MANAGE="Read, create and revoke the API keys of the organization.",
 )
 register_enum(
@@ -329,4 +337,25 @@ register_enum(
     "with its last state.",
     HISTORY="Entries about events in the change log, that is, the history of events and what "
     "subscriptions resume from. The events themselves are kept, and so are audit entries.",
+)
+register_enum(
+    ChannelKind,
+    "Kind of a channel.",
+    WEBHOOK="HTTP requests with the method POST to a URL, signed as Standard Webhooks defines.",
+)
+register_enum(
+    ChannelTrigger,
+    "What a channel delivers.",
+    NOTIFICATION_ADDED="New notifications, as `notificationAdded` delivers them.",
+    EVENT_CHANGED="All changes to events, as `eventChanged` delivers them.",
+    EVENT_RESOLVED="Resolutions of notifications.",
+    TEST="A test by `testChannel`. Not allowed in the triggers of a channel.",
+)
+register_enum(
+    DeliveryState,
+    "State of a delivery.",
+    PENDING="The delivery was not attempted yet, or failed and will be repeated.",
+    DELIVERED="The receiver responded with a status from 200 to 299.",
+    FAILED="The delivery failed for good: it was repeated for three days (configurable), the "
+    "receiver responded with 410, or it was a test.",
 )

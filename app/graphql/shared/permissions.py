@@ -23,12 +23,14 @@ MANAGE_EVENT_TYPES = frozenset({Permission.EVENT_TYPE_MANAGE})
 READ_EVENT_TYPES = EVENT_TYPE_READ_PERMISSIONS
 MANAGE_RULES = frozenset({Permission.RULE_MANAGE})
 READ_RULES = READ_EVENTS | CREATE_EVENTS | MANAGE_RULES
+MANAGE_CHANNELS = frozenset({Permission.CHANNEL_MANAGE})
 MANAGE_ORGANIZATION = frozenset({Permission.ORGANIZATION_MANAGE})
 READ_ORGANIZATION = READ_EVENTS | MANAGE_ORGANIZATION
 
 REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.node": READ_EVENT_TYPES
     | READ_RULES
+    | MANAGE_CHANNELS
     | READ_ORGANIZATION,  # its resolver checks each kind of object
     "Query.viewer": ANY_CREDENTIAL,
     "Query.logHead": ANY_CREDENTIAL,
@@ -52,6 +54,8 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.checkEvent": CREATE_EVENTS,
     "Query.auditEntries": MANAGE_ORGANIZATION,
     "Query.retentionPolicies": MANAGE_ORGANIZATION,
+    "Query.channel": MANAGE_CHANNELS,
+    "Query.channels": MANAGE_CHANNELS,
     "Query.serverHealth": MANAGE_ORGANIZATION,
     "Mutation.logEvent": CREATE_EVENTS,
     "Mutation.logEvents": CREATE_EVENTS,
@@ -99,9 +103,17 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Mutation.createRetentionPolicy": MANAGE_ORGANIZATION,
     "Mutation.updateRetentionPolicy": MANAGE_ORGANIZATION,
     "Mutation.deleteRetentionPolicy": MANAGE_ORGANIZATION,
+    # The services of the first two also require READ_EVENTS.
+    "Mutation.createChannel": MANAGE_CHANNELS,
+    "Mutation.updateChannel": MANAGE_CHANNELS,
+    "Mutation.deleteChannel": MANAGE_CHANNELS,
+    "Mutation.rotateChannelSecret": MANAGE_CHANNELS,
+    "Mutation.testChannel": MANAGE_CHANNELS,
+    "Mutation.redeliver": MANAGE_CHANNELS,
     "Subscription.notificationAdded": READ_EVENTS,
     "Subscription.notificationSummaryChanged": READ_EVENTS,
     "Subscription.eventChanged": READ_EVENTS,
+    "Delivery.event": READ_EVENTS,
     "Event.history": READ_EVENTS,
     "Event.correlations": READ_EVENTS,
     "Event.eventType": READ_EVENT_TYPES,

@@ -50,6 +50,7 @@ def create_graphql_routes(
             state.access,
             state.feed,
             state.notification_summaries,
+            state.channel_tools,
             limits,
             RequestLoaders,
             lambda: public_url or build_base_url(connection),

@@ -14,6 +14,7 @@ from strawberry.dataloader import DataLoader
 from app.domain.event_types.definitions import VersionDefinition
 from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
+from app.services.channels.delivery_pages import ChannelProgress, DeliveryPageKey
 from app.services.definitions.event_types import Version, VersionPageKey
 from app.store.reading.pages import PageRequest
 from app.store.tables import RuleTable
@@ -21,6 +22,7 @@ from app.store.tables import RuleTable
 if TYPE_CHECKING:
     from app.domain.access.caller import Caller
     from app.graphql.shared.pages import Connection
+    from app.graphql.types.channel import Channel, DeliveryConnection
     from app.graphql.types.conditional_rule import ConditionalRule
     from app.graphql.types.correlation import CorrelationConnection
     from app.graphql.types.event import Event
@@ -50,6 +52,9 @@ class Loaders(Protocol):
     guard_rule_versions: DataLoader[UUID, list[GuardRuleVersion] | None]
     match_counts: DataLoader[UUID, int | None]
     read_positions: DataLoader[Caller, LogPosition | None]
+    channels: DataLoader[UUID, Channel | None]
+    channel_progress: DataLoader[UUID, ChannelProgress | None]
+    deliveries: DataLoader[DeliveryPageKey, DeliveryConnection | None]
     event_histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None]
 
     async def field_values(

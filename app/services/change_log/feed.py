@@ -73,9 +73,14 @@ class Follower:
         self._error = error
         self._wake_event.set()
 
-    async def wait_for_batch(self) -> list[Entry]:
-        """Waits for entries and returns them. The list is empty if the buffer overflowed."""
-        await self._wake_event.wait()
+    async def wait_for_batch(self, timeout_seconds: float | None = None) -> list[Entry]:
+        """Waits for entries and returns them.
+
+        The list is empty if the buffer overflowed, or if there were none until the timeout.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._wake_event.wait()
         self._wake_event.clear()
         if self._error is not None:
             raise self._error.with_traceback(None)  # all followers raise the same exception
@@ -120,6 +125,18 @@ class Feed:
         self, feed_filter: FeedFilter, after: LogPosition
     ) -> AsyncGenerator[list[Entry], None]:
         """Yields batches of matching entries after the position: once each, in order, endlessly."""
+        async with contextlib.aclosing(self.follow_progress(feed_filter, after)) as progress:
+            async for entries, _ in progress:
+                if entries:
+                    yield entries
+
+    async def follow_progress(
+        self, feed_filter: FeedFilter, after: LogPosition, interval_seconds: float | None = None
+    ) -> AsyncGenerator[tuple[list[Entry], LogPosition], None]:
+        """Yields batches as `follow_entries` does, with the position up to which no match is left.
+
+        A batch is empty if there were no matching entries for the interval.
+        """
         while True:
             # Join first, then read up to the feed's position: no entry is missed in between.
             follower = Follower(feed_filter, self.read_position, self._buffer_entries)
@@ -127,14 +144,17 @@ class Feed:
             try:
                 async for batch in self.fetch_stored(feed_filter, after, follower.joined_at):
                     after = batch[-1].position
-                    yield batch
+                    yield batch, after
                 after = max(after, follower.joined_at)
                 while not follower.overflowed:
-                    if batch := [
-                        entry for entry in await follower.wait_for_batch() if entry.position > after
-                    ]:
-                        after = batch[-1].position
-                        yield batch
+                    batch = await follower.wait_for_batch(interval_seconds)
+                    if follower.overflowed:
+                        break
+                    # What the feed has read is distributed: the follower has all of it.
+                    entries = [entry for entry in batch if entry.position > after]
+                    after = max(after, self.read_position)
+                    if entries or interval_seconds is not None:
+                        yield entries, after
             finally:
                 self.followers.discard(follower)
 

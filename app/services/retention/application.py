@@ -27,6 +27,7 @@ from app.domain.shared.values import format_instant
 from app.services.change_log import pruning
 from app.services.events.bulk_changes import EventSelection
 from app.services.events.events import delete_selected
+from app.services.shared import leases
 from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.change_log import changes
@@ -83,7 +84,7 @@ def _is_due(retention: RetentionLimits) -> list[Any]:
     interval_start = now - timedelta(seconds=retention.interval_seconds)
     return [
         or_(col(table.last_applied_at).is_(None), col(table.last_applied_at) < interval_start),
-        or_(col(table.leased_until).is_(None), col(table.leased_until) < now),
+        leases.is_free(table),
     ]
 
 
@@ -93,14 +94,10 @@ async def _take_lease(
     """Takes or extends the lease, if the conditions hold and the policy has not changed."""
     table = tables.RetentionPolicy
     is_same = (col(table.id) == policy.id, col(table.updated_at) == policy.updated_at)
-    statement = (
-        update(table)
-        .where(*is_same, *conditions)
-        .values(lease_holder=holder, leased_until=datetime.now(UTC) + LEASE_TIME)
-        .returning(col(table.id))
+    taken = await leases.take_leases(
+        database, policy.organization_id, table, [*is_same, *conditions], holder, LEASE_TIME
     )
-    async with database.write(policy.organization_id, writes_log=False) as session:
-        return (await session.execute(statement)).one_or_none() is not None
+    return bool(taken)
 
 
 class _LeaseLostError(Exception):
@@ -191,7 +188,7 @@ class _Application:
     async def _pause(self, seconds: float) -> None:
         """Pauses in proportion to the seconds of a batch. Raises _LeaseLostError."""
         await asyncio.sleep(seconds * self._pause_factor)
-        is_holder = col(tables.RetentionPolicy.lease_holder) == self._holder
+        is_holder = leases.is_held_by(tables.RetentionPolicy, self._holder)
         if not await _take_lease(self._database, self._policy, self._holder, [is_holder]):
             raise _LeaseLostError
 
@@ -201,7 +198,7 @@ class _Application:
             update(table)
             .where(
                 col(table.id) == self._policy.id,
-                col(table.lease_holder) == self._holder,
+                leases.is_held_by(table, self._holder),
             )
             .values(last_applied_at=self._now, lease_holder=None, leased_until=None)
         )

@@ -377,13 +377,14 @@ def build_range(
     """The conditions of the positions after `after`, up to and including `until`."""
     conditions: list[ColumnElement[bool]] = []
     if after != LOG_START:
-        conditions.append(IsAfter(*_POSITION, *_position_literals(after)))
+        conditions.append(IsAfter(*_POSITION, *position_literals(after)))
     if until is not None:
-        conditions.append(IsNotAfter(*_POSITION, *_position_literals(until)))
+        conditions.append(IsNotAfter(*_POSITION, *position_literals(until)))
     return conditions
 
 
-def _position_literals(position: LogPosition) -> tuple[Any, Any]:
+def position_literals(position: LogPosition) -> tuple[Any, Any]:
+    """The position as SQL, to compare two columns with it."""
     return literal(position.tx, BigInteger()), literal(position.seq, BigInteger())
 
 
@@ -394,7 +395,7 @@ def previous_position(position: LogPosition | None) -> LogPosition | None:
 
 def position_literal(position: LogPosition) -> Any:
     """The position as SQL, to compare a pair of columns with it."""
-    return tuple_(*_position_literals(position))
+    return tuple_(*position_literals(position))
 
 
 def _entry_from_row(change: tables.Change, event: tables.Event | None) -> Entry:

@@ -1,5 +1,6 @@
 """The tables of the database."""
 
+from app.store.tables.channels import Channel, Delivery
 from app.store.tables.event_types import ConditionalRule, EventField, EventType, EventTypeVersion
 from app.store.tables.events import AlertKey, Event, EventTag, EventValue, EventWords, Receipt
 from app.store.tables.log import Change, Log, ReadMark
@@ -7,6 +8,7 @@ from app.store.tables.organizations import (
     METADATA,
     ApiKey,
     AuditedRow,
+    LeasedRow,
     Organization,
     OrganizationOwned,
     owned_tables,
@@ -20,7 +22,9 @@ __all__ = [
     "ApiKey",
     "AuditedRow",
     "Change",
+    "Channel",
     "ConditionalRule",
+    "Delivery",
     "Event",
     "EventField",
     "EventTag",
@@ -28,6 +32,7 @@ __all__ = [
     "EventTypeVersion",
     "EventValue",
     "EventWords",
+    "LeasedRow",
     "Log",
     "Organization",
     "OrganizationOwned",

@@ -92,6 +92,13 @@ class AuditedRow(OrganizationOwned):
         raise NotImplementedError
 
 
+class LeasedRow(AuditedRow):
+    """A row that one process at a time works on: `lease_holder`, until `leased_until`."""
+
+    lease_holder: str | None = None
+    leased_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
+
+
 class ApiKey(AuditedRow, table=True):
     """An API key. Only its SHA-256 is stored; `prefix` is the start of it, for the lookup.
 

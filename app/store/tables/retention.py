@@ -12,11 +12,11 @@ from app.domain.access.retention import RetentionPolicy as Policy
 from app.domain.access.retention import RetentionTarget
 from app.domain.shared.durations import format_duration
 from app.store.tables.columns import JSONValue, UTCDateTime
-from app.store.tables.organizations import AuditedRow, enum_column
+from app.store.tables.organizations import LeasedRow, enum_column
 
 
-class RetentionPolicy(AuditedRow, table=True):
-    """A process applies a policy while it holds the lease: until `leased_until`, as `lease_holder`.
+class RetentionPolicy(LeasedRow, table=True):
+    """A process applies a policy while it holds the lease.
 
     `filter` is null for the target HISTORY.
     """
@@ -31,8 +31,6 @@ class RetentionPolicy(AuditedRow, table=True):
     created_at: datetime = Field(sa_type=UTCDateTime)
     updated_at: datetime = Field(sa_type=UTCDateTime)
     last_applied_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    lease_holder: str | None = None
-    leased_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
     @property
     def keep_for(self) -> timedelta:

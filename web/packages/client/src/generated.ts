@@ -5,7 +5,9 @@ export const possibleTypes: Record<string, string[]> = {
   "Node": [
     "ApiKey",
     "AuditEntry",
+    "Channel",
     "ConditionalRule",
+    "Delivery",
     "DuplicationRule",
     "Event",
     "EventField",
@@ -25,6 +27,11 @@ export const possibleTypes: Record<string, string[]> = {
 
 /** The lists with pages, and the arguments that make a different list, by type. */
 export const connections: Record<string, Record<string, string[]>> = {
+  "Channel": {
+    "deliveries": [
+      "state"
+    ]
+  },
   "Entity": {
     "events": [
       "filter",
@@ -65,6 +72,7 @@ export const connections: Record<string, Record<string, string[]>> = {
     "auditEntries": [
       "filter"
     ],
+    "channels": [],
     "duplicationRules": [
       "eventTypeId"
     ],
@@ -99,11 +107,16 @@ export const typesWithoutId: string[] = [
   "AuditEntryConnection",
   "AuditEntryEdge",
   "BulkEventPayload",
+  "ChannelConnection",
+  "ChannelEdge",
+  "ChannelPayload",
   "CloudEventPage",
   "ConditionalRulePayload",
   "Correlation",
   "CorrelationConnection",
   "CorrelationEdge",
+  "DeliveryConnection",
+  "DeliveryEdge",
   "DuplicateError",
   "DuplicationRuleConnection",
   "DuplicationRuleEdge",
@@ -142,12 +155,14 @@ export const typesWithoutId: string[] = [
   "NotificationSummary",
   "OrganizationPayload",
   "PageInfo",
+  "RedeliverPayload",
   "ResetDuplicationPayload",
   "RetentionPolicyConnection",
   "RetentionPolicyEdge",
   "RetentionPolicyPayload",
   "ServerHealth",
   "SeverityCount",
+  "TestChannelPayload",
   "TransitionError",
   "UpdateEventPayload",
   "Viewer"

@@ -1,0 +1,1 @@
+"""Channels: changing them, and delivering notifications and changes to their addresses."""

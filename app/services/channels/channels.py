@@ -1,0 +1,318 @@
+"""Creates, changes, deletes and lists channels."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+from uuid_utils.compat import uuid7
+
+from app.domain.access.audit import AuditAction
+from app.domain.access.caller import Permission
+from app.domain.channels.channels import (
+    Channel,
+    ChannelKind,
+    ChannelTrigger,
+    format_origin,
+    validate_channel,
+)
+from app.domain.event_types.event_type_draft import not_found
+from app.domain.intake.intake import CommandContext
+from app.domain.shared.limits import ChannelLimits
+from app.domain.shared.problems import (
+    ErrorCode,
+    Problem,
+    RequestError,
+    UserErrorCode,
+    invalid_input,
+)
+from app.domain.shared.values import to_camel_case
+from app.services.auth.keys import lock_organization
+from app.services.channels.channel_secrets import (
+    ChannelSecrets,
+    create_signing_secret,
+    decrypt_secrets,
+    encrypt_secrets,
+)
+from app.services.channels.encryption import DecryptionError, SecretKeys
+from app.services.channels.sending import ForbiddenAddressError, WebhookSender
+from app.services.shared.audited_changes import append_entry, validate_not_null
+from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
+from app.store import tables
+from app.store.change_log import changes
+from app.store.change_log.audit import collect_values, create_entry
+from app.store.engine.database import Database, retry_on_deadlock
+from app.store.reading import condition_templates, pages
+from app.store.writing.inserts import insert_rows
+
+_ORDER = pages.creation_order("channel", col(tables.Channel.id))
+CHANNEL_BY_ID = lookup_by_id(tables.Channel)
+CHANNEL_LIST: ListReader[pages.PageRequest, tables.Channel] = ListReader(
+    tables.Channel, lambda page, _: ListQuery(condition_templates.match_all([]), _ORDER, page)
+)
+
+
+_MAX_TESTS = 10
+
+
+class TestLimiter:
+    """Limits the tests of channels that run at the same time in a process."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[None]:
+        """Raises RequestError LIMIT_EXCEEDED if all slots are taken."""
+        if self._taken >= _MAX_TESTS:
+            message = f"At most {_MAX_TESTS} channels can be tested at the same time. Retry later."
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=1)
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
+@dataclass(frozen=True)
+class ChannelTools:
+    """What changing and using channels needs. `keys` is None without TOCSIN_SECRETS_KEYS."""
+
+    keys: SecretKeys | None
+    sender: WebhookSender
+    limits: ChannelLimits
+    public_url: str | None
+    test_limiter: TestLimiter = field(default_factory=TestLimiter)
+
+    def require_keys(self) -> SecretKeys:
+        """Raises RequestError UNAVAILABLE without keys."""
+        if self.keys is None:
+            message = (
+                "The server cannot store the secrets of channels, because TOCSIN_SECRETS_KEYS is "
+                "not set. The operator of the server must set it: `openssl rand -base64 32` "
+                "creates a key."
+            )
+            raise RequestError(ErrorCode.UNAVAILABLE, message)
+        return self.keys
+
+
+@dataclass(frozen=True)
+class ChannelResult:
+    """The channel after a mutation (its last state if deleted), or the problems.
+
+    `secret`: the new signing secret, if the mutation created one.
+    """
+
+    channel: tables.Channel | None = None
+    secret: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@retry_on_deadlock
+async def create_channel(
+    database: Database,
+    command: CommandContext,
+    tools: ChannelTools,
+    channel: Channel,
+    kind: ChannelKind,
+    filter: Mapping[str, Any] | None,
+    *,
+    enabled: bool,
+) -> ChannelResult:
+    """Creates a channel that begins at the end of the change log.
+
+    Raises RequestError UNAVAILABLE without keys for its secrets.
+    """
+    require_reading(command)
+    keys = tools.require_keys()
+    if problems := _validate(channel, command, tools):
+        return ChannelResult(problems=problems)
+    organization_id = command.actor.organization_id
+    url = channel.url or ""
+    secrets = ChannelSecrets(url, dict(channel.headers), create_signing_secret())
+    channel_id = uuid7()
+    await database.log_horizon.refresh()
+    async with database.write(organization_id) as session:
+        await lock_organization(session, organization_id)
+        count = await session.scalar(select(func.count()).select_from(tables.Channel))
+        if (count or 0) >= (maximum := command.limits.channels):
+            message = (
+                f"The organization has the maximum number of channels, {maximum:,}. "
+                "Delete one of them first."
+            )
+            return ChannelResult(problems=(Problem(UserErrorCode.LIMIT_REACHED, message),))
+        snapshot = await changes.fetch_snapshot(session)
+        head = await changes.fetch_head(session)
+        row = tables.Channel(
+            id=channel_id,
+            organization_id=organization_id,
+            name=channel.name,
+            kind=kind,
+            url=format_origin(url),
+            secrets=encrypt_secrets(keys, secrets, organization_id, channel_id),
+            filter=None if filter is None else dict(filter),
+            triggers=[trigger.value for trigger in channel.triggers],
+            enabled=enabled,
+            log_identity=snapshot.identity,
+            tx=head.tx,
+            seq=head.seq,
+            created_at=command.now,
+            updated_at=command.now,
+        )
+        await insert_rows(session, (tables.Channel, [row.to_columns()]))
+        await append_entry(session, command, row, AuditAction.CREATED)
+    return ChannelResult(row, secrets.signing_secret)
+
+
+@retry_on_deadlock
+async def update_channel(
+    database: Database,
+    command: CommandContext,
+    tools: ChannelTools,
+    channel_id: UUID,
+    attributes: Mapping[str, Any],
+) -> ChannelResult:
+    """Changes the attributes that are provided.
+
+    A channel that is enabled begins at the end of the change log. Raises RequestError UNAVAILABLE.
+    """
+    require_reading(command)
+    keys = tools.require_keys()
+    nullable = {name: value for name, value in attributes.items() if name != "filter"}
+    api_attributes = {to_camel_case(name): value for name, value in nullable.items()}
+    if null_problems := validate_not_null(api_attributes):
+        return ChannelResult(problems=null_problems)
+    await database.log_horizon.refresh()
+    async with database.write(command.actor.organization_id) as session:
+        row = await lock_channel(session, channel_id)
+        if row is None:
+            return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
+        before = collect_values(row)
+        current = Channel(row.name, None, tuple(map(ChannelTrigger, row.triggers)), None)
+        names = ("name", "url", "triggers", "headers")
+        channel = replace(
+            current, **{name: attributes[name] for name in names if name in attributes}
+        )
+        if problems := _validate(channel, command, tools):
+            return ChannelResult(problems=problems)
+        row.name = channel.name
+        row.triggers = [trigger.value for trigger in channel.triggers]
+        if "filter" in attributes:
+            row.filter = attributes["filter"]
+        secrets = read_secrets(keys, row)
+        if problems := _check_headers_stay(secrets, channel):
+            return ChannelResult(problems=problems)
+        changed_secrets = _change_secrets(row, keys, secrets, channel)
+        if attributes.get("enabled", row.enabled) and not row.enabled:
+            await move_to_head(session, row)
+        row.enabled = attributes.get("enabled", row.enabled)
+        row.updated_at = command.now
+        more_values = dict.fromkeys(changed_secrets, "changed")
+        entry = create_entry(
+            row, AuditAction.UPDATED, command.actor.name, command.now, before, more_values
+        )
+        await changes.append_entries(session, [entry])
+    return ChannelResult(row)
+
+
+def _check_headers_stay(secrets: ChannelSecrets, channel: Channel) -> tuple[Problem, ...]:
+    """Rejects another host without new headers: they may be credentials of the previous one."""
+    is_moved = channel.url is not None and format_origin(channel.url) != format_origin(secrets.url)
+    if not is_moved or channel.headers is not None or not secrets.headers:
+        return ()
+    message = (
+        "The new URL has another host. The headers of the channel may be secrets of the previous "
+        "host, so set headers, too: to {} to remove them."
+    )
+    return (invalid_input(message, "headers"),)
+
+
+def _change_secrets(
+    row: tables.Channel, keys: SecretKeys, secrets: ChannelSecrets, channel: Channel
+) -> list[str]:
+    """Changes the address and the headers if they are provided. Returns which were changed."""
+    changed = replace(
+        secrets,
+        url=secrets.url if channel.url is None else channel.url,
+        headers=secrets.headers if channel.headers is None else dict(channel.headers),
+    )
+    row.url = format_origin(changed.url)
+    row.secrets = encrypt_secrets(keys, changed, row.organization_id, row.id)
+    parts = {"address": changed.url != secrets.url, "headers": changed.headers != secrets.headers}
+    return [name for name, is_changed in parts.items() if is_changed]
+
+
+def read_secrets(keys: SecretKeys, row: tables.Channel) -> ChannelSecrets:
+    """Raises RequestError UNAVAILABLE if no key decrypts the secrets."""
+    try:
+        return decrypt_secrets(keys, row)
+    except DecryptionError as error:
+        raise RequestError(ErrorCode.UNAVAILABLE, str(error)) from error
+
+
+async def move_to_head(session: AsyncSession, row: tables.Channel) -> None:
+    """Moves the channel to the end of the change log: what is there is not delivered."""
+    head = await changes.fetch_head(session)
+    row.log_identity = (await changes.fetch_snapshot(session)).identity
+    row.tx, row.seq = head
+
+
+@retry_on_deadlock
+async def delete_channel(
+    database: Database, command: CommandContext, channel_id: UUID
+) -> ChannelResult:
+    """Deletes a channel. Its deliveries are deleted in the background."""
+    async with database.write(command.actor.organization_id) as session:
+        row = await lock_channel(session, channel_id)
+        if row is None:
+            return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
+        await session.delete(row)
+        await append_entry(session, command, row, AuditAction.DELETED)
+    return ChannelResult(row)
+
+
+@retry_on_deadlock
+async def rotate_secret(
+    database: Database, command: CommandContext, tools: ChannelTools, channel_id: UUID
+) -> ChannelResult:
+    """Replaces the signing secret: both sign messages for a day. Raises RequestError."""
+    keys = tools.require_keys()
+    async with database.write(command.actor.organization_id) as session:
+        row = await lock_channel(session, channel_id)
+        if row is None:
+            return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
+        secrets = read_secrets(keys, row).rotate(command.now)
+        row.secrets = encrypt_secrets(keys, secrets, row.organization_id, row.id)
+        row.updated_at = command.now
+        await append_entry(session, command, row, AuditAction.ROTATED)
+    return ChannelResult(row, secrets.signing_secret)
+
+
+def require_reading(command: CommandContext) -> None:
+    """Raises RequestError FORBIDDEN: a channel sends events, which its author may read."""
+    if not command.actor.has_any_permission(frozenset({Permission.EVENT_READ})):
+        message = "A channel sends events, which requires the permission EVENT_READ."
+        raise RequestError(ErrorCode.FORBIDDEN, message)
+
+
+async def lock_channel(session: AsyncSession, channel_id: UUID) -> tables.Channel | None:
+    statement = select(tables.Channel).where(col(tables.Channel.id) == channel_id)
+    return (await session.scalars(statement.with_for_update())).one_or_none()
+
+
+def _validate(
+    channel: Channel, command: CommandContext, tools: ChannelTools
+) -> tuple[Problem, ...]:
+    problems = validate_channel(channel, command.limits, tools.limits)
+    if channel.url is not None and not any(problem.path == ("url",) for problem in problems):
+        try:
+            tools.sender.policy.check_url(channel.url)
+        except ForbiddenAddressError as error:
+            problems.append(invalid_input(str(error), "url"))
+    return tuple(problems)

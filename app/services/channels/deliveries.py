@@ -1,0 +1,396 @@
+"""Deliveries, as the process that holds the lease of their channel creates and attempts them.
+
+Every transaction requires that the process still holds the lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+from uuid_utils.compat import uuid7
+
+from app.domain.access.audit import AuditAction
+from app.domain.channels.attempts import AttemptResult, find_next_attempt
+from app.domain.channels.channels import ChannelTrigger, DeliveryState
+from app.domain.channels.messages import build_message, build_webhook_id, format_event
+from app.domain.events.filters import EventFilter, filter_matches
+from app.domain.shared.limits import ChannelLimits
+from app.domain.shared.values import format_instant
+from app.services.change_log.feed_filters import matches_before_or_after
+from app.services.shared.leases import is_held_by
+from app.store import tables
+from app.store.change_log import changes
+from app.store.change_log.audit import collect_values, create_entry
+from app.store.change_log.changes import REPORT, Entry, LogPosition, LogSnapshot
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.writing.inserts import KEEP_EXISTING, RowValues, insert_rows
+
+_DELIVERIES = tables.METADATA.tables["delivery"]
+_CHANNELS = tables.METADATA.tables["channel"]
+_DELETED_PER_TRANSACTION = 1_000
+RESOLVED = "RESOLVED"
+
+
+class LeaseLostError(Exception):
+    """Another process delivers to the channel, or the channel was changed or deleted."""
+
+
+def is_pending(table: Any = tables.Delivery) -> ColumnElement[bool]:
+    # A literal, because a partial index is not used for a parameter.
+    condition: ColumnElement[bool] = col(table.state) == literal_column("'PENDING'")
+    return condition
+
+
+def find_triggers(
+    entry: Entry, filter: EventFilter, triggers: Collection[ChannelTrigger]
+) -> list[ChannelTrigger]:
+    """Returns the triggers of a channel for which an entry is delivered."""
+    event = entry.event
+    found = []
+    # As for subscriptions: what was deleted since needs no attention.
+    rings = entry.notifies and event is not None and filter_matches(filter, entry.state)
+    if rings and ChannelTrigger.NOTIFICATION_ADDED in triggers:
+        found.append(ChannelTrigger.NOTIFICATION_ADDED)
+    matches = matches_before_or_after(filter, entry)
+    if matches and ChannelTrigger.EVENT_CHANGED in triggers:
+        found.append(ChannelTrigger.EVENT_CHANGED)
+    # Who never got a notification of the event does not wait for its end.
+    has_rung = entry.state.notification if event is None else event.rang_seq is not None
+    is_resolution = entry.kind == RESOLVED and has_rung and matches
+    if is_resolution and ChannelTrigger.EVENT_RESOLVED in triggers:
+        found.append(ChannelTrigger.EVENT_RESOLVED)
+    return found
+
+
+def build_delivery(
+    channel: tables.Channel,
+    entry: Entry,
+    trigger: ChannelTrigger,
+    source: str,
+    snapshot: LogSnapshot,
+    retry_time: timedelta,
+) -> RowValues:
+    """Builds the row of a delivery, without its number."""
+    state, position = entry.state, entry.position
+    at = format_instant(entry.at)
+    webhook_id = build_webhook_id(channel.id, trigger, entry.subject_id, position.seq, at)
+    changed = {
+        name: change for name, change in entry.changes.items() if name not in (REPORT, "updatedAt")
+    }
+    data = {
+        "event": format_event(state),
+        "change": {"kind": entry.kind, "at": at, "actor": entry.actor, "changes": changed},
+        "cursor": changes.encode_log_cursor(
+            channel.organization_id, snapshot, position, complete=True
+        ),
+    }
+    entity = state.entity
+    return {
+        "id": uuid7(),
+        "organization_id": channel.organization_id,
+        "channel_id": channel.id,
+        "trigger": trigger,
+        "webhook_id": webhook_id,
+        "event_id": entry.subject_id,
+        "order_key": f"{entity.type}\n{entity.id}" if entity else str(entry.subject_id),
+        "tx": position.tx,
+        "seq": position.seq,
+        "body": build_message(webhook_id, trigger, source, entry.at, data, str(entry.subject_id)),
+        "state": DeliveryState.PENDING,
+        "attempts": 0,
+        "created_at": entry.at,
+        "expires_at": entry.at + retry_time,
+        "next_attempt_at": entry.at,
+    }
+
+
+@dataclass(frozen=True)
+class LeasedChannel:
+    """A channel whose lease this process has, as `holder`."""
+
+    database: Database
+    row: tables.Channel
+    holder: str
+
+    async def add_deliveries(self, rows: Sequence[RowValues], position: LogPosition) -> int:
+        """Stores the deliveries up to the position, and returns the number of new ones.
+
+        Those that exist already are kept. Raises LeaseLostError, also if the channel was changed.
+        """
+        scope, table = self.row.organization_id, tables.Channel
+        numbers = {"last_number": table.last_number + len(rows)}
+        async with self.database.write(scope, writes_log=False) as session:
+            is_same = col(table.updated_at) == self.row.updated_at
+            last_number = await self._update(
+                session, numbers | position._asdict(), col(table.last_number), is_same
+            )
+            first_number = last_number - len(rows) + 1
+            numbered = [{**row, "number": first_number + index} for index, row in enumerate(rows)]
+            inserted = await insert_rows(
+                session,
+                (tables.Delivery, numbered),
+                on_conflict=KEEP_EXISTING,
+                returning=("id",),
+            )
+        return len(inserted)
+
+    async def count_new(self) -> int:
+        """Returns the number of deliveries that were not attempted yet."""
+        table = tables.Delivery
+        statement = (
+            select(func.count())
+            .select_from(table)
+            .where(col(table.channel_id) == self.row.id, is_pending(), col(table.attempts) == 0)
+        )
+        async with self.database.read(self.row.organization_id) as session:
+            return (await session.scalars(statement)).one()
+
+    async def load_due(
+        self, limit: int, in_flight: Collection[tables.Delivery], *, new_first: bool
+    ) -> tuple[list[tables.Delivery], datetime | None]:
+        """Returns deliveries to attempt now, at most one of each order key.
+
+        A delivery is due at its time, unless an earlier one with its order key holds it back. Also
+        returns the time of the next attempt of any delivery that is not in flight; None if no
+        other one is pending.
+        """
+        table, earlier, now = tables.Delivery, aliased(tables.Delivery), datetime.now(UTC)
+        of_channel = (col(table.channel_id) == self.row.id, is_pending())
+        is_held = exists().where(
+            col(earlier.channel_id) == col(table.channel_id),
+            is_pending(earlier),
+            col(earlier.order_key) == col(table.order_key),
+            col(earlier.number) < col(table.number),
+            or_(col(earlier.hold_until).is_(None), col(earlier.hold_until) > now),
+        )
+        keys = [delivery.order_key for delivery in in_flight]
+        waiting = [*of_channel, col(table.order_key).not_in(keys)]
+        order = [col(table.next_attempt_at), col(table.number)]
+        if new_first:
+            order.insert(0, col(table.attempts))
+        due = (
+            select(table)
+            .where(*waiting, col(table.next_attempt_at) <= now, ~is_held)
+            .order_by(*order)
+            .limit(limit)
+        )
+        next_attempt = select(func.min(col(table.next_attempt_at))).where(
+            *of_channel, col(table.id).not_in([delivery.id for delivery in in_flight])
+        )
+        async with self.database.read(self.row.organization_id) as session:
+            rows = list(await session.scalars(due))
+            first_by_key = {row.order_key: row for row in sorted(rows, key=_number_of)[::-1]}
+            return [row for row in rows if first_by_key[row.order_key] is row], (
+                await session.scalars(next_attempt)
+            ).one()
+
+    async def record_results(
+        self,
+        results: Sequence[tuple[tables.Delivery, AttemptResult]],
+        limits: ChannelLimits,
+        health: ChannelHealth,
+    ) -> None:
+        """Stores the results of attempts and the health of the channel. Raises LeaseLostError.
+
+        A receiver that is gone disables the channel.
+        """
+        now, table = datetime.now(UTC), tables.Channel
+        is_gone = any(result.is_gone for _, result in results)
+        values: dict[str, Any] = {
+            "last_error": health.last_error,
+            "failing_since": health.failing_since,
+        }
+        if is_gone:
+            values |= {"enabled": False, "updated_at": now}
+        writes_log = is_gone or health.transition is not None
+        async with self.database.write(self.row.organization_id, writes_log=writes_log) as session:
+            await self._update(session, values, col(table.id))
+            statement = (
+                update(_DELIVERIES)
+                .where(_DELIVERIES.c.id == bindparam("delivery_id"))
+                .values({name: bindparam(name) for name in _RESULT_COLUMNS})
+            )
+            rows = [_build_result(delivery, result, limits) for delivery, result in results]
+            await (await session.connection()).execute(statement, rows)
+            if health.transition is AuditAction.DELIVERIES_RECOVERED:
+                await self._hasten_retries(session, now)
+            if writes_log:
+                await self._append_entries(session, now, health, is_gone=is_gone)
+
+    async def fail(self, error: str) -> None:
+        """Stores why nothing can be delivered. Raises LeaseLostError."""
+        async with self.database.write(self.row.organization_id, writes_log=False) as session:
+            await self._update(session, {"last_error": error}, col(tables.Channel.id))
+
+    async def skip_to_head(self, reason: str) -> tuple[LogPosition, LogSnapshot]:
+        """Continues at the end of the change log, because entries before it are missing.
+
+        Raises LeaseLostError.
+        """
+        await self.database.log_horizon.refresh()
+        async with self.database.write(self.row.organization_id) as session:
+            snapshot = await changes.fetch_snapshot(session)
+            head = await changes.fetch_head(session)
+            values = {"log_identity": snapshot.identity, "last_error": reason, **head._asdict()}
+            await self._update(session, values, col(tables.Channel.id))
+            entry = self._create_entry(AuditAction.DELIVERIES_SKIPPED, {"reason": reason})
+            await changes.append_entries(session, [entry])
+        return head, snapshot
+
+    async def _update(
+        self,
+        session: AsyncSession,
+        values: dict[str, Any],
+        returned: Any,
+        *conditions: ColumnElement[bool],
+    ) -> Any:
+        """Changes the row of the channel, which verifies and locks the lease."""
+        table = tables.Channel
+        statement = (
+            update(table)
+            .where(col(table.id) == self.row.id, is_held_by(table, self.holder), *conditions)
+            .values(**values)
+            .returning(returned)
+            .execution_options(synchronize_session=False)
+        )
+        row = (await session.execute(statement)).one_or_none()
+        if row is None:
+            raise LeaseLostError
+        return row[0]
+
+    async def _hasten_retries(self, session: AsyncSession, now: datetime) -> None:
+        table = tables.Delivery
+        statement = update(table).where(
+            col(table.channel_id) == self.row.id,
+            is_pending(),
+            col(table.next_attempt_at) > now,
+        )
+        await session.execute(
+            statement.values(next_attempt_at=now).execution_options(synchronize_session=False)
+        )
+
+    async def _append_entries(
+        self, session: AsyncSession, now: datetime, health: ChannelHealth, *, is_gone: bool
+    ) -> None:
+        entries = []
+        if health.transition is not None:
+            reason = {"lastError": health.last_error} if health.last_error else {}
+            entries.append(self._create_entry(health.transition, reason))
+        if is_gone:
+            before = collect_values(self.row)
+            entry = self._create_entry(AuditAction.UPDATED, {"enabled": False}, before)
+            entries.append(entry)
+        await changes.append_entries(session, entries)
+
+    def _create_entry(
+        self,
+        action: AuditAction,
+        more_values: dict[str, Any],
+        before: dict[str, Any] | None = None,
+    ) -> changes.NewEntry:
+        return create_entry(
+            self.row,
+            action,
+            f"channel {self.row.name}",
+            datetime.now(UTC),
+            collect_values(self.row) if before is None else before,
+            more_values,
+        )
+
+
+@dataclass(frozen=True)
+class ChannelHealth:
+    """Whether the deliveries of a channel fail. `transition`: the change that is to be recorded."""
+
+    last_error: str | None
+    failing_since: datetime | None
+    transition: AuditAction | None = None
+
+
+def _number_of(delivery: tables.Delivery) -> int:
+    return delivery.number
+
+
+_RESULT_COLUMNS = (
+    "state",
+    "attempts",
+    "hold_until",
+    "last_attempt_at",
+    "next_attempt_at",
+    "response_status",
+    "error",
+)
+
+
+def _build_result(
+    delivery: tables.Delivery, result: AttemptResult, limits: ChannelLimits
+) -> dict[str, Any]:
+    attempts = delivery.attempts + 1
+    next_attempt = None
+    if result.is_success:
+        state = DeliveryState.DELIVERED
+    else:
+        if not result.is_gone:
+            next_attempt = find_next_attempt(result, attempts, delivery.expires_at, limits)
+        state = DeliveryState.FAILED if next_attempt is None else DeliveryState.PENDING
+    hold_until = delivery.hold_until or result.at + timedelta(seconds=limits.hold_seconds)
+    return {
+        "delivery_id": delivery.id,
+        "state": state,
+        "attempts": attempts,
+        "hold_until": hold_until if state is DeliveryState.PENDING else None,
+        "last_attempt_at": result.at,
+        "next_attempt_at": next_attempt,
+        "response_status": result.status,
+        "error": result.error,
+    }
+
+
+async def delete_old_deliveries(database: Database, limits: ChannelLimits) -> None:
+    """Deletes finished deliveries after their time, in short transactions."""
+    table, now = tables.Delivery, datetime.now(UTC)
+    for state, days in (
+        (DeliveryState.DELIVERED, limits.delivered_days),
+        (DeliveryState.FAILED, limits.failed_days),
+    ):
+        is_old = col(table.last_attempt_at) < now - timedelta(days=days)
+        await _delete_deliveries(database, col(table.state) == state, is_old)
+
+
+async def delete_orphaned_deliveries(database: Database) -> None:
+    """Deletes the deliveries of deleted channels, in short transactions."""
+    is_channel = exists().where(_CHANNELS.c.id == tables.Delivery.channel_id)
+    await _delete_deliveries(database, ~is_channel)
+
+
+async def _delete_deliveries(database: Database, *conditions: ColumnElement[bool]) -> None:
+    ids = select(col(tables.Delivery.id)).where(*conditions).limit(_DELETED_PER_TRANSACTION)
+    while True:
+        async with database.read(ALL_ORGANIZATIONS) as session:
+            found = list(await session.scalars(ids))
+        if found:
+            # Not those that became pending again meanwhile.
+            statement = delete(tables.Delivery).where(
+                col(tables.Delivery.id).in_(found), *conditions
+            )
+            async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
+                await session.execute(statement.execution_options(synchronize_session=False))
+        if len(found) < _DELETED_PER_TRANSACTION:
+            return

@@ -1,0 +1,418 @@
+"""Delivers to the channels of all organizations, in the background of every server process.
+
+One process at a time delivers to a channel: the one that holds its lease. Each channel has a worker
+of its own, with its own position in the change log, so that no channel waits for another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Collection
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import ColumnElement, select
+from sqlmodel import col
+
+from app import metrics
+from app.domain.access.audit import AuditAction
+from app.domain.channels.attempts import AttemptResult, pause_seconds
+from app.domain.channels.channels import ChannelTrigger
+from app.domain.channels.messages import sign_message
+from app.domain.events.filter_json import filter_from_json
+from app.domain.shared.problems import ErrorCode, RequestError
+from app.services.change_log.feed import Feed
+from app.services.change_log.feed_filters import FeedFilter
+from app.services.channels.channel_secrets import ChannelSecrets, decrypt_secrets
+from app.services.channels.channels import ChannelTools
+from app.services.channels.deliveries import (
+    ChannelHealth,
+    LeasedChannel,
+    LeaseLostError,
+    build_delivery,
+    delete_old_deliveries,
+    delete_orphaned_deliveries,
+    find_triggers,
+)
+from app.services.channels.encryption import DecryptionError, SecretKeys
+from app.services.shared import leases
+from app.services.shared.background_tasks import run_in_background
+from app.store import tables
+from app.store.change_log import changes
+from app.store.change_log.changes import LogPosition, LogSnapshot
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+
+# A process that dies is replaced after at most LEASE_TIME + POLL_SECONDS.
+LEASE_TIME = timedelta(seconds=10)
+RENEWAL_SECONDS = 3.0
+POLL_SECONDS = 1.0
+RESTART_SECONDS = 5.0
+# A worker that stops finishes what it has begun to send.
+MAX_STOP_SECONDS = 5.0
+CLEANING_SECONDS = 60.0
+# Deleting the deliveries of deleted channels reads an index of all deliveries.
+ORPHANS_SECONDS = 3_600.0
+# New deliveries that are stored before they are attempted. The change log has the others.
+MAX_NEW_DELIVERIES = 1_000
+# The position of a channel is stored at least so often, also if no entry is for the channel.
+PROGRESS_SECONDS = 30.0
+# After so many failures one after another, only one delivery is attempted at a time.
+FAILURES_OF_OUTAGE = 5
+_MIN_WAIT_SECONDS = 0.2
+
+_REPLACED = (
+    "The change log was replaced by a restore or a failover. The channel continues at its end: "
+    "changes before it are not delivered."
+)
+_PRUNED = (
+    "Entries of the change log were pruned before they were delivered. The channel continues at "
+    "its end: changes before it are not delivered."
+)
+
+log = structlog.get_logger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def start_delivering(
+    database: Database, feed: Feed, tools: ChannelTools
+) -> AsyncIterator[None]:
+    """Delivers to all channels until the block is left. Without keys for secrets, it does not."""
+    if tools.keys is None:
+        yield
+        return
+    dispatcher = _Dispatcher(database, feed, tools, tools.keys)
+    async with run_in_background(_clean_repeatedly(database, tools), "delivery cleaning"):
+        async with run_in_background(dispatcher.run(), "channels"):
+            yield
+        await dispatcher.stop()
+
+
+async def _clean_repeatedly(database: Database, tools: ChannelTools) -> None:
+    orphans_deleted_at = -ORPHANS_SECONDS
+    while True:
+        try:
+            await delete_old_deliveries(database, tools.limits)
+            if time.monotonic() - orphans_deleted_at >= ORPHANS_SECONDS:
+                orphans_deleted_at = time.monotonic()
+                await delete_orphaned_deliveries(database)
+        except Exception as error:  # tried again at the next opportunity
+            log.warning("delivery_cleaning_failed", cause=str(error))
+        await asyncio.sleep(CLEANING_SECONDS)
+
+
+class _Dispatcher:
+    """Takes the leases of channels, and runs a worker for each of them."""
+
+    def __init__(
+        self, database: Database, feed: Feed, tools: ChannelTools, keys: SecretKeys
+    ) -> None:
+        self._database = database
+        self._feed = feed
+        self._tools = tools
+        self._keys = keys
+        self._holder = str(uuid4())
+        self._workers: dict[UUID, _Worker] = {}
+        self._restart_at: dict[UUID, float] = {}
+        self._renewed_at = 0.0
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._update_workers()
+            except Exception as error:
+                log.warning("channels_not_read", cause=str(error))
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def stop(self) -> None:
+        """Stops all workers and releases their leases."""
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.request_stop()
+        await asyncio.gather(*(worker.wait(MAX_STOP_SECONDS) for worker in workers))
+        with contextlib.suppress(Exception):  # the leases end soon
+            await self._release(self._workers)
+
+    async def _update_workers(self) -> None:
+        table = tables.Channel
+        statement = select(col(table.id), col(table.updated_at)).where(col(table.enabled))
+        async with self._database.read(ALL_ORGANIZATIONS) as session:
+            enabled = {row[0]: row[1] for row in await session.execute(statement)}
+        for channel_id, worker in self._workers.items():
+            if enabled.get(channel_id) != worker.updated_at:
+                worker.request_stop()
+        await self._renew_leases()
+        await self._remove_stopped()
+        await self._start_workers(enabled.keys() - self._workers.keys())
+
+    async def _renew_leases(self) -> None:
+        if not self._workers or time.monotonic() - self._renewed_at < RENEWAL_SECONDS:
+            return
+        table = tables.Channel
+        is_ours = (col(table.id).in_(self._workers), leases.is_held_by(table, self._holder))
+        renewed = await self._take_leases(*is_ours)
+        self._renewed_at = time.monotonic()
+        for channel_id in self._workers.keys() - renewed:
+            self._workers[channel_id].cancel()
+
+    async def _remove_stopped(self) -> None:
+        stopped = [each for each, worker in self._workers.items() if worker.is_done]
+        if not stopped:
+            return
+        for channel_id in stopped:
+            worker = self._workers.pop(channel_id)
+            if worker.has_failed:
+                self._restart_at[channel_id] = time.monotonic() + RESTART_SECONDS
+        await self._release(stopped)
+
+    async def _start_workers(self, channel_ids: Collection[UUID]) -> None:
+        now = time.monotonic()
+        self._restart_at = {id: at for id, at in self._restart_at.items() if at > now}
+        free_ids = [each for each in channel_ids if each not in self._restart_at]
+        if not free_ids:
+            return
+        table = tables.Channel
+        is_free = (col(table.id).in_(free_ids), leases.is_free(table))
+        async with self._database.read(ALL_ORGANIZATIONS) as session:
+            free = list(await session.scalars(select(col(table.id)).where(*is_free)))
+        if not free:
+            return
+        taken = await self._take_leases(*is_free)
+        async with self._database.read(ALL_ORGANIZATIONS) as session:
+            rows = list(await session.scalars(select(table).where(col(table.id).in_(taken))))
+        for row in rows:
+            channel = LeasedChannel(self._database, row, self._holder)
+            self._workers[row.id] = _Worker(channel, self._feed, self._tools, self._keys)
+
+    async def _take_leases(self, *conditions: ColumnElement[bool]) -> set[UUID]:
+        return await leases.take_leases(
+            self._database, ALL_ORGANIZATIONS, tables.Channel, conditions, self._holder, LEASE_TIME
+        )
+
+    async def _release(self, channel_ids: Collection[UUID]) -> None:
+        await leases.release_leases(
+            self._database, ALL_ORGANIZATIONS, tables.Channel, self._holder, *channel_ids
+        )
+
+
+class _Worker:
+    """Delivers to a channel, in a task of its own, until it is stopped or loses its lease."""
+
+    def __init__(
+        self, channel: LeasedChannel, feed: Feed, tools: ChannelTools, keys: SecretKeys
+    ) -> None:
+        self.updated_at = channel.row.updated_at
+        self._channel = channel
+        self._row = channel.row
+        self._feed = feed
+        self._tools = tools
+        self._limits = tools.limits
+        self._keys = keys
+        self._source = f"{(tools.public_url or '').rstrip('/')}/channels/{self._row.id}"
+        self._filter = filter_from_json(self._row.filter or {})
+        self._triggers = frozenset(map(ChannelTrigger, self._row.triggers))
+        self._new_count = 0
+        self._has_room = asyncio.Event()
+        self._has_work = asyncio.Event()
+        self._is_stopping = False
+        self._failing_since = self._row.failing_since
+        self._failures = 0 if self._failing_since is None else FAILURES_OF_OUTAGE
+        self._probe_at = 0.0
+        self._probes_new = False
+        self._task = asyncio.create_task(self._run(), name=f"channel {self._row.id}")
+
+    @property
+    def is_done(self) -> bool:
+        return self._task.done()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the worker ended because of an error, and not because it was stopped."""
+        return not self._task.cancelled() and self._task.result()
+
+    def request_stop(self) -> None:
+        """Stops after the attempts that have begun."""
+        self._is_stopping = True
+        self._has_work.set()
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    async def wait(self, max_seconds: float) -> None:
+        """Waits until the worker has stopped. Cancels it after the time."""
+        await asyncio.wait([self._task], timeout=max_seconds)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> bool:
+        """Returns whether an error ended the worker."""
+        try:
+            secrets = decrypt_secrets(self._keys, self._row)
+            position, snapshot = await self._find_start()
+            self._change_new_count(await self._channel.count_new())
+            async with run_in_background(self._follow(position, snapshot), "channel entries"):
+                await self._deliver(secrets)
+        except LeaseLostError:
+            return False
+        except DecryptionError as error:
+            with contextlib.suppress(LeaseLostError):
+                await self._channel.fail(str(error))
+            return True
+        except Exception as error:
+            log.warning("channel_failed", channel=str(self._row.id), cause=repr(error))
+            return True
+        return False
+
+    async def _find_start(self) -> tuple[LogPosition, LogSnapshot]:
+        async with self._channel.database.read(self._row.organization_id) as session:
+            snapshot = await changes.fetch_snapshot(session)
+        if snapshot.identity != self._row.log_identity:
+            return await self._channel.skip_to_head(_REPLACED)
+        return LogPosition(self._row.tx, self._row.seq), snapshot
+
+    # Entries of the change log become deliveries.
+
+    async def _follow(self, position: LogPosition, snapshot: LogSnapshot) -> None:
+        try:
+            while True:
+                try:
+                    await self._add_deliveries(position, snapshot)
+                except RequestError as error:
+                    if error.code is not ErrorCode.CURSOR_EXPIRED:
+                        raise
+                    position, snapshot = await self._channel.skip_to_head(_PRUNED)
+        except Exception as error:
+            if not isinstance(error, LeaseLostError):
+                log.warning("channel_failed", channel=str(self._row.id), cause=repr(error))
+            self.request_stop()
+
+    async def _add_deliveries(self, position: LogPosition, snapshot: LogSnapshot) -> None:
+        feed_filter = FeedFilter(
+            self._row.organization_id,
+            self._filter,
+            notifications_only=self._triggers == {ChannelTrigger.NOTIFICATION_ADDED},
+        )
+        retry_time = timedelta(seconds=self._limits.retry_seconds)
+        progress = self._feed.follow_progress(feed_filter, position, PROGRESS_SECONDS)
+        async with contextlib.aclosing(progress):
+            async for entries, end in progress:
+                rows = [
+                    build_delivery(self._row, entry, trigger, self._source, snapshot, retry_time)
+                    for entry in entries
+                    for trigger in find_triggers(entry, self._filter, self._triggers)
+                ]
+                await self._has_room.wait()
+                self._change_new_count(await self._channel.add_deliveries(rows, end))
+                if rows:
+                    self._has_work.set()
+
+    def _change_new_count(self, difference: int) -> None:
+        self._new_count += difference
+        if self._new_count < MAX_NEW_DELIVERIES:
+            self._has_room.set()
+        else:
+            self._has_room.clear()
+
+    # Deliveries are attempted.
+
+    async def _deliver(self, secrets: ChannelSecrets) -> None:
+        attempts: dict[asyncio.Task[AttemptResult], tables.Delivery] = {}
+        try:
+            while attempts or not self._is_stopping:
+                self._has_work.clear()
+                next_at = await self._start_attempts(secrets, attempts)
+                await self._wait_for_work(attempts, next_at)
+                done = [task for task in attempts if task.done()]
+                if done:
+                    await self._record([(attempts.pop(task), task.result()) for task in done])
+        finally:
+            for task in attempts:
+                task.cancel()
+            await asyncio.gather(*attempts, return_exceptions=True)
+
+    async def _start_attempts(
+        self, secrets: ChannelSecrets, attempts: dict[asyncio.Task[AttemptResult], tables.Delivery]
+    ) -> float | None:
+        """Starts attempts. Returns the time after which others can start; None if not by time."""
+        if self._is_stopping:
+            return None
+        in_outage = self._failures >= FAILURES_OF_OUTAGE
+        room = (1 if in_outage else self._limits.concurrency) - len(attempts)
+        if room <= 0:
+            return None
+        now = time.monotonic()
+        if in_outage and now < self._probe_at:
+            return self._probe_at
+        due, next_attempt = await self._channel.load_due(
+            room, attempts.values(), new_first=in_outage and self._probes_new
+        )
+        # In an outage, new and failed deliveries take turns: either may be what is rejected.
+        self._probes_new = not self._probes_new
+        for delivery in due:
+            attempts[asyncio.create_task(self._attempt(delivery, secrets))] = delivery
+        if len(due) == room or next_attempt is None:
+            return None
+        pause = (next_attempt - datetime.now(UTC)).total_seconds()
+        return time.monotonic() + max(_MIN_WAIT_SECONDS, min(pause, PROGRESS_SECONDS))
+
+    async def _wait_for_work(
+        self, attempts: Collection[asyncio.Task[AttemptResult]], until: float | None
+    ) -> None:
+        waiter = asyncio.create_task(self._has_work.wait())
+        timeout = None if until is None else max(0.0, until - time.monotonic())
+        try:
+            await asyncio.wait(
+                {*attempts, waiter}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            waiter.cancel()
+
+    async def _attempt(self, delivery: tables.Delivery, secrets: ChannelSecrets) -> AttemptResult:
+        now = datetime.now(UTC)
+        signature = sign_message(
+            secrets.signing_secrets(now), delivery.webhook_id, now, delivery.body
+        )
+        started = time.monotonic()
+        try:
+            return await self._tools.sender.send(
+                secrets.url, secrets.headers | signature, delivery.body
+            )
+        except Exception:  # a bug: it must not stop the other deliveries
+            log.exception("delivery_failed", channel=str(self._row.id), delivery=str(delivery.id))
+            return AttemptResult(datetime.now(UTC), error="Internal error. See the server logs.")
+        finally:
+            metrics.DELIVERY_DURATION.observe(time.monotonic() - started)
+
+    async def _record(self, results: list[tuple[tables.Delivery, AttemptResult]]) -> None:
+        health = self._judge_health([result for _, result in results])
+        await self._channel.record_results(results, self._limits, health)
+        self._change_new_count(-sum(delivery.attempts == 0 for delivery, _ in results))
+        for _, result in results:
+            metrics.DELIVERY_ATTEMPTS.labels("success" if result.is_success else "error").inc()
+        self._failing_since = health.failing_since
+        if health.transition is not None:
+            log.warning(
+                "channel_failing" if health.failing_since else "channel_recovered",
+                channel=str(self._row.id),
+                name=self._row.name,
+                cause=health.last_error,
+            )
+        if any(result.is_gone for _, result in results):
+            self._is_stopping = True
+
+    def _judge_health(self, results: list[AttemptResult]) -> ChannelHealth:
+        """Counts failures, and decides whether an outage begins or ends."""
+        for result in results:
+            self._failures = 0 if result.is_success else self._failures + 1
+        failures_in_outage = self._failures - FAILURES_OF_OUTAGE + 1
+        if failures_in_outage > 0:
+            pause = pause_seconds(failures_in_outage, self._limits.max_probe_seconds)
+            self._probe_at = time.monotonic() + pause
+        last_error, since = results[-1].error, self._failing_since
+        if since is None and failures_in_outage > 0:
+            return ChannelHealth(last_error, results[-1].at, AuditAction.DELIVERIES_FAILING)
+        if since is not None and any(result.is_success for result in results):
+            return ChannelHealth(last_error, None, AuditAction.DELIVERIES_RECOVERED)
+        return ChannelHealth(last_error, since)

@@ -1,0 +1,227 @@
+"""Sends messages to the addresses of webhooks, which users choose.
+
+The host is resolved once for each connection. All of its addresses must be public or exceptions of
+the operator, and the connection goes to one of these very addresses. Redirects are not followed,
+and proxies of the environment are not used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+import httpcore
+import httpx
+
+from app.domain.channels.addresses import IPAddress, IPNetwork, is_allowed_address
+from app.domain.channels.attempts import AttemptResult
+from app.domain.channels.messages import MEDIA_TYPE
+from app.domain.shared.limits import ChannelLimits
+from app.domain.shared.values import replace_control_characters
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+_IDLE_SECONDS = 30.0
+_MAX_IDLE_CONNECTIONS = 100
+# Names are resolved in threads of their own: a name server that does not respond blocks them only.
+_MAX_RESOLVER_THREADS = 32
+_MAX_EXCERPT_CHARACTERS = 200
+_SECONDS = re.compile("[0-9]{1,9}")
+
+
+class ForbiddenAddressError(Exception):
+    """A channel must not connect to the address."""
+
+    def __init__(self, host: str, address: IPAddress) -> None:
+        is_literal = _parse_address(host) is not None
+        subject = host if is_literal else f"{host} has the address {address}, which"
+        super().__init__(
+            f"{subject} is not public. The operator of the server can allow the address with "
+            "TOCSIN_CHANNEL_NETWORKS."
+        )
+
+
+class Resolver:
+    """Resolves names with the operating system."""
+
+    def __init__(self) -> None:
+        self._limiter = anyio.CapacityLimiter(_MAX_RESOLVER_THREADS)
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """Returns the addresses of the host. Raises OSError."""
+        results = await anyio.to_thread.run_sync(
+            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
+            abandon_on_cancel=True,
+            limiter=self._limiter,
+        )
+        return list(dict.fromkeys(str(address[0]) for *_, address in results))
+
+
+class AddressPolicy:
+    """Decides which addresses may be connected to. `exceptions`: networks that are allowed, too."""
+
+    def __init__(self, exceptions: Sequence[IPNetwork], resolve: Resolve | None = None) -> None:
+        self._exceptions = exceptions
+        self._resolve = Resolver().resolve if resolve is None else resolve
+
+    def check_url(self, url: str) -> None:
+        """Raises ForbiddenAddressError if the host is an IP address that is not allowed."""
+        host = urlsplit(url).hostname or ""
+        address = _parse_address(host)
+        if address is not None:
+            self._check(host, address)
+
+    async def resolve_host(self, host: str, port: int) -> list[str]:
+        """Returns the addresses of the host. Raises ForbiddenAddressError or OSError."""
+        addresses = [ipaddress.ip_address(text) for text in await self._resolve(host, port)]
+        for address in addresses:
+            self._check(host, address)
+        return list(map(str, addresses))
+
+    def _check(self, host: str, address: IPAddress) -> None:
+        if not is_allowed_address(address, self._exceptions):
+            raise ForbiddenAddressError(host, address)
+
+
+class PolicyBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections to the addresses that the policy has verified."""
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy = policy
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 (the interface of httpcore)
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = await self._policy.resolve_host(host, port)
+        for number, address in enumerate(addresses, 1):
+            try:
+                return await self._backend.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+        raise OSError(f"{host} has no address")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+
+class WebhookSender:
+    """Sends requests. Enter it with `async with` before the first one."""
+
+    def __init__(self, policy: AddressPolicy, limits: ChannelLimits) -> None:
+        self.policy = policy
+        self._limits = limits
+        self._user_agent = f"Tocsin/{version('tocsin')}"
+        # Connections are limited for each channel, so that no channel waits for another one.
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=None,
+            max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
+            keepalive_expiry=_IDLE_SECONDS,
+            network_backend=PolicyBackend(policy),
+        )
+
+    async def __aenter__(self) -> WebhookSender:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.aclose()
+
+    async def send(self, url: str, headers: Mapping[str, str], body: str) -> AttemptResult:
+        """Sends the body to a valid URL. Returns the result; no error is raised."""
+        started = datetime.now(UTC)
+        timeout = self._limits.timeout_seconds
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._send(url, headers, body.encode(), started)
+        except TimeoutError:
+            error = f"There was no complete response within {timeout:g} seconds."
+        except ForbiddenAddressError as refusal:
+            error = str(refusal)
+        except (socket.gaierror, UnicodeError) as failure:  # UnicodeError: a label is too long
+            reason = getattr(failure, "strerror", None) or failure
+            error = f"The host cannot be resolved: {reason}."
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as failure:
+            error = f"The connection failed: {failure or type(failure).__name__}."
+        return AttemptResult(datetime.now(UTC), error=_clean(error))
+
+    async def _send(
+        self, url: str, headers: Mapping[str, str], body: bytes, started: datetime
+    ) -> AttemptResult:
+        parts = urlsplit(url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        all_headers = {
+            **headers,
+            "host": parts.netloc,
+            "user-agent": self._user_agent,
+            "content-type": MEDIA_TYPE,
+            "content-length": str(len(body)),
+            "accept-encoding": "identity",
+        }
+        address = httpcore.URL(
+            scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target
+        )
+        async with self._pool.stream(
+            "POST", address, headers=list(all_headers.items()), content=body
+        ) as response:
+            content = await self._read_start(response)
+            now = datetime.now(UTC)
+            status = int(response.status)
+            result = AttemptResult(now, status)
+            if result.is_success:
+                return result
+            error = f"The response has the status {status}"
+            excerpt = _clean(content.decode("utf-8", "replace")).strip()
+            if excerpt:
+                error += f": {excerpt[:_MAX_EXCERPT_CHARACTERS]}"
+            return AttemptResult(now, status, error, _read_retry_after(response.headers, now))
+
+    async def _read_start(self, response: httpcore.Response) -> bytes:
+        content = bytearray()
+        async for chunk in response.aiter_stream():
+            content += chunk
+            if len(content) >= self._limits.response_bytes:
+                break
+        return bytes(content[: self._limits.response_bytes])
+
+
+def _parse_address(host: str) -> IPAddress | None:
+    """Returns the IP address that the host is. None if the host is a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _read_retry_after(headers: Iterable[tuple[bytes, bytes]], now: datetime) -> timedelta | None:
+    """The pause of a `Retry-After` in seconds, or until a time. None if absent or invalid."""
+    values = [value for name, value in headers if name.lower() == b"retry-after"]
+    if not values:
+        return None
+    text = values[0].decode("ascii", "replace").strip()
+    if _SECONDS.fullmatch(text):
+        return timedelta(seconds=int(text))
+    try:
+        time = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return None if time.tzinfo is None else max(time - now, timedelta())
+
+
+def _clean(text: str) -> str:
+    return replace_control_characters(text)

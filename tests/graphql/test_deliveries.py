@@ -1,0 +1,525 @@
+"""Deliveries of channels to real receivers: content, order, retries, outages and repetitions."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import col
+from standardwebhooks.webhooks import Webhook
+
+from app.domain.channels.channels import DeliveryState
+from app.domain.shared.limits import ChannelLimits
+from app.services.change_log.pruning import prune_entries
+from app.services.channels.deliveries import delete_old_deliveries, delete_orphaned_deliveries
+from app.store import tables
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.migrate import start_new_epoch
+from tests.client import TIMEOUT_SECONDS, Client
+from tests.conftest import Serve
+from tests.webhook_receiver import ReceivedRequest, Response, receive_webhooks
+
+PAYLOAD = "{ channel { id name url } secret userErrors { code message path } }"
+CREATE = f"mutation ($input: CreateChannelInput!) {{ createChannel(input: $input) {PAYLOAD} }}"
+UPDATE = f"mutation ($input: UpdateChannelInput!) {{ updateChannel(input: $input) {PAYLOAD} }}"
+CHANNEL = """
+query ($id: ID!, $state: DeliveryState) {
+  channel(id: $id) {
+    enabled cursor lagSeconds lastError failingSince
+    deliveries(state: $state, first: 100) {
+      nodes {
+        id trigger webhookId state attempts nextAttemptAt responseStatus error
+        event { summary } channel { id }
+      }
+    }
+  }
+}
+"""
+REDELIVER = """
+mutation ($channel: ID!, $delivery: ID, $after: String) {
+  redeliver(channelId: $channel, deliveryId: $delivery, after: $after) {
+    queuedCount userErrors { code message path }
+  }
+}
+"""
+RESOLVE = "mutation ($id: ID!) { resolveEvent(id: $id) { event { status } } }"
+CHANGE = """
+mutation ($id: ID!, $summary: String) {
+  updateEvent(input: {id: $id, summary: $summary}) { event { version } }
+}
+"""
+CHANGES = "query ($after: String) { eventChanges(first: 100, after: $after) { nodes { kind } } }"
+DELETE_EVENT = "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } } }"
+AUDIT = """
+query ($id: ID!) {
+  auditEntries(filter: {subjectId: $id}, first: 100) { nodes { actor action changes } }
+}
+"""
+# Repeats at once what a test fails.
+QUICK = {"max_retry_seconds": 0.05, "max_probe_seconds": 0.05}
+
+
+async def create_channel(client: Client, url: str, **input: Any) -> tuple[str, str]:
+    """Returns the ID and the secret of the new channel."""
+    attributes = {"name": "hook", "kind": "WEBHOOK", "url": url} | input
+    payload = await client.execute_field(CREATE, input=attributes)
+    assert payload["userErrors"] == []
+    return payload["channel"]["id"], payload["secret"]
+
+
+async def wait_for_deliveries(client: Client, id: str, state: str, count: int) -> Any:
+    """Waits until the channel has so many deliveries in the state, and returns the channel."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while True:
+            channel = await client.execute_field(CHANNEL, id=id, state=state)
+            if len(channel["deliveries"]["nodes"]) >= count:
+                return channel
+            await asyncio.sleep(0.05)
+
+
+async def log_notification(client: Client, summary: str, entity: str | None = None) -> Any:
+    attributes = {} if entity is None else {"entity": {"type": "Pump", "id": entity}}
+    return await client.log_event(summary=summary, notification=True, **attributes)
+
+
+async def list_actions(client: Client, id: str) -> list[str]:
+    """Returns the actions of the audit entries of a channel, oldest first."""
+    entries = await client.execute_field(AUDIT, id=id)
+    return [entry["action"] for entry in entries["nodes"]][::-1]
+
+
+async def test_a_notification_is_delivered_as_a_signed_cloud_event(client: Client) -> None:
+    async with receive_webhooks() as receiver:
+        headers = {"authorization": "Bearer receiver"}
+        channel_id, secret = await create_channel(client, receiver.url, headers=headers)
+        event = await client.log_event(
+            summary="disk full",
+            severity="error",
+            notification=True,
+            entity={"type": "Host", "id": "h1"},
+            fields={"free": 0.5},
+        )
+        [request] = await receiver.wait_for(1)
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+        head = await client.execute_field("{ logHead }")
+
+    message = Webhook(secret).verify(request.body, request.headers)
+    [delivery] = channel["deliveries"]["nodes"]
+    data = message.pop("data")
+    time = message.pop("time")
+    assert message == {
+        "specversion": "1.0",
+        "id": delivery["webhookId"],
+        "type": "tocsin.notification.added",
+        "source": f"/channels/{channel_id}",
+        "subject": event["id"],
+        "datacontenttype": "application/json",
+    }
+    assert request.headers["webhook-id"] == delivery["webhookId"]
+    assert request.headers["content-type"] == "application/cloudevents+json"
+    assert request.headers["authorization"] == "Bearer receiver"
+    shown = {name: data["event"][name] for name in ("id", "summary", "severity", "fields")}
+    assert shown == {
+        "id": event["id"],
+        "summary": "disk full",
+        "severity": "ERROR",
+        "fields": {"free": 0.5},
+    }
+    assert (data["event"]["status"], data["event"]["entity"]) == (
+        "OPEN",
+        {"type": "Host", "id": "h1"},
+    )
+    assert data["change"] == {
+        "kind": "LOGGED",
+        "at": time,
+        "actor": "administrator",
+        "changes": {},
+    }
+    assert data["cursor"] == channel["cursor"] == head
+    assert (channel["lagSeconds"], channel["lastError"]) == (0, None)
+    assert delivery == {
+        "id": delivery["id"],
+        "trigger": "NOTIFICATION_ADDED",
+        "webhookId": delivery["webhookId"],
+        "state": "DELIVERED",
+        "attempts": 1,
+        "nextAttemptAt": None,
+        "responseStatus": 200,
+        "error": None,
+        "event": {"summary": "disk full"},
+        "channel": {"id": channel_id},
+    }
+
+
+def list_messages(requests: list[ReceivedRequest]) -> set[tuple[str, str, str]]:
+    """Returns the type of each message, the summary of its event, and the kind of change."""
+    return {
+        (each.message["type"], each.summary, each.message["data"]["change"]["kind"])
+        for each in requests
+    }
+
+
+async def test_a_channel_delivers_what_its_triggers_and_filter_select(client: Client) -> None:
+    added, changed = "tocsin.notification.added", "tocsin.event.changed"
+    resolved = "tocsin.event.resolved"
+    filter = {"severities": ["ERROR"]}
+    async with receive_webhooks() as rings, receive_webhooks() as changes:
+        await create_channel(client, rings.url, filter=filter)
+        await create_channel(client, changes.url, filter=filter, triggers=["EVENT_CHANGED"])
+        quiet = await client.log_event(summary="quiet", severity="error")
+        loud = await client.log_event(summary="loud", severity="error", notification=True)
+        await client.log_event(summary="harmless", severity="info", notification=True)
+        await client.execute_field(CHANGE, id=quiet["id"], summary="changed")
+        await client.execute_field(RESOLVE, id=quiet["id"])
+        await client.execute_field(RESOLVE, id=loud["id"])
+        await client.execute_field(DELETE_EVENT, id=loud["id"])
+        await client.log_event(summary="last", severity="error", notification=True)
+        await rings.wait_until(
+            lambda: (
+                {(resolved, "loud", "RESOLVED"), (added, "last", "LOGGED")}
+                <= list_messages(rings.requests)
+            )
+        )
+        await changes.wait_for(7)
+
+    # It depends on the time of the deletion whether the notification was sent before it.
+    assert list_messages(rings.requests) - {(added, "loud", "LOGGED")} == {
+        (resolved, "loud", "RESOLVED"),
+        (added, "last", "LOGGED"),
+    }
+    assert len(changes.requests) == 7
+    assert list_messages(changes.requests) == {
+        (changed, "quiet", "LOGGED"),
+        (changed, "loud", "LOGGED"),
+        (changed, "changed", "UPDATED"),
+        (changed, "changed", "RESOLVED"),
+        (changed, "loud", "RESOLVED"),
+        (changed, "loud", "DELETED"),
+        (changed, "last", "LOGGED"),
+    }
+
+
+async def test_a_failed_delivery_is_repeated_with_the_same_id_and_body(
+    serve: Serve, database_url: str
+) -> None:
+    async with serve(database_url, channels=QUICK) as client, receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(500 if len(receiver.requests) < 2 else 204, b"busy")
+        channel_id, secret = await create_channel(client, receiver.url)
+
+        await log_notification(client, "disk full")
+        requests = await receiver.wait_for(3)
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+
+    assert len(requests) == 3
+    assert {request.body for request in requests} == {requests[0].body}
+    assert {request.headers["webhook-id"] for request in requests} == {
+        requests[0].message["id"],
+    }
+    for request in requests:
+        Webhook(secret).verify(request.body, request.headers)
+    [delivery] = channel["deliveries"]["nodes"]
+    assert (delivery["attempts"], delivery["responseStatus"], delivery["error"]) == (3, 204, None)
+    assert channel["lastError"] is None
+
+
+async def test_a_failing_delivery_holds_back_later_ones_about_its_entity_only(
+    serve: Serve, database_url: str
+) -> None:
+    async with serve(database_url, channels=QUICK) as client, receive_webhooks() as receiver:
+        is_broken = True
+        receiver.respond = lambda request: Response(
+            500 if is_broken and request.summary == "a1" else 200
+        )
+        channel_id, _ = await create_channel(client, receiver.url)
+        for summary in ("a1", "a2", "b1", "b2"):
+            await log_notification(client, summary, entity=summary[0])
+        await receiver.wait_until(
+            lambda: "b2" in receiver.summaries and receiver.summaries.count("a1") > 2
+        )
+        [failing] = [
+            each
+            for each in (await client.execute_field(CHANNEL, id=channel_id))["deliveries"]["nodes"]
+            if each["event"]["summary"] == "a1"
+        ]
+        is_broken = False
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 4)
+
+    order = list(dict.fromkeys(receiver.summaries))
+    assert (failing["state"], failing["responseStatus"]) == ("PENDING", 500)
+    assert [summary for summary in order if summary[0] == "a"] == ["a1", "a2"]
+    assert [summary for summary in order if summary[0] == "b"] == ["b1", "b2"]
+    assert receiver.summaries[-1] == "a2"
+
+
+async def test_after_the_time_later_deliveries_pass_a_failing_one(
+    serve: Serve, database_url: str
+) -> None:
+    limits = QUICK | {"hold_seconds": 0}
+    async with serve(database_url, channels=limits) as client, receive_webhooks() as receiver:
+        receiver.respond = lambda request: Response(500 if request.summary == "a1" else 200)
+        channel_id, _ = await create_channel(client, receiver.url)
+        await log_notification(client, "a1", entity="a")
+        await log_notification(client, "a2", entity="a")
+
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+
+    assert [each["event"]["summary"] for each in channel["deliveries"]["nodes"]] == ["a2"]
+    assert receiver.summaries[0] == "a1"
+
+
+async def test_a_dead_and_a_slow_receiver_delay_no_other_channel(
+    serve: Serve, database_url: str
+) -> None:
+    summaries = [f"e{number}" for number in range(30)]
+    async with (
+        serve(database_url, channels=QUICK) as client,
+        receive_webhooks() as dead,
+        receive_webhooks() as slow,
+        receive_webhooks() as healthy,
+    ):
+        release = asyncio.Event()
+        slow.respond = lambda _: Response(release=release)
+        dead.respond = lambda _: Response(500)
+        ids = [(await create_channel(client, each.url))[0] for each in (dead, slow, healthy)]
+
+        for summary in summaries:
+            await log_notification(client, summary, entity="one")
+        await wait_for_deliveries(client, ids[2], "DELIVERED", 30)
+        waiting = list(slow.summaries)
+        failing = await client.execute_field(CHANNEL, id=ids[0], state="DELIVERED")
+        release.set()
+        await wait_for_deliveries(client, ids[1], "DELIVERED", 30)
+
+    assert healthy.summaries == slow.summaries == summaries
+    assert waiting in ([], ["e0"])
+    assert failing["deliveries"]["nodes"] == []
+
+
+async def test_an_outage_is_recorded_and_ends_with_the_first_success(
+    serve: Serve, database_url: str
+) -> None:
+    async with serve(database_url, channels=QUICK) as client, receive_webhooks() as receiver:
+        is_broken = True
+        receiver.respond = lambda _: Response(503 if is_broken else 200, b"down\x00for now")
+        channel_id, _ = await create_channel(client, receiver.url)
+        for number in range(8):
+            await log_notification(client, f"e{number}", entity=str(number))
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while "DELIVERIES_FAILING" not in await list_actions(client, channel_id):
+                await asyncio.sleep(0.05)
+        during = await client.execute_field(CHANNEL, id=channel_id)
+        left = await client.execute_field(CHANGES, after=during["cursor"])
+        is_broken = False
+        after = await wait_for_deliveries(client, channel_id, "DELIVERED", 8)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while after["failingSince"] is not None:
+                after = await client.execute_field(CHANNEL, id=channel_id)
+        actions = await list_actions(client, channel_id)
+        delivered = await client.execute_field(CHANGES, after=after["cursor"])
+
+    assert during["lastError"] == "The response has the status 503: down for now"
+    assert during["failingSince"] is not None
+    assert (len(left["nodes"]), delivered["nodes"]) == (8, [])
+    assert actions == ["CREATED", "DELIVERIES_FAILING", "DELIVERIES_RECOVERED"]
+    assert (after["lastError"], after["lagSeconds"]) == (None, 0)
+    assert {request.message["id"] for request in receiver.requests} == {
+        each["webhookId"] for each in after["deliveries"]["nodes"]
+    }
+
+
+async def test_a_receiver_that_is_gone_disables_its_channel(
+    serve: Serve, database_url: str
+) -> None:
+    async with serve(database_url, channels=QUICK) as client, receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(410)
+        channel_id, _ = await create_channel(client, receiver.url)
+        await log_notification(client, "a1", entity="a")
+        failed = await wait_for_deliveries(client, channel_id, "FAILED", 1)
+        await log_notification(client, "a2", entity="a")
+        entries = (await client.execute_field(AUDIT, id=channel_id))["nodes"]
+        [delivery] = failed["deliveries"]["nodes"]
+        disabled = await client.execute_field(
+            REDELIVER, channel=channel_id, delivery=delivery["id"]
+        )
+
+    assert failed["enabled"] is False
+    assert failed["lastError"] == "The response has the status 410"
+    assert receiver.summaries == ["a1"]
+    assert entries[0] == {
+        "actor": "channel hook",
+        "action": "UPDATED",
+        "changes": {"enabled": [True, False]},
+    }
+    assert disabled == {
+        "queuedCount": 0,
+        "userErrors": [
+            {
+                "code": "CONFLICT",
+                "message": "The channel is disabled, so nothing is delivered. Enable it first.",
+                "path": ["channelId"],
+            }
+        ],
+    }
+
+
+async def test_a_delivery_that_failed_for_good_can_be_repeated(
+    serve: Serve, database_url: str
+) -> None:
+    limits = QUICK | {"retry_seconds": 0}
+    async with serve(database_url, channels=limits) as client, receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(500 if len(receiver.requests) < 1 else 200)
+        channel_id, _ = await create_channel(client, receiver.url)
+        await log_notification(client, "disk full")
+        failed = await wait_for_deliveries(client, channel_id, "FAILED", 1)
+        [delivery] = failed["deliveries"]["nodes"]
+
+        again = await client.execute_field(REDELIVER, channel=channel_id, delivery=delivery["id"])
+        delivered = await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+
+    [repeated] = delivered["deliveries"]["nodes"]
+    assert (delivery["attempts"], delivery["nextAttemptAt"]) == (1, None)
+    assert again == {"queuedCount": 1, "userErrors": []}
+    assert {request.headers["webhook-id"] for request in receiver.requests} == {
+        delivery["webhookId"],
+    }
+    assert (repeated["id"], repeated["state"]) == (delivery["id"], "DELIVERED")
+
+
+async def test_everything_after_a_cursor_can_be_repeated(client: Client) -> None:
+    async with receive_webhooks() as receiver:
+        channel_id, _ = await create_channel(client, receiver.url)
+        await log_notification(client, "first")
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+        cursor = await client.execute_field("{ logHead }")
+        await log_notification(client, "second")
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 2)
+        await client.execute_field(UPDATE, input={"id": channel_id, "enabled": False})
+        await log_notification(client, "while disabled")
+        await client.execute_field(UPDATE, input={"id": channel_id, "enabled": True})
+        await log_notification(client, "enabled")
+        await receiver.wait_until(lambda: "enabled" in receiver.summaries)
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 3)
+        without_the_disabled_time = list(receiver.summaries)
+
+        repeated = await client.execute_field(REDELIVER, channel=channel_id, after=cursor)
+        await receiver.wait_for(6)
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 4)
+
+    assert without_the_disabled_time == ["first", "second", "enabled"]
+    assert repeated == {"queuedCount": 2, "userErrors": []}
+    assert sorted(receiver.summaries[3:]) == ["enabled", "second", "while disabled"]
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 4
+    assert len(channel["deliveries"]["nodes"]) == 4
+
+
+async def test_redeliver_takes_exactly_one_of_a_delivery_and_a_cursor(client: Client) -> None:
+    channel_id, _ = await create_channel(client, "http://127.0.0.1:65535/")
+    other = {"code": "INVALID_INPUT", "path": ["deliveryId"]}
+
+    for arguments in ({}, {"delivery": channel_id, "after": "x"}):
+        payload = await client.execute_field(REDELIVER, channel=channel_id, **arguments)
+        [error] = payload["userErrors"]
+        assert error.pop("message") == "Set exactly one of deliveryId and after."
+        assert (payload["queuedCount"], error) == (0, other)
+    damaged = await client.expect_error(REDELIVER, channel=channel_id, after="x")
+    unknown = await client.execute_field(REDELIVER, channel=channel_id, delivery=channel_id)
+
+    assert damaged["extensions"]["code"] == "INVALID_CURSOR"
+    assert unknown["userErrors"] == [
+        {
+            "code": "NOT_FOUND",
+            "message": f"There is no delivery {channel_id}.",
+            "path": ["deliveryId"],
+        }
+    ]
+
+
+async def test_another_server_continues_where_one_has_stopped(
+    serve: Serve, database_url: str
+) -> None:
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(500)
+        async with serve(database_url, channels=QUICK) as client:
+            channel_id, _ = await create_channel(client, receiver.url)
+            await log_notification(client, "pending")
+            await receiver.wait_for(1)
+        # Without keys, a server delivers nothing, but logs events.
+        async with serve(database_url, secrets_keys=None) as client:
+            await log_notification(client, "logged meanwhile")
+        receiver.respond = lambda _: Response()
+        async with serve(database_url, channels=QUICK) as client:
+            channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 2)
+
+    delivered = {each["webhookId"] for each in channel["deliveries"]["nodes"]}
+    assert {request.headers["webhook-id"] for request in receiver.requests} == delivered
+    assert set(receiver.summaries) == {"pending", "logged meanwhile"}
+
+
+async def test_a_channel_whose_entries_are_lost_continues_at_the_end_of_the_change_log(
+    serve: Serve, database_url: str
+) -> None:
+    async with receive_webhooks() as receiver:
+        async with serve(database_url) as client:
+            pruned, _ = await create_channel(client, receiver.url, name="pruned")
+        async with serve(database_url, secrets_keys=None) as client:
+            await log_notification(client, "lost")
+        database = Database(database_url)
+        await prune_entries(database, datetime.now(UTC) + timedelta(seconds=1))
+        await database.close()
+        async with serve(database_url) as client:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                while "DELIVERIES_SKIPPED" not in await list_actions(client, pruned):
+                    await asyncio.sleep(0.05)
+            gap = await client.execute_field(CHANNEL, id=pruned)
+            await log_notification(client, "after the gap")
+            await receiver.wait_for(1)
+        await start_new_epoch(database.url)
+        async with serve(database_url) as client:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                while (await list_actions(client, pruned)).count("DELIVERIES_SKIPPED") < 2:
+                    await asyncio.sleep(0.05)
+            restored = await client.execute_field(CHANNEL, id=pruned)
+            await log_notification(client, "after the restore")
+            await receiver.wait_for(2)
+
+    assert gap["lastError"].startswith("Entries of the change log were pruned")
+    assert restored["lastError"].startswith("The change log was replaced by a restore")
+    assert receiver.summaries == ["after the gap", "after the restore"]
+
+
+async def test_old_deliveries_and_those_of_deleted_channels_are_removed(
+    own_client: Client, database: Database
+) -> None:
+    async with receive_webhooks() as receiver:
+        kept, _ = await create_channel(own_client, receiver.url)
+        deleted, _ = await create_channel(own_client, receiver.url)
+        for number in range(3):
+            await log_notification(own_client, str(number))
+        await wait_for_deliveries(own_client, kept, "DELIVERED", 3)
+        await wait_for_deliveries(own_client, deleted, "DELIVERED", 3)
+    table, now = tables.Delivery, datetime.now(UTC)
+    ages = {
+        "0": (DeliveryState.DELIVERED, timedelta(days=8)),
+        "1": (DeliveryState.FAILED, timedelta(days=29)),
+        "2": (DeliveryState.FAILED, timedelta(days=31)),
+    }
+    channel = await own_client.execute_field(CHANNEL, id=kept)
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        for delivery in channel["deliveries"]["nodes"]:
+            state, age = ages[delivery["event"]["summary"]]
+            statement = update(table).where(col(table.webhook_id) == delivery["webhookId"])
+            await session.execute(statement.values(state=state, last_attempt_at=now - age))
+    await own_client.execute_field(
+        "mutation ($id: ID!) { deleteChannel(id: $id) { channel { id } } }", id=deleted
+    )
+
+    await delete_old_deliveries(database, ChannelLimits())
+    await delete_orphaned_deliveries(database)
+
+    left = (await own_client.execute_field(CHANNEL, id=kept))["deliveries"]["nodes"]
+    assert [each["event"]["summary"] for each in left] == ["1"]
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        rows = await session.execute(tables.METADATA.tables["delivery"].select())
+        assert len(rows.all()) == 1

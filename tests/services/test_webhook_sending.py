@@ -1,0 +1,303 @@
+"""Messages go to public addresses only, whatever names, servers and settings claim.
+
+Each test attacks one rule. The attackers are real servers on loopback addresses; the names of hosts
+are resolved by the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from app.domain.channels.addresses import parse_networks
+from app.domain.channels.attempts import AttemptResult
+from app.domain.shared.limits import ChannelLimits
+from app.services.channels.sending import AddressPolicy, ForbiddenAddressError, WebhookSender
+from tests.webhook_receiver import ReceivedRequest, Response, receive_webhooks
+
+# The only address that is allowed. The attackers' servers listen on 127.0.0.2, too.
+ALLOWED = parse_networks("127.0.0.1/32")
+FORBIDDEN_HOST = "127.0.0.2"
+
+
+class Names:
+    """Resolves every name to the next of these answers."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+        self.questions: list[tuple[str, int]] = []
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        self.questions.append((host, port))
+        return self.answers[min(len(self.questions), len(self.answers)) - 1]
+
+
+async def send(
+    url: str, names: Names | None = None, limits: ChannelLimits | None = None, **headers: str
+) -> AttemptResult:
+    policy = AddressPolicy(ALLOWED, names and names.resolve)
+    async with WebhookSender(policy, limits or ChannelLimits()) as sender:
+        return await sender.send(url, headers, '{"a":1}')
+
+
+@contextlib.asynccontextmanager
+async def count_connections(host: str) -> AsyncIterator[tuple[int, list[str]]]:
+    """Listens on an address. Yields the port, and a list with an element for each connection."""
+    connections: list[str] = []
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(host)
+        writer.close()
+
+    server = await asyncio.start_server(accept, host, 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], connections
+
+
+async def test_a_message_is_sent_with_its_headers() -> None:
+    async with receive_webhooks() as receiver:
+        result = await send(f"{receiver.url}?a=b%20c", x_key="secret")
+
+    [request] = receiver.requests
+    assert (result.status, result.error, result.is_success) == (200, None, True)
+    assert (request.path, request.body) == ("/hook?a=b%20c", '{"a":1}')
+    assert request.headers["x_key"] == "secret"
+    assert request.headers["content-type"] == "application/cloudevents+json"
+    assert request.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert request.headers["user-agent"].startswith("Tocsin/")
+
+
+async def test_a_name_that_resolves_differently_the_second_time_is_resolved_once() -> None:
+    names = Names(["127.0.0.1"], [FORBIDDEN_HOST])
+    async with receive_webhooks() as receiver, count_connections(FORBIDDEN_HOST) as (_, others):
+        result = await send(f"http://rebinding.example:{receiver.port}/hook", names)
+
+    assert result.status == 200
+    assert names.questions == [("rebinding.example", receiver.port)]
+    assert receiver.requests[0].headers["host"] == f"rebinding.example:{receiver.port}"
+    assert others == []
+
+
+async def test_a_name_is_verified_again_for_each_connection() -> None:
+    names = Names(["127.0.0.1"], [FORBIDDEN_HOST])
+    policy = AddressPolicy(ALLOWED, names.resolve)
+
+    def close_connection(_: ReceivedRequest) -> Response:
+        return Response(headers=((b"connection", b"close"),))
+
+    async with receive_webhooks() as receiver, WebhookSender(policy, ChannelLimits()) as sender:
+        receiver.respond = close_connection
+        url = f"http://rebinding.example:{receiver.port}/hook"
+        first = await sender.send(url, {}, "{}")
+        second = await sender.send(url, {}, "{}")
+
+    assert first.status == 200
+    assert second.status is None
+    assert second.error == (
+        "rebinding.example has the address 127.0.0.2, which is not public. The operator of the "
+        "server can allow the address with TOCSIN_CHANNEL_NETWORKS."
+    )
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [FORBIDDEN_HOST],
+        ["::ffff:127.0.0.2"],
+        ["64:ff9b::7f00:2"],
+        ["::1"],
+        ["100.64.0.1"],
+        ["169.254.169.254"],
+        ["fd00:ec2::254"],
+        ["127.0.0.1", FORBIDDEN_HOST],  # one allowed address allows no other
+    ],
+)
+async def test_a_name_of_a_local_address_is_refused_before_a_connection(answer: list[str]) -> None:
+    async with count_connections(FORBIDDEN_HOST) as (port, connections):
+        result = await send(f"http://local.example:{port}/", Names(answer))
+
+    assert result.status is None
+    assert result.error is not None
+    assert "is not public" in result.error
+    assert connections == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.2", "2130706434", "0x7f000002", "0177.0.0.2", "127.2", "[::ffff:7f00:2]", "[::1]"],
+)
+async def test_a_local_address_is_refused_however_it_is_written(host: str) -> None:
+    async with count_connections(FORBIDDEN_HOST) as (port, connections):
+        result = await send(f"http://{host}:{port}/")
+
+    assert result.status is None
+    assert result.error is not None
+    assert "is not public" in result.error
+    assert connections == []
+
+
+def test_a_literal_local_address_is_refused_in_advance() -> None:
+    policy = AddressPolicy(())
+
+    for host in ("10.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]"):
+        with pytest.raises(ForbiddenAddressError):
+            policy.check_url(f"https://{host}:8443/")
+    policy.check_url("https://8.8.8.8/")
+    policy.check_url("https://not-resolved-yet.example/")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_an_error_and_not_followed(status: int) -> None:
+    async with receive_webhooks() as target, receive_webhooks() as receiver:
+        location = (b"location", target.url.encode())
+        receiver.respond = lambda _: Response(status, headers=(location,))
+        result = await send(receiver.url)
+
+    assert (result.status, result.error) == (status, f"The response has the status {status}")
+    assert len(receiver.requests) == 1
+    assert target.requests == []
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with receive_webhooks() as receiver, count_connections("127.0.0.1") as (port, proxied):
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        result = await send(receiver.url)
+
+    assert result.status == 200
+    assert proxied == []
+
+
+def write_certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """Returns the files of a certificate for the host, which is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    files[1].write_bytes(pem)
+    return files
+
+
+async def test_tls_verifies_the_name_and_not_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = write_certificate(tmp_path, "hooks.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    server_names: list[Any] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.sni_callback = lambda _socket, name, _context: server_names.append(name)
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    policy = AddressPolicy(ALLOWED, Names(["127.0.0.1"]).resolve)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with server, WebhookSender(policy, ChannelLimits()) as sender:
+        accepted = await sender.send(f"https://hooks.example:{port}/", {}, "{}")
+        refused = await sender.send(f"https://other.example:{port}/", {}, "{}")
+
+    assert accepted.status == 204
+    assert refused.status is None
+    assert refused.error is not None
+    assert "certificate" in refused.error.lower()
+    assert server_names == ["hooks.example", "other.example"]
+
+
+async def test_only_the_beginning_of_a_response_is_read() -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b'{"a":1}')
+        writer.write(b"HTTP/1.1 500 Error\r\ncontent-length: 1000000000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"\x1b" + b"x" * 65_535)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        limits = ChannelLimits(response_bytes=1_000)
+        result = await send(f"http://127.0.0.1:{port}/", limits=limits)
+
+    assert result.status == 500
+    assert result.error == f"The response has the status 500: {'x' * 200}"
+
+
+async def test_a_receiver_that_does_not_respond_is_given_up() -> None:
+    release = asyncio.Event()
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(release=release)
+        result = await send(receiver.url, limits=ChannelLimits(timeout_seconds=0.2))
+        release.set()
+
+    assert (result.status, result.error) == (
+        None,
+        "There was no complete response within 0.2 seconds.",
+    )
+
+
+async def test_a_closed_port_and_an_unknown_name_are_errors() -> None:
+    async with count_connections("127.0.0.1") as (port, _):
+        pass  # nothing listens on the port any more
+
+    closed = await send(f"http://127.0.0.1:{port}/")
+    unknown = await send(f"http://no-such-host.invalid:{port}/")
+    too_long = await send(f"http://{'a' * 64}.example:{port}/")
+
+    assert closed.error is not None
+    assert closed.error.startswith("The connection failed: ")
+    for result in (unknown, too_long):
+        assert result.error is not None
+        assert result.error.startswith("The host cannot be resolved: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("120", 120), ("0", 0), ("soon", None), ("-1", None), ("99999999999999999999", None)],
+)
+async def test_retry_after_in_seconds_is_read(value: str, expected: int | None) -> None:
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(429, headers=((b"retry-after", value.encode()),))
+        result = await send(receiver.url)
+
+    assert result.status == 429
+    assert result.retry_after == (None if expected is None else timedelta(seconds=expected))
+
+
+async def test_retry_after_as_a_time_is_read() -> None:
+    time = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    header = (b"retry-after", format_datetime(time, usegmt=True).encode())
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(503, headers=(header,))
+        result = await send(receiver.url)
+
+    assert result.retry_after is not None
+    assert result.at + result.retry_after == time
