@@ -47,7 +47,7 @@ class Names:
 async def send(
     url: str, names: Names | None = None, limits: ChannelLimits | None = None, **headers: str
 ) -> AttemptResult:
-    policy = AddressPolicy(ALLOWED, names and names.resolve)
+    policy = AddressPolicy(ALLOWED, None if names is None else names.resolve)
     async with WebhookSender(policy, limits or ChannelLimits()) as sender:
         return await sender.send(url, headers, '{"a":1}')
 

@@ -40,20 +40,24 @@ def build_message(
     source: str,
     time: datetime,
     data: Mapping[str, Any],
-    subject: str | None = None,
+    event_id: UUID | None = None,
 ) -> str:
     """Returns the body of a request: a CloudEvent 1.0 in JSON. `source` is a URI reference."""
-    message = {
-        "specversion": "1.0",
-        "id": webhook_id,
-        "type": _TYPES[trigger],
-        "source": source,
-        "subject": subject,
-        "time": format_instant(time),
-        "datacontenttype": JSON_MEDIA_TYPE,
-        "data": data,
-    }
-    return encode_json({name: value for name, value in message.items() if value is not None})
+    message = _drop_nulls(
+        specversion="1.0",
+        id=webhook_id,
+        type=_TYPES[trigger],
+        source=source,
+        subject=None if event_id is None else str(event_id),
+        time=format_instant(time),
+        datacontenttype=JSON_MEDIA_TYPE,
+        data=data,
+    )
+    return encode_json(message)
+
+
+def _drop_nulls(**attributes: Any) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def format_event(state: EventState) -> dict[str, Any]:

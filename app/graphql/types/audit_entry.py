@@ -56,7 +56,9 @@ class AuditEntry(Node):
         "Tocsin wrote. For SIGN_IN_FAILED, `reason` is EXPIRED or REVOKED. For RETENTION_APPLIED, "
         "`before` is the time before which entries were removed, `removedEventChanges` and "
         "`removedAuditEntries` are their numbers, and `oldestRemoved` and `newestRemoved` their "
-        "first and last times; an entry about a retention policy has `before` and `deletedEvents`."
+        "first and last times; an entry about a retention policy has `before` and `deletedEvents`. "
+        "For a channel, `address` and `headers` say that these secrets were changed, `lastError` "
+        "is the error of DELIVERIES_FAILING, and `reason` that of DELIVERIES_SKIPPED."
     )
 
     @classmethod

@@ -112,7 +112,7 @@ def build_delivery(
         "order_key": f"{entity.type}\n{entity.id}" if entity else str(entry.subject_id),
         "tx": position.tx,
         "seq": position.seq,
-        "body": build_message(webhook_id, trigger, source, entry.at, data, str(entry.subject_id)),
+        "body": build_message(webhook_id, trigger, source, entry.at, data, entry.subject_id),
         "state": DeliveryState.PENDING,
         "attempts": 0,
         "created_at": entry.at,
