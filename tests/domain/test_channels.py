@@ -88,7 +88,7 @@ def test_the_shown_address_contains_no_secret() -> None:
 @pytest.mark.parametrize(
     ("headers", "path", "message"),
     [
-        ([], (), "headers must be a JSON object of names and texts."),
+        ([], (), "headers must be a JSON object of names and strings."),
         ({"a b": "c"}, ("a b",), "Invalid name of a header 'a b'."),
         ({"a\r\nb": "c"}, ("a\r\nb",), "Invalid name of a header 'a\\r\\nb'."),
         ({"Host": "b"}, ("Host",), "The header 'Host' is set by Tocsin and must not be given."),
@@ -106,8 +106,8 @@ def test_the_shown_address_contains_no_secret() -> None:
             (
                 {"x": value},
                 ("x",),
-                "The value of the header 'x' must be a text of printable ASCII characters without "
-                "spaces at its start and end.",
+                "The value of the header 'x' must be a string of printable ASCII characters "
+                "without spaces at its start and end.",
             )
             for value in ("secret\r\ny: z", "ü", 1, None, "", " a")
         ),

@@ -200,7 +200,7 @@ async def test_invalid_channels_are_rejected_and_not_stored(client: Client) -> N
         (
             {"headers": ["a"]},
             ["headers"],
-            "headers must be a JSON object of names and texts.",
+            "headers must be a JSON object of names and strings.",
         ),
         ({"triggers": []}, ["triggers"], "A channel must have at least one trigger."),
         (

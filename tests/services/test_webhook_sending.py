@@ -266,7 +266,7 @@ async def test_a_receiver_that_does_not_respond_is_given_up() -> None:
 
 async def test_a_closed_port_and_an_unknown_name_are_errors() -> None:
     async with count_connections("127.0.0.1") as (port, _):
-        pass  # nothing listens on the port any more
+        pass  # the port is closed
 
     closed = await send(f"http://127.0.0.1:{port}/")
     unknown = await send(f"http://no-such-host.invalid:{port}/")

@@ -12,7 +12,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 # A gateway translates these addresses to the IPv4 address in their last 32 bits.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# 6to4 and Teredo contain IPv4 addresses, too. Nobody needs them, so they are not allowed at all.
+# 6to4 and Teredo contain IPv4 addresses, too. They are not allowed at all.
 _TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
 
 

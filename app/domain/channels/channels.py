@@ -149,9 +149,9 @@ def format_origin(url: str) -> str:
 
 
 def validate_headers(headers: Any, limits: ChannelLimits) -> list[Problem]:
-    """Validates the additional request headers of a webhook: a JSON object of texts."""
+    """Validates the additional request headers of a webhook: a JSON object of strings."""
     if not isinstance(headers, Mapping):
-        return [invalid_input("headers must be a JSON object of names and texts.", "headers")]
+        return [invalid_input("headers must be a JSON object of names and strings.", "headers")]
     if len(headers) > limits.headers:
         message = limit_message(limits.headers, "header", "the channel", len(headers))
         return [invalid_input(message, "headers")]
@@ -178,7 +178,7 @@ def _find_header_error(name: str, value: Any) -> str | None:
     if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
         # The value may be a secret, which is not repeated.
         return (
-            f"The value of the header {quote_value(name)} must be a text of printable ASCII "
+            f"The value of the header {quote_value(name)} must be a string of printable ASCII "
             "characters without spaces at its start and end."
         )
     return None

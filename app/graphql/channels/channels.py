@@ -64,7 +64,7 @@ class CreateChannelInput:
     )
     headers: JSON | None = strawberry.field(
         default=None,
-        description="Additional request headers: a JSON object of names and texts, at most 20 "
+        description="Additional request headers: a JSON object of names and strings, at most 20 "
         "(configurable), such as `{authorization: ...}`. Stored encrypted, never returned.",
     )
     filter: EventFilter | None = strawberry.field(

@@ -33,7 +33,6 @@ from app.domain.shared.problems import (
     invalid_input,
 )
 from app.domain.shared.values import to_camel_case
-from app.services.auth.keys import lock_organization
 from app.services.channels.channel_secrets import (
     ChannelSecrets,
     create_signing_secret,
@@ -44,6 +43,7 @@ from app.services.channels.encryption import DecryptionError, SecretKeys
 from app.services.channels.sending import ForbiddenAddressError, WebhookSender
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
+from app.services.shared.row_locks import lock_organization
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry

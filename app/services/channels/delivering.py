@@ -39,7 +39,7 @@ from app.services.channels.deliveries import (
 )
 from app.services.channels.encryption import DecryptionError, SecretKeys
 from app.services.shared import leases
-from app.services.shared.background_tasks import run_in_background
+from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
@@ -99,7 +99,7 @@ async def _clean_repeatedly(database: Database, tools: ChannelTools) -> None:
                 orphans_deleted_at = time.monotonic()
                 await delete_orphaned_deliveries(database)
         except Exception as error:  # tried again at the next opportunity
-            log.warning("delivery_cleaning_failed", cause=str(error))
+            log_failure("delivery_cleaning_failed", error)
         await asyncio.sleep(CLEANING_SECONDS)
 
 
@@ -122,8 +122,8 @@ class _Dispatcher:
         while True:
             try:
                 await self._update_workers()
-            except Exception as error:
-                log.warning("channels_not_read", cause=str(error))
+            except Exception as error:  # tried again at the next opportunity
+                log_failure("channels_not_read", error)
             await asyncio.sleep(POLL_SECONDS)
 
     async def stop(self) -> None:
@@ -261,7 +261,7 @@ class _Worker:
                 await self._channel.fail(str(error))
             return True
         except Exception as error:
-            log.warning("channel_failed", channel=str(self._row.id), cause=repr(error))
+            log_failure("channel_failed", error, channel=str(self._row.id))
             return True
         return False
 
@@ -285,7 +285,7 @@ class _Worker:
                     position, snapshot = await self._channel.skip_to_head(_PRUNED)
         except Exception as error:
             if not isinstance(error, LeaseLostError):
-                log.warning("channel_failed", channel=str(self._row.id), cause=repr(error))
+                log_failure("channel_failed", error, channel=str(self._row.id))
             self.request_stop()
 
     async def _add_deliveries(self, position: LogPosition, snapshot: LogSnapshot) -> None:

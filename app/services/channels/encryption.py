@@ -45,14 +45,14 @@ class SecretKeys:
         self._keys = [_parse_key(key, number) for number, key in enumerate(keys, 1)]
 
     def encrypt(self, text: str, organization_id: UUID, row_id: UUID) -> str:
-        """Encrypts a text with the first key."""
+        """Encrypts with the first key."""
         key, nonce = self._keys[0], os.urandom(_NONCE_BYTES)
         context = _build_context(organization_id, row_id)
         ciphertext = key.cipher.encrypt(nonce, text.encode(), context)
         return f"{key.id}.{base64.b64encode(nonce + ciphertext).decode()}"
 
     def decrypt(self, text: str, organization_id: UUID, row_id: UUID) -> str:
-        """Decrypts a text that was encrypted for this row. Raises DecryptionError."""
+        """Decrypts what was encrypted for this row. Raises DecryptionError."""
         key_id, _, encoded = text.partition(".")
         try:
             data = base64.b64decode(encoded, validate=True)
@@ -63,7 +63,9 @@ class SecretKeys:
             message = f"The secrets were encrypted with the key {key_id}, which is not in "
             raise DecryptionError(f"{message}TOCSIN_SECRETS_KEYS.") from None
         except (binascii.Error, InvalidTag, ValueError):
-            raise DecryptionError("The secrets were changed, or belong to another row.") from None
+            raise DecryptionError(
+                "The secrets were changed, or are those of another row."
+            ) from None
 
     def is_current(self, text: str) -> bool:
         """Whether the text was encrypted with the first key."""

@@ -20,7 +20,7 @@ from app.store.tables import LeasedRow
 
 
 def is_free(table: type[LeasedRow]) -> Condition:
-    """The condition of the rows whose lease nobody holds."""
+    """The condition of the rows whose lease is not taken."""
     now = datetime.now(UTC)
     return or_(col(table.leased_until).is_(None), col(table.leased_until) < now)
 
