@@ -220,7 +220,7 @@ async def test_invalid_channels_are_rejected_and_not_stored(client: Client) -> N
     for name in ("name", "url", "headers", "triggers", "enabled"):
         changed = await client.execute_field(UPDATE, input={"id": channel["id"], name: None})
         assert [error["path"] for error in changed["userErrors"]] == [["input", name]]
-    filter_error = await client.expect_error(CREATE, input=HOOK | {"filter": {"types": [""]}})
+    filter_error = await client.expect_error(CREATE, input=HOOK | {"filter": {"ids": ["x"]}})
 
     assert filter_error["extensions"]["code"] == "BAD_USER_INPUT"
     assert (await client.execute_field(CHANNELS))["nodes"] == [channel]
