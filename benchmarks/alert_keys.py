@@ -57,12 +57,15 @@ CHANGES = """query ($after: String) { eventChanges(first: 100, after: $after) {
 class AlertKeyResults:
     """What writers and operators sent, and what of it is stored. The last four have to be empty.
 
-    `snapshots`: how often operators read all unresolved events. `second_unresolved`: events that
-    were unresolved beside another one of their key. `miscounted`: keys whose events do not count
-    all of their reports. `left_open`: events that are open, although their resolution was reported.
+    `snapshots`: how often operators read all unresolved events. `repeated_requests`: requests that
+    were sent again because the database was locked, so that nothing was stored.
+    `second_unresolved`: events that were unresolved beside another one of their key. `miscounted`:
+    keys whose events do not count all of their reports. `left_open`: events that are open, although
+    their resolution was reported.
     """
 
     snapshots: int = 0
+    repeated_requests: int = 0
     reports: Counter[tuple[str, str]] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
     stored_as_resolved: int = 0
@@ -108,7 +111,7 @@ async def _write(
             )
         ]
         order.shuffle(reports)
-        payload = await client.execute_field(LOG, input=reports)
+        payload = await _execute(client, LOG, results, input=reports)
         results.errors += [each for each in payload["results"] if each["userErrors"]]
         results.reports.update(
             (str(each["source"]), str(each["alertKey"])) for each in reports if not each["resolved"]
@@ -127,14 +130,26 @@ async def _operate(client: Client, ended: asyncio.Event, results: AlertKeyResult
         if page["pageInfo"]["hasNextPage"]:
             results.errors.append("more than 100 unresolved events")
         ids = [each["id"] for (source, _), each in unresolved.items() if source == UNDATED][:5]
-        payload = await client.execute_field(RESOLVE, ids=ids)
+        payload = await _execute(client, RESOLVE, results, ids=ids)
         results.errors += payload["userErrors"]
         for event in (await client.execute_field(RESOLVED))["nodes"]:
-            errors = (await client.execute_field(REOPEN, id=event["id"]))["userErrors"]
+            errors = (await _execute(client, REOPEN, results, id=event["id"]))["userErrors"]
             if [error["code"] for error in errors] == ["CONFLICT"]:
                 results.refused_reopenings += 1
             else:
                 results.errors += errors
+
+
+async def _execute(client: Client, query: str, results: AlertKeyResults, **variables: Any) -> Any:
+    """Returns the value of the only field. Sends the request again while SQLite is locked."""
+    while True:
+        response = await client.execute(query, **variables)
+        errors = response.get("errors", [])
+        if not errors:
+            [value] = response["data"].values()
+            return value
+        assert {error["extensions"]["code"] for error in errors} == {"UNAVAILABLE"}, errors
+        results.repeated_requests += 1
 
 
 async def _check(clients: Sequence[Client], results: AlertKeyResults) -> None:
@@ -199,6 +214,7 @@ def record_results(cluster: FaultCluster, options: argparse.Namespace) -> FaultF
     figures.record("events reopened", results.changes["REOPENED"])
     figures.record("reopenings refused with CONFLICT", results.refused_reopenings)
     figures.record("snapshots of the unresolved events", results.snapshots)
+    figures.record("requests repeated because SQLite was locked", results.repeated_requests)
     figures.record_expected_zero("second unresolved events", len(results.second_unresolved))
     figures.record_expected_zero("keys with lost reports", len(results.miscounted))
     figures.record_expected_zero("open after their resolution", len(results.left_open))

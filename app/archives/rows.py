@@ -52,14 +52,12 @@ HISTORY_COLUMNS = {
     "changes": JSON,
     "state": JSON,
 }
-# An import reads the attributes that producers can report, and from these columns parts of them,
-# but not the alert key, with which later events would be repeats of the first one.
-_PARTS = frozenset({"entity_type", "entity_id", "severity_text", "acknowledged_at"})
+# An import reads the attributes that producers can report, and from these columns parts of them.
+_PARTS = frozenset({"entity_type", "entity_id", "severity_text", "acknowledged_at", "resolved_at"})
 _IMPORTED = {
     attribute.api_name: attribute
     for attribute in ATTRIBUTES
     if attribute.api_name in EVENT_COLUMNS
-    and attribute.name != "alert_key"
     and (Use.REPORTED in attribute.uses or attribute.name in _PARTS)
 }
 IMPORTED_COLUMNS = tuple(_IMPORTED)
@@ -198,6 +196,7 @@ class RowParser:
             else Entity(entity_type or "", entity_id or ""),
             fields=attributes.get("fields", {}) | fields,
             acknowledged=True if "acknowledgedAt" in attributes else None,
+            resolved_at=attributes.get("resolvedAt"),
         )
 
     def _convert_field(self, name: str, value: Any) -> Any:

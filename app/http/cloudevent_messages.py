@@ -24,7 +24,7 @@ _HEADER_PREFIX = "ce-"
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"}
 _CHARSET_PARAMETER = re.compile(r';\s*charset\s*=\s*"?([^\s;"]+)"?', re.IGNORECASE)
 # Booleans in the string encoding of CloudEvents. Of the known attributes, only `notification` is
-# a boolean.
+# always a boolean: `resolved` is one if the event has an alert key, and is read with that.
 _BOOLEANS = {"true": True, "false": False}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 

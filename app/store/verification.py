@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -25,6 +25,7 @@ from app.store.writing.search_index import build_value_rows
 
 EVENTS_PER_PAGE = 500
 ENTRIES_PER_PAGE = 2_000
+MAX_REPORTED_KEYS = 100
 _VALUE_COLUMNS = ("field", "ordinal", "number", "exact", "head", "tail", "truth")
 
 
@@ -44,6 +45,7 @@ async def verify_database(
     result = Verification()
     async with database.read(ALL_ORGANIZATIONS) as session:
         result.problems += [problem async for problem in _check_file(session)]
+        result.problems += [problem async for problem in _check_alert_keys(session)]
         begins_at = (await changes.fetch_snapshot(session)).begins_at
     last_id = UUID(int=0)
     while True:
@@ -75,6 +77,17 @@ async def _check_file(session: AsyncSession) -> AsyncIterator[str]:
             yield f"SQLite: {line}"
     for table, row_id, parent, _ in await session.execute(text("PRAGMA foreign_key_check")):
         yield f"SQLite: Row {row_id} of {table} refers to a row of {parent} that does not exist."
+
+
+async def _check_alert_keys(session: AsyncSession) -> AsyncIterator[str]:
+    """Checks that each alert key has at most one unresolved event."""
+    event, count = tables.Event, func.count()
+    key = (col(event.organization_id), col(event.source), col(event.alert_key))
+    is_unresolved = (col(event.alert_key).is_not(None), col(event.resolved_at).is_(None))
+    statement = select(*key, count).where(*is_unresolved).group_by(*key).having(count > 1)
+    rows: Any = await session.execute(statement.limit(MAX_REPORTED_KEYS))
+    for _, source, alert_key, events in rows:
+        yield f"Alert key {alert_key!r} of source {source!r} has {events} unresolved events."
 
 
 @dataclass

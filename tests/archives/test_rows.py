@@ -77,6 +77,8 @@ def draft_of(event: EventState, format: FileFormat) -> EventDraft:
         fields=event.fields,
         notification=event.notification,
         acknowledged=True if event.acknowledged_at else None,
+        alert_key=event.alert_key or None,
+        resolved_at=event.resolved_at,
     )
 
 

@@ -103,6 +103,8 @@ def random_drafts(count: int) -> list[EventDraft]:
             fields={random.choice(LINES): random.choice(values) for _ in range(3)},
             notification=maybe([True]),
             acknowledged=maybe([True]),
+            alert_key=maybe([f"key {number}"]),
+            resolved_at=maybe([NOON.replace(minute=1)]),
         )
         for number in range(count)
     ]

@@ -60,7 +60,7 @@ def test_a_draft_and_the_input_of_log_event_have_the_reported_attributes() -> No
     reported = {attribute.name for attribute in attributes_with(Use.REPORTED)}
     of_drafts_only = {
         *("event_type_id", "acknowledged", "resolved", "severity_level", "severity_text"),
-        *("is_cloud_event", "has_field_names", "type_version"),
+        *("resolved_at", "is_cloud_event", "has_field_names", "type_version"),
     }
 
     assert _names(EventDraft) - of_drafts_only == reported

@@ -20,6 +20,7 @@ from app.domain.intake.intake import Accepted, validate_report, validate_update
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import (
+    EARLIER,
     EVENT_ID,
     NOW,
     accepted_event,
@@ -393,18 +394,61 @@ def test_fields_of_an_update_replace_other_data() -> None:
     assert format_cloud_event(replaced, None)["data"] == {"a": 1}
 
 
-def test_attributes_that_tocsin_adds_are_parsed_by_another_server() -> None:
-    event = accepted_event(
-        validate_report(make_draft(content=None), None, make_command_context(), EVENT_ID)
-    )
+@pytest.mark.parametrize("resolved_at", [None, EARLIER])
+def test_attributes_that_tocsin_adds_are_parsed_by_another_server(
+    resolved_at: datetime | None,
+) -> None:
+    sent = make_draft(content=None, alert_key="pump-3-tripped", resolved_at=resolved_at)
+    event = accepted_event(validate_report(sent, None, make_command_context(), EVENT_ID))
 
     draft = parse_cloud_event(format_cloud_event(event, None), Limits())
 
-    assert draft == replace(make_draft(content=None), acknowledged=None, is_cloud_event=True)
+    assert draft == replace(sent, acknowledged=None, is_cloud_event=True)
+
+
+@pytest.mark.parametrize("resolved", [True, "true", False, "false", None])
+def test_resolved_with_an_alert_key_states_that_the_condition_is_over_or_not(
+    resolved: object,
+) -> None:
+    draft = parse_draft(alertkey="pump-3-tripped", resolved=resolved)
+
+    assert (draft.alert_key, draft.extensions) == ("pump-3-tripped", None)
+    assert draft.resolved == (True if resolved in (True, "true") else None)
+
+
+@pytest.mark.parametrize("resolved", ["yes", "", 1, 0, "True"])
+def test_any_other_value_of_resolved_with_an_alert_key_is_rejected(resolved: object) -> None:
+    event = LEAST | {"alertkey": "pump-3-tripped", "resolved": resolved}
+
+    assert problem_paths(event) == [("resolved",)]
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        {"resolved": True},
+        {"resolved": "yes", "alertkey": 5},
+        {"resolvedtime": "yesterday", "resolved": True},
+        {"resolvedtime": "2026-04-09T08:00:00Z"},
+    ],
+)
+def test_attributes_of_other_systems_that_resemble_a_resolution_are_kept(
+    extensions: dict[str, Any],
+) -> None:
+    draft = parse_draft(**extensions)
+
+    assert draft.extensions == extensions
+    assert (draft.alert_key, draft.resolved, draft.resolved_at) == (None, None, None)
 
 
 def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:
-    event = make_event(subject=None, extensions={"traceparent": "00-1"}, payload=None)
+    event = make_event(
+        subject=None,
+        extensions={"traceparent": "00-1"},
+        payload=None,
+        alert_key="pump-3-tripped",
+        resolved_at=EARLIER,
+    )
 
     out = format_cloud_event(event, schema_url("https://tocsin.example/", event))
 
@@ -428,6 +472,9 @@ def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:
         "outcome": "FAILURE",
         "notification": True,
         "summary": "Pump 3 tripped",
+        "alertkey": "pump-3-tripped",
+        "resolved": True,
+        "resolvedtime": "2026-04-09T08:00:00.000000Z",
         "tocsintypeversion": 3,
         "data": {"pressure": 4.5},
     }

@@ -37,6 +37,9 @@ mutation ($id: ID!) {
   reopenEvent(id: $id) { event { id status } userErrors { code path message } }
 }
 """
+NOTIFY = """
+mutation ($id: ID!) { updateEvent(input: { id: $id, notification: true }) { userErrors { code } } }
+"""
 DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
 HISTORY = "query ($id: ID!) { event(id: $id) { history { nodes { kind actor } } } }"
 ADDED = """
@@ -404,6 +407,25 @@ async def test_equal_alert_keys_of_two_organizations_are_independent(
     assert await list_events(foreign_client) == [
         {"id": foreign["event"]["id"], "status": "RESOLVED"}
     ]
+
+
+async def test_a_resolved_event_that_becomes_a_notification_does_not_notify_until_it_is_reopened(
+    client: Client,
+) -> None:
+    event_id = (await log(client, DISK))["event"]["id"]
+    await log(client, OVER)
+    head = await client.execute_field(HEAD)
+
+    await client.execute_field(NOTIFY, id=event_id)
+    before = await client.execute_field("{ notifications { totalCount } }")
+    await client.execute_field(REOPEN, id=event_id)
+
+    after = await client.execute_field("{ notifications { totalCount } }")
+    assert (before["totalCount"], after["totalCount"]) == (0, 1)
+    async with client.subscription(ADDED, after=head) as subscription:
+        assert await subscription.receive_next() == {"node": {"id": event_id}}
+        other = await client.log_event(notification=True)
+        assert await subscription.receive_next() == {"node": {"id": other["id"]}}
 
 
 async def test_resolutions_no_longer_apply_after_a_day_and_events_keep_their_keys(

@@ -84,6 +84,51 @@ async def test_a_binary_event_can_be_a_notification(client: Client) -> None:
     assert (await client.execute_field("{ notifications { totalCount } }")) == {"totalCount": 1}
 
 
+async def test_events_open_and_resolve_the_condition_of_their_alert_key(
+    own_client: Client, database: Database
+) -> None:
+    acme = own_client.as_key(await create_api_key(database, *Permission, organization="acme"))
+    statuses = "{ events { nodes { id status resolvedAt occurrences cloudEvent } } }"
+    over = cloud_event(alertkey="disk", resolved=True, time="2026-04-10T12:00:00Z")
+
+    first = await send_binary(own_client, ce_alertkey="disk", ce_notification="true")
+    batch = await send_structured(
+        own_client, [cloud_event(id="2", alertkey="disk"), over | {"id": "3"}, over | {"id": "4"}]
+    )
+    second = await send_structured(own_client, cloud_event(id="5", alertkey="disk"))
+    in_binary = await send_binary(own_client, ce_id="6", ce_alertkey="disk", ce_resolved="true")
+
+    ids = [answer.json()["results"][0]["event"] for answer in (first, second)]
+    results = batch.json()["results"]
+    assert [answer.status_code for answer in (first, batch, second, in_binary)] == [202] * 4
+    assert [(each["event"], each["duplicate"]) for each in results] == [
+        (ids[0], True),
+        (ids[0], True),
+        (None, True),
+    ]
+    assert [(each["code"], each["path"]) for each in results[2]["warnings"]] == [
+        ("NOT_FOUND", ["alertkey"])
+    ]
+    assert in_binary.json()["results"][0]["event"] == ids[1]
+    events = (await own_client.execute_field(statuses))["nodes"]
+    assert [(each["id"], each["status"], each["occurrences"]) for each in events] == [
+        (ids[1], "RESOLVED", 1),
+        (ids[0], "RESOLVED", 2),
+    ]
+
+    await send_structured(acme, [each["cloudEvent"] for each in events])
+
+    copies = (await acme.execute_field(statuses))["nodes"]
+    assert [(each["status"], each["resolvedAt"], each["occurrences"]) for each in copies] == [
+        ("RESOLVED", each["resolvedAt"], 1) for each in events
+    ]
+    for copy, event in zip(copies, events, strict=True):
+        assert copy["cloudEvent"] | {"recordedtime": ""} == event["cloudEvent"] | {
+            "recordedtime": ""
+        }
+    assert (await acme.execute_field("{ notifications { totalCount } }")) == {"totalCount": 0}
+
+
 async def test_a_binary_event_without_specversion_is_rejected(
     own_client: Client, database: Database
 ) -> None:

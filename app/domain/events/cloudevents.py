@@ -124,6 +124,8 @@ def _tocsin_attributes(event: EventState) -> dict[str, Any]:
             attributes[attribute.cloud_event_name] = _format_value(value)
     if not event.summary_given:
         del attributes["summary"]
+    if event.resolved_at is not None:
+        attributes["resolved"] = True
     if event.event_type_version is not None:
         attributes[TYPE_VERSION] = event.event_type_version
     return attributes

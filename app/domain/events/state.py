@@ -97,7 +97,8 @@ class EventDraft:
     interpreted by the event type. With `has_field_names`, the data has the names of the fields, as
     that of outgoing events. `type_version` is set if a Tocsin server validated the event by a
     registered type. With `resolved`, the report logs no event, but resolves that of its alert key,
-    and uses only RESOLUTION_ATTRIBUTES.
+    and uses only RESOLUTION_ATTRIBUTES. With `resolved_at`, the event was resolved before it was
+    exported: it is stored as resolved, and is neither a duplicate nor an original.
     """
 
     event_type_id: str | None = None
@@ -117,6 +118,7 @@ class EventDraft:
     acknowledged: bool | None = None
     alert_key: str | None = None
     resolved: bool | None = None
+    resolved_at: datetime | None = None
     extensions: dict[str, Any] | None = None
     payload: dict[str, Any] | None = None
     severity_level: Severity | None = None
@@ -342,6 +344,7 @@ _EQUALS, _ONE_OF, _WITHIN = Comparison.EQUALS, Comparison.ONE_OF, Comparison.WIT
 _REPORTED, _CHANGED, _NULLABLE = Use.REPORTED, Use.REPORTED | Use.UPDATABLE, Use.NULLABLE
 _RULES, _EXPRESSION, _EXTENSION = Use.FINGERPRINT | Use.EXPRESSION, Use.EXPRESSION, Use.EXTENSION
 _SOURCE_ID = _REPORTED | _NULLABLE | _EXPRESSION
+_ALERT_KEY = _REPORTED | _NULLABLE | _EXTENSION
 
 # The mappings between the representations of an event are derived from this table.
 ATTRIBUTES = (
@@ -376,9 +379,9 @@ ATTRIBUTES = (
     Attribute("acknowledged_at", datetime),
     Attribute("acknowledged_by", str),
     Attribute("acknowledgement_note", str),
-    Attribute("alert_key", str, _REPORTED | _NULLABLE, _EQUALS, validate=_validate_name),
+    Attribute("alert_key", str, _ALERT_KEY, _EQUALS, validate=_validate_name),
     Attribute("status", EventStatus, _UNUSED, _ONE_OF, "statuses"),
-    Attribute("resolved_at", datetime),
+    Attribute("resolved_at", datetime, _EXTENSION | _NULLABLE, cloud_event="resolvedtime"),
     Attribute("resolved_by", str),
     Attribute("resolution_note", str),
     Attribute("version", int),
@@ -450,8 +453,12 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
     Entity: lambda entity: {"type": entity.type, "id": entity.id},
     tuple: list,
 }
+# An event that is resolved meanwhile is still the same report.
 _NOT_DIGESTED = frozenset(
-    {"severity_level", "severity_text", "is_cloud_event", "has_field_names", "type_version"}
+    {
+        *("severity_level", "severity_text", "is_cloud_event", "has_field_names", "type_version"),
+        "resolved_at",
+    }
 )
 _KEY_OF_RECEIPT = frozenset({"source", "source_id"})
 # Stored digests contain instants and entities in these forms.

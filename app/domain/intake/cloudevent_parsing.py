@@ -109,6 +109,7 @@ class _CloudEventParser:
         extensions = self._collect_extensions()
         tocsin_attributes = extract_tocsin_attributes(extensions, self.limits)
         type_version = extract_type_version(extensions)
+        resolved = self._extract_resolved(extensions, tocsin_attributes)
         entity = tocsin_attributes.get("entity")
         if entity is not None and subject == entity_subject(entity):
             subject = None
@@ -119,6 +120,7 @@ class _CloudEventParser:
         self._validate_sizes(subject, extensions)
         return EventDraft(
             **tocsin_attributes,
+            resolved=resolved,
             type=type,
             source=source,
             source_id=source_id,
@@ -213,6 +215,28 @@ class _CloudEventParser:
         # digests are of drafts with this severity.
         digested = _severity_of_number(number) or Severity.INFO
         return {"severity": digested.value, "severity_level": level, "severity_text": text}
+
+    def _extract_resolved(
+        self, extensions: dict[str, Any], tocsin_attributes: dict[str, Any]
+    ) -> bool | None:
+        """Removes whether the condition of the alert key is over, and returns it.
+
+        An event that a Tocsin server exported as resolved has the time, too, and is stored as it
+        is. With neither, it is an attribute of another system.
+        """
+        value = extensions.get("resolved")
+        is_resolved = value is True or value == "true"  # text in binary mode
+        if "resolved_at" in tocsin_attributes:
+            if is_resolved:
+                del extensions["resolved"]
+            return None
+        if "alert_key" not in tocsin_attributes or value is None:
+            return None
+        if not is_resolved and value is not False and value != "false":
+            message = f"Invalid resolved {quote_value(value)}: expected true or false."
+            self.add_problem(message, "resolved")
+        del extensions["resolved"]
+        return is_resolved or None
 
     def _parse_tags(self) -> tuple[str, ...] | None:
         tags = self.attributes.get("planningtags")

@@ -557,6 +557,8 @@ def _build_event(
         notification=bool(draft.notification),
         acknowledged_at=command.now if acknowledged else None,
         acknowledged_by=command.actor.name if acknowledged else None,
+        resolved_at=draft.resolved_at and min(draft.resolved_at, command.now),
+        resolved_by=None if draft.resolved_at is None else command.actor.name,
         summary_given=draft.summary is not None,
     )
 

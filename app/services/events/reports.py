@@ -145,6 +145,9 @@ class ReportBatch:
             return Decision(problems=validation.problems)
         if isinstance(validation, Resolution):
             decision = self._resolve(validation, command)
+        elif validation.event.resolved_at is not None:
+            self._store_new(validation.event, command)
+            decision = Decision(validation.event.id, stored=True, warnings=validation.warnings)
         elif validation.event.alert_key is not None:
             is_dated = draft.occurred_at is not None
             decision = self._accept_alert(validation, command, is_dated=is_dated)
@@ -197,7 +200,6 @@ class ReportBatch:
                 resolved_by=resolution.resolved_by,
                 resolution_note=resolution.resolution_note,
             )
-        self.reporters[event.id] = caller.reader
         self._store_new(event, command)
         return Decision(event.id, stored=True, warnings=validation.warnings)
 
@@ -262,6 +264,8 @@ class ReportBatch:
 
     def _store_new(self, event: EventState, command: CommandContext) -> None:
         self.new_events[event.id] = event
+        if event.alert_key is not None:
+            self.reporters[event.id] = command.actor.reader
         self.log_entries.append(build_log_entry(command, "LOGGED", event))
 
     def _count_duplicate(
@@ -342,7 +346,10 @@ async def load_batch(
     new_reports = [
         validation
         for key, validation in zip(identities, validations, strict=True)
-        if not isinstance(validation, Rejected) and key not in existing_receipts
+        if not isinstance(validation, Rejected)
+        and key not in existing_receipts
+        # An event that is already resolved is compared with nothing.
+        and not (isinstance(validation, Accepted) and validation.event.resolved_at)
     ]
     keys = {key for each in new_reports if (key := _find_alert_key(each)) is not None}
     if lock:
