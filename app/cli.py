@@ -459,7 +459,9 @@ Prune = Annotated[
 Last = Annotated[
     int,
     typer.Option(
-        min=1, help="Number of the newest stored events on which changed rules are tried."
+        min=1,
+        max=10_000,
+        help="Number of the newest stored events on which changed rules are tried.",
     ),
 ]
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -543,7 +545,7 @@ def plan_configuration(
     Exits with code 1 if the file cannot be applied.
     """
     from app.configuration.commands import ServerOptions, plan, read_key
-    from app.configuration.planning import PlanOptions
+    from app.configuration.plans import PlanOptions
 
     server = ServerOptions(url, read_key(key_file), organization)
     plan(server, file, PlanOptions(prune, last), out, exit_code=exit_code)
@@ -576,7 +578,7 @@ def apply_configuration(
     error; then apply the file again.
     """
     from app.configuration.commands import ServerOptions, apply, read_key
-    from app.configuration.planning import PlanOptions
+    from app.configuration.plans import PlanOptions
 
     server = ServerOptions(url, read_key(key_file), organization)
     apply(server, file, PlanOptions(prune, last), yes=yes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -30,7 +30,13 @@ class ApiClient:
     """Sends operations with one credential, in one organization."""
 
     def __init__(self, url: str, key: str, organization: str | None = None) -> None:
-        """`organization`: its key. By default, it is that of the credential."""
+        """`organization`: its key. By default, it is that of the credential. Raises ApiError."""
+        try:
+            has_password = bool(httpx.URL(url).userinfo)
+        except httpx.InvalidURL as error:
+            raise ApiError(f"Invalid address of the server: {error}.") from None
+        if has_password:
+            raise ApiError("The address of the server must not contain a user name or a password.")
         address = url.rstrip("/")
         self.url = address if address.endswith("/graphql") else f"{address}/graphql"
         self._key = key
@@ -53,14 +59,27 @@ class ApiClient:
         self._http.close()
 
     def execute(self, document: str, **variables: Any) -> dict[str, Any]:
-        """Returns the data of the operation. Waits if a rate limit is exceeded.
+        """Returns the data of a query. Waits if a rate limit is exceeded or the database is down.
 
         Raises ApiError.
         """
+        return self._execute(document, variables, (429, 503))
+
+    def mutate(self, document: str, **variables: Any) -> dict[str, Any]:
+        """Returns the data of a mutation. Waits if a rate limit is exceeded.
+
+        If the database is down, the mutation may have been committed, so it is not repeated.
+        Raises ApiError.
+        """
+        return self._execute(document, variables, (429,))
+
+    def _execute(
+        self, document: str, variables: Mapping[str, Any], repeated: Collection[int]
+    ) -> dict[str, Any]:
         for _ in range(MAX_RETRIES):
             response = self._post(document, variables)
             wait = response.headers.get("retry-after", "")
-            if response.status_code not in (429, 503) or not wait.isdecimal():
+            if response.status_code not in repeated or not wait.isdecimal():
                 return _read_data(self.url, response)
             time.sleep(min(int(wait), TIMEOUT_SECONDS))
         return _read_data(self.url, self._post(document, variables))

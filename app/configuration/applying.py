@@ -8,27 +8,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.configuration.api_client import ApiClient, ApiError
-from app.configuration.configuration import Configuration, parse_configuration
+from app.configuration.configuration import (
+    Configuration,
+    FileError,
+    InvalidFileError,
+    parse_configuration,
+)
 from app.configuration.mutations import Ids, Phase
-from app.configuration.planning import Change, Plan, PlanOptions
+from app.configuration.plans import Change, Plan, PlanOptions
+from app.configuration.stored_state import fetch_version
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """A plan in a file: the configuration, the options, and a digest of the state it is for."""
+    """A plan in a file: the configuration, the options, and a digest of the state it is for.
 
+    `file`: name of the file with the configuration, for messages.
+    """
+
+    file: str
     configuration: Configuration
     options: PlanOptions
     organization: str
     digest: str
 
 
-def format_plan(plan: Plan) -> str:
-    """Formats the plan as JSON, for `read_saved_plan`."""
+def format_plan(plan: Plan, file: str) -> str:
+    """Formats the plan of a configuration file as JSON, for `read_saved_plan`."""
     content = {
         "planFormat": _FORMAT,
+        "file": file,
         "organization": plan.state.organization_key,
         "prune": plan.options.prune,
         "digest": plan.state.compute_digest(),
@@ -40,30 +51,42 @@ def format_plan(plan: Plan) -> str:
 def read_saved_plan(text: str) -> SavedPlan | None:
     """Reads a saved plan. None if the text is something else, such as a configuration.
 
-    Raises InvalidFileError if its configuration is invalid.
+    Raises InvalidFileError if it is a plan that cannot be used.
     """
     try:
         content: Any = json.loads(text)
-        if content["planFormat"] != _FORMAT:
-            return None
-        options = PlanOptions(prune=bool(content["prune"]))
-        configuration = parse_configuration(content["configuration"])
-        return SavedPlan(configuration, options, content["organization"], content["digest"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError):
         return None
+    if not isinstance(content, dict) or "planFormat" not in content:
+        return None
+    texts = [content.get(name) for name in ("file", "organization", "digest", "configuration")]
+    if content["planFormat"] != _FORMAT or not all(isinstance(each, str) for each in texts):
+        message = "This version of tocsin cannot read the plan. Create it again."
+        raise InvalidFileError([FileError(message, 1, 1)])
+    file, organization, digest, configuration = map(str, texts)
+    options = PlanOptions(prune=content.get("prune") is True)
+    return SavedPlan(file, parse_configuration(configuration), options, organization, digest)
+
+
+def is_current(client: ApiClient, plan: Plan) -> bool:
+    """Whether the configuration has not changed since the plan was created. Raises ApiError."""
+    is_new = plan.state.organization_name is None
+    return is_new or fetch_version(client) == plan.state.version
 
 
 def apply_plan(client: ApiClient, plan: Plan) -> Iterator[Change]:
     """Executes the mutations of the plan. Yields each change when it is complete.
 
-    Stops at the first error. Raises ApiError, which names the object that was not changed.
+    Stops at the first error. Stops also after others changed the configuration: each mutation
+    raises its version by 1, or not at all if it changes nothing. Raises ApiError, which names the
+    object that was not changed.
     """
     ids: Ids = {}
-    steps = plan.steps
+    version = plan.state.version
     remaining = {id(change): len(change.steps) for change in plan.changes}
-    for change, step in steps:
+    for change, step in plan.steps:
         try:
-            payload = client.execute(step.document, **step.build_variables(ids))["payload"]
+            payload = client.mutate(step.document, **step.build_variables(ids))["payload"]
         except ApiError as error:
             raise ApiError(f"{change.title}: {error}") from None
         if errors := payload["userErrors"]:
@@ -76,3 +99,7 @@ def apply_plan(client: ApiClient, plan: Plan) -> Iterator[Change]:
         remaining[id(change)] -= 1
         if remaining[id(change)] == 0:
             yield change
+        changed_version = fetch_version(client)
+        if changed_version - version not in (0, 1):
+            raise ApiError("Others changed the configuration of the server at the same time.")
+        version = changed_version

@@ -14,7 +14,13 @@ import typer
 
 from app.command_runner import exit_with
 from app.configuration.api_client import ApiClient, ApiError
-from app.configuration.applying import SavedPlan, apply_plan, format_plan, read_saved_plan
+from app.configuration.applying import (
+    SavedPlan,
+    apply_plan,
+    format_plan,
+    is_current,
+    read_saved_plan,
+)
 from app.configuration.configuration import (
     Configuration,
     FileError,
@@ -23,11 +29,17 @@ from app.configuration.configuration import (
     validate_items,
 )
 from app.configuration.file_schema import SECTIONS, build_file_schema
-from app.configuration.planning import CHANGED, CREATED, REMOVED, Plan, PlanOptions, create_plan
+from app.configuration.planning import create_plan
+from app.configuration.plans import CHANGED, CREATED, REMOVED, Plan, PlanOptions
 from app.configuration.stored_state import StoredState, fetch_state, format_state
 from app.domain.shared.messages import format_count, quote_value
 
 ERROR_CODE, CHANGES_CODE = 1, 2
+MAX_FILE_CHARACTERS = 10_000_000
+_SERVER_CHANGED = (
+    "The configuration of the server changed after the plan was created. Nothing was applied. "
+    "Create a new plan."
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,11 @@ class ServerOptions:
     organization: str | None
 
     def open_client(self) -> ApiClient:
-        return ApiClient(self.url, self.key, self.organization)
+        """Exits with code 1 if the address is invalid."""
+        try:
+            return ApiClient(self.url, self.key, self.organization)
+        except ApiError as error:
+            exit_with(str(error), ERROR_CODE)
 
 
 def read_key(file: Path | None) -> str:
@@ -47,6 +63,8 @@ def read_key(file: Path | None) -> str:
     key = os.environ.get("TOCSIN_KEY", "") if file is None else _read_text(str(file))
     if not (key := key.strip()):
         exit_with("No API key: set TOCSIN_KEY, or --key-file.", ERROR_CODE)
+    if not all("!" <= character <= "~" for character in key):
+        exit_with("The API key has a space or a character that is not in ASCII.", ERROR_CODE)
     return key
 
 
@@ -106,7 +124,7 @@ def plan(
     _print_plan(created, client.url)
     if out is not None:
         try:
-            out.write_text(format_plan(created), encoding="utf-8")
+            out.write_text(format_plan(created, file), encoding="utf-8")
         except OSError as error:
             exit_with(f"Cannot write {out}: {error.strerror}.", ERROR_CODE)
         typer.echo(f"Saved the plan in {out}. To apply it: tocsin config apply {out}", err=True)
@@ -122,38 +140,35 @@ def apply(server: ServerOptions, file: str, options: PlanOptions, *, yes: bool) 
         _exit_with_errors(file, error.errors)
     with server.open_client() as client:
         if saved is not None:
-            server = _select_saved_organization(server, saved)
-            applied = _create_plan(client, server, file, saved.configuration, saved.options)
-            _check_unchanged(applied.state, saved.digest)
-        else:
-            configuration = _parse_file(file, text)
-            applied = _create_plan(client, server, file, configuration, options)
-            _print_plan(applied, client.url)
-            if applied.changes and not yes:
-                typer.confirm("Apply these changes?", abort=True, err=True)
-                state = _fetch_state(client, server, file, configuration)
-                _check_unchanged(state, applied.state.compute_digest())
+            _apply(client, _read_plan_again(client, server, saved, options))
+            return
+        if file == "-" and not yes:
+            exit_with("To apply a configuration from standard input, add --yes.", ERROR_CODE)
+        configuration = _parse_file(file, text)
+        applied = _create_plan(client, server, file, configuration, options)
+        _print_plan(applied, client.url)
+        if applied.changes and not yes:
+            typer.confirm("Apply these changes?", abort=True, err=True)
         _apply(client, applied)
 
 
-def _select_saved_organization(server: ServerOptions, saved: SavedPlan) -> ServerOptions:
+def _read_plan_again(
+    client: ApiClient, server: ServerOptions, saved: SavedPlan, options: PlanOptions
+) -> Plan:
+    """Exits with code 1 unless the server is still the one for which the plan was created."""
     if server.organization not in (None, saved.organization):
         message = (
             f"The plan is for the organization {quote_value(saved.organization)}, not "
             f"{quote_value(server.organization)}."
         )
         exit_with(message, ERROR_CODE)
-    return replace(server, organization=saved.organization)
-
-
-def _check_unchanged(state: StoredState, digest: str) -> None:
-    """Exits with code 1 unless the digest, from when the plan was created, is that of the state."""
-    if state.compute_digest() != digest:
-        message = (
-            "The configuration of the server changed after the plan was created. Nothing was "
-            "applied. Create a new plan."
-        )
-        exit_with(message, ERROR_CODE)
+    if options.prune and not saved.options.prune:
+        exit_with("The plan was created without --prune. Create a new plan.", ERROR_CODE)
+    server = replace(server, organization=saved.organization)
+    state = _fetch_state(client, server, saved.file, saved.configuration)
+    if state.compute_digest() != saved.digest:
+        exit_with(_SERVER_CHANGED, ERROR_CODE)
+    return _plan_changes(client, saved.file, saved.configuration, state, saved.options)
 
 
 def _apply(client: ApiClient, applied: Plan) -> None:
@@ -162,6 +177,8 @@ def _apply(client: ApiClient, applied: Plan) -> None:
         exit_with(message, ERROR_CODE)
     count = 0
     try:
+        if not is_current(client, applied):
+            exit_with(_SERVER_CHANGED, ERROR_CODE)
         for change in apply_plan(client, applied):
             count += 1
             verb = {CREATED: "Created", REMOVED: "Removed"}.get(change.kind, "Changed")
@@ -185,6 +202,16 @@ def _create_plan(
 ) -> Plan:
     """Exits with code 1 if the file cannot be applied or the server does not respond."""
     state = _fetch_state(client, server, file, configuration)
+    return _plan_changes(client, file, configuration, state, options)
+
+
+def _plan_changes(
+    client: ApiClient,
+    file: str,
+    configuration: Configuration,
+    state: StoredState,
+    options: PlanOptions,
+) -> Plan:
     try:
         return create_plan(client, configuration, state, options)
     except InvalidFileError as error:
@@ -240,8 +267,13 @@ def _print_plan(plan: Plan, url: str) -> None:
 def _read_text(file: str) -> str:
     try:
         if file == "-":
-            return sys.stdin.read()
-        return Path(file).read_text(encoding="utf-8-sig")
+            text = sys.stdin.read(MAX_FILE_CHARACTERS + 1)
+        else:
+            with Path(file).open(encoding="utf-8-sig") as stream:
+                text = stream.read(MAX_FILE_CHARACTERS + 1)
+        if len(text) > MAX_FILE_CHARACTERS:
+            exit_with(f"{file} has more than {MAX_FILE_CHARACTERS:,} characters.", ERROR_CODE)
+        return text
     except UnicodeDecodeError:
         exit_with(f"{file} is not in UTF-8.", ERROR_CODE)
     except OSError as error:

@@ -304,14 +304,21 @@ def validate_items(configuration: Configuration) -> list[FileError]:
     ]
 
 
-def find_rule_problems(configuration: Configuration, item: ConfiguredItem) -> list[Problem]:
-    """Returns the problems of a rule with the fields that its event type has in the file.
+# The server may have wider limits than by default.
+_RULE_LIMITS = replace(Limits(), expression_characters=2**20, guard_steps=2**60)
+_TEXT_LIMITS = replace(Limits(), name_characters=2**60, summary_characters=2**60)
 
-    The server may have wider limits for expressions than by default.
-    """
-    limits = replace(Limits(), expression_characters=2**20, guard_steps=2**60)
-    problems = _validate_item(configuration, item, limits)
+
+def find_rule_problems(configuration: Configuration, item: ConfiguredItem) -> list[Problem]:
+    """Returns the problems of a rule with the fields that its event type has in the file."""
+    problems = _validate_item(configuration, item, _RULE_LIMITS)
     return [each for each in problems if {"expression", "fingerprint"} & set(each.path)]
+
+
+def find_text_problems(configuration: Configuration, item: ConfiguredItem) -> list[Problem]:
+    """Returns the problems of the texts of a rule or policy, such as a control character."""
+    problems = _validate_item(configuration, item, _TEXT_LIMITS)
+    return [each for each in problems if {"name", "message"} & set(each.path)]
 
 
 def _validate_item(

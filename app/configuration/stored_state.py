@@ -23,7 +23,17 @@ from app.domain.shared.problems import ErrorCode
 from app.domain.shared.values import canonical_json
 from app.graphql.shared.permissions import REQUIRED_PERMISSIONS
 
-_VIEWER = "{ viewer { permissions organization { key name } organizations { key name } } }"
+_VIEWER = """
+{
+  viewer {
+    permissions
+    organization { key name configurationVersion }
+    organizations { key name }
+  }
+}
+"""
+_VERSION = "{ viewer { organization { configurationVersion } } }"
+_MAX_READS = 5
 _PAGE = "pageInfo { hasNextPage endCursor }"
 _LISTS = {
     EVENT_TYPES.name: f"""
@@ -93,11 +103,13 @@ class StoredState:
     """The configuration of an organization. `organization_name` is None if it does not exist.
 
     `items`: the sections that were read. Duplication rules are in the order of their positions.
+    `version`: counts the changes of the configuration; 0 if the organization does not exist.
     """
 
     permissions: frozenset[str]
     organization_key: str
     organization_name: str | None
+    version: int
     items: Mapping[str, Sequence[StoredItem]] = field(default_factory=dict)
 
     def find_event_type(self, type_name: str | None) -> StoredItem | None:
@@ -121,8 +133,24 @@ def fetch_state(
     """Reads the sections of an organization, by default of that of the credential.
 
     None stands for the sections that the credential may read. Event types are also read if rules
-    are, which refer to them. Raises ApiError.
+    are, which refer to them. Reads again if the configuration changed meanwhile. Raises ApiError.
     """
+    for _ in range(_MAX_READS):
+        state = _fetch_state(client, organization, sections)
+        if state.organization_name is None or fetch_version(client) == state.version:
+            return state
+    raise ApiError("The configuration of the server changes while it is read. Try again.")
+
+
+def fetch_version(client: ApiClient) -> int:
+    """Returns the current version of the configuration. Raises ApiError."""
+    version: int = client.execute(_VERSION)["viewer"]["organization"]["configurationVersion"]
+    return version
+
+
+def _fetch_state(
+    client: ApiClient, organization: str | None, sections: Sequence[Section] | None
+) -> StoredState:
     client.select_organization(organization)
     try:
         viewer = client.execute(_VIEWER)["viewer"]
@@ -141,6 +169,7 @@ def fetch_state(
         permissions,
         viewer["organization"]["key"],
         viewer["organization"]["name"],
+        viewer["organization"]["configurationVersion"],
         items,
     )
 
@@ -180,6 +209,7 @@ def _empty_state(
         frozenset(viewer["permissions"]),
         key,
         None,
+        0,
         {section.name: [] for section in _add_types(sections or SECTIONS)},
     )
 

@@ -16,8 +16,14 @@ from app.domain.shared.messages import quote_value
 
 ValuePath = tuple[str | int, ...]
 
+MAX_DEPTH = 50  # nested values
+MAX_VALUES = 200_000  # with the values that aliases repeat
 _LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
-_INTEGER = re.compile(r"[-+]?[0-9]+")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_MAX_DIGITS = 300  # a greater number is not finite as a float
+_TEXT = "tag:yaml.org,2002:str"
+_LIST = "tag:yaml.org,2002:seq"
+_MAPPING = "tag:yaml.org,2002:map"
 _NULL = "tag:yaml.org,2002:null"
 _BOOLEAN = "tag:yaml.org,2002:bool"
 _INT = "tag:yaml.org,2002:int"
@@ -58,7 +64,20 @@ class YamlDocument:
 
 
 class _Loader(yaml.BaseLoader):  # type: ignore[misc]  # PyYAML has no types
-    """A loader that resolves tags by the core schema."""
+    """A loader that resolves tags by the core schema, and limits the depth of values."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark
+            message = f"At most {MAX_DEPTH} levels of nested values are allowed."
+            raise InvalidYamlError(message, mark.line + 1, mark.column + 1)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
@@ -68,6 +87,7 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
         return True
 
 
+_PATTERNS = {tag: pattern for tag, pattern, _ in _CORE_SCHEMA}
 for _tag, _pattern, _first in _CORE_SCHEMA:
     # A pattern is matched at the start only.
     _whole = re.compile(rf"(?:{_pattern.pattern})$")
@@ -78,7 +98,7 @@ for _tag, _pattern, _first in _CORE_SCHEMA:
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # YAML 1.1 regards more characters as line breaks, which only escapes preserve.
     style = '"' if _LINE_BREAKS.search(text) else "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return dumper.represent_scalar(_TEXT, text, style=style)
 
 
 def _represent_float(dumper: yaml.SafeDumper, number: float) -> yaml.ScalarNode:
@@ -125,9 +145,11 @@ def _read_node(
     """Converts a node to a JSON value, and adds its positions. Raises InvalidYamlError."""
     if any(node is parent for parent in parents):
         raise _error_at(node, "An alias must not refer to a value that contains it.")
+    if len(positions) > MAX_VALUES:
+        raise _error_at(node, f"At most {MAX_VALUES:,} values are allowed.")
     parents = (*parents, node)
     match node:
-        case yaml.MappingNode():
+        case yaml.MappingNode(tag=tag) if tag == _MAPPING:
             values: dict[str, Any] = {}
             for key_node, value_node in node.value:
                 key = key_node.value
@@ -139,35 +161,34 @@ def _read_node(
                 positions[child_path] = _position_of(key_node)
                 values[key] = _read_node(value_node, child_path, parents, positions)
             return values
-        case yaml.SequenceNode():
+        case yaml.SequenceNode(tag=tag) if tag == _LIST:
             items = []
             for index, item_node in enumerate(node.value):
                 positions[(*path, index)] = _position_of(item_node)
                 items.append(_read_node(item_node, (*path, index), parents, positions))
             return items
-    return _read_scalar(node)
-
-
-def _read_scalar(node: yaml.Node) -> Any:
-    text: str = node.value
-    match node.tag:
-        case "tag:yaml.org,2002:str":
-            return text
-        case tag if tag == _NULL:
-            return None
-        case tag if tag == _BOOLEAN:
-            return text.lower() == "true"
-        case tag if tag == _INT and _INTEGER.fullmatch(text):
-            return int(text)
-        case tag if tag == _INT:
-            return int(text, 0)
-        case tag if tag == _FLOAT:
-            return _read_float(node)
+        case yaml.ScalarNode():
+            return _read_scalar(node)
     raise _error_at(node, f"Unsupported tag {node.tag}.")
 
 
-def _read_float(node: yaml.Node) -> float:
-    number = float(node.value)
+def _read_scalar(node: yaml.ScalarNode) -> Any:
+    tag, text = node.tag, node.value
+    if tag == _TEXT:
+        if _SURROGATES.search(text):
+            raise _error_at(node, "A text must not contain surrogates.")
+        return text
+    if tag not in _PATTERNS:
+        raise _error_at(node, f"Unsupported tag {tag}.")
+    if not _PATTERNS[tag].fullmatch(text):
+        raise _error_at(node, f"Invalid value {quote_value(text)} for the tag {tag}.")
+    if tag == _NULL:
+        return None
+    if tag == _BOOLEAN:
+        return text.lower() == "true"
+    if tag == _INT and len(text) <= _MAX_DIGITS:
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    number = float(text) if tag == _FLOAT else float("inf")
     if number in (float("inf"), float("-inf")):
         raise _error_at(node, "The number is too large.")
     return number

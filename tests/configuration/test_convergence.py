@@ -17,7 +17,8 @@ from app.configuration.api_client import ApiClient
 from app.configuration.applying import apply_plan
 from app.configuration.configuration import parse_configuration, validate_items
 from app.configuration.file_schema import SECTIONS
-from app.configuration.planning import Plan, PlanOptions, create_plan
+from app.configuration.planning import create_plan
+from app.configuration.plans import Plan, PlanOptions
 from app.configuration.stored_state import StoredState, fetch_state, format_state
 from app.configuration.yaml_file import format_yaml
 from tests.client import ADMINISTRATOR, Client
@@ -172,15 +173,10 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     return content
 
 
-def plan_text(client: ApiClient, organization: str, text: str) -> Plan:
+def plan_text(client: ApiClient, state: StoredState, text: str) -> Plan:
     configuration = parse_configuration(text)
     assert validate_items(configuration) == []
-    state = fetch_state(client, organization, SECTIONS)
     return create_plan(client, configuration, state, PRUNE)
-
-
-def fetch_whole_state(client: ApiClient, organization: str) -> StoredState:
-    return fetch_state(client, organization, SECTIONS)
 
 
 @pytest.mark.timeout(300 + 10 * CONFIGURATIONS)
@@ -189,6 +185,7 @@ async def test_after_an_application_the_plan_of_the_file_and_of_its_export_is_em
 ) -> None:
     prefix = client.headers["data-partition-id"]
     applied_counts: list[int] = []
+    states: dict[str, StoredState] = {}
 
     @settings(
         max_examples=CONFIGURATIONS, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -197,15 +194,19 @@ async def test_after_an_application_the_plan_of_the_file_and_of_its_export_is_em
     def check(content: dict[str, Any]) -> None:
         organization = f"{prefix}-{len(applied_counts) // PER_ORGANIZATION}"
         text = format_yaml({"organization": {"key": organization, "name": "O"}} | content)
-        with ApiClient(client.url, ADMINISTRATOR) as api:
-            plan = plan_text(api, organization, text)
-            applied_counts.append(len(list(apply_plan(api, plan))))
+        if (state := states.get(organization)) is None:
+            states.clear()
+            state = fetch_state(api, organization, SECTIONS)
+        plan = plan_text(api, state, text)
+        applied_counts.append(len(list(apply_plan(api, plan))))
+        states[organization] = state = fetch_state(api, organization, SECTIONS)
 
-            assert applied_counts[-1] == len(plan.changes)
-            assert plan_text(api, organization, text).changes == []
-            exported = format_state(fetch_whole_state(api, organization), with_ids=False)
-            assert plan_text(api, organization, exported).changes == []
+        assert applied_counts[-1] == len(plan.changes)
+        assert plan_text(api, state, text).changes == []
+        exported = format_state(state, with_ids=False)
+        assert plan_text(api, state, exported).changes == []
 
-    await asyncio.to_thread(check)
+    with ApiClient(client.url, ADMINISTRATOR) as api:
+        await asyncio.to_thread(check)
 
     assert sum(applied_counts) > CONFIGURATIONS

@@ -24,6 +24,12 @@ VALUES = st.recursive(
 )
 
 
+# Each line repeats the list of the line before 1,000 times.
+MANY_VALUES = "".join(
+    f"{name}: &{name} [{', '.join([value] * 1000)}]\n" for name, value in (("a", "x"), ("b", "*a"))
+)
+
+
 def validate_text(folder: Path, text: str) -> tuple[int, str, list[str]]:
     """Returns the exit code, the output, and the errors without the name of the file."""
     file = write_file(folder, text)
@@ -50,6 +56,15 @@ def test_a_valid_file_has_its_sections_counted(tmp_path: Path) -> None:
         ("a: 1\na: 2", ["2:1: Duplicate key 'a'."]),
         ("a: &x [*x]", ["1:4: An alias must not refer to a value that contains it."]),
         ("a: !!python/name:os.system x", ["1:4: Unsupported tag tag:yaml.org,2002:python/name"]),
+        ("a: !!python/dict {b: 1}", ["1:4: Unsupported tag tag:yaml.org,2002:python/dict."]),
+        ("a: !!set {b, c}", ["1:4: Unsupported tag tag:yaml.org,2002:set."]),
+        ("a: !!int b", ["1:4: Invalid value 'b' for the tag tag:yaml.org,2002:int."]),
+        ("a: !!bool maybe", ["1:4: Invalid value 'maybe' for the tag tag:yaml.org,2002:bool."]),
+        (f"a: {'9' * 5000}", ["1:4: The number is too large."]),
+        (f"a: 0x{'f' * 5000}", ["1:4: The number is too large."]),
+        ('a: "\\ud800"', ["1:4: A text must not contain surrogates."]),
+        ("- " * 1000, ["1:103: At most 50 levels of nested values are allowed."]),
+        (MANY_VALUES, ["1:2402: At most 200,000 values are allowed."]),
         ("eventTyps: []", ["1:1: Unknown key 'eventTyps'. Did you mean eventTypes?"]),
         (
             "guardRules:",

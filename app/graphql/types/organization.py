@@ -78,6 +78,11 @@ class Organization(Node):
         "of access tokens."
     )
     name: str = strawberry.field(description="Display name of the organization.")
+    configuration_version: int = strawberry.field(
+        description="Number of changes to the configuration of the organization: its name, event "
+        "types, guard rules, duplication rules and retention policies. Each mutation that changes "
+        "one of them raises it by 1. If it is the same twice, nothing changed in between."
+    )
     current: strawberry.Private[bool] = True
     events: Connection[Event] = create_events_field(
         lambda organization: organization.build_events_filter(),
@@ -179,4 +184,10 @@ class Organization(Node):
 
     @classmethod
     def from_row(cls, row: tables.Organization, current: bool = True) -> Organization:
-        return cls(id=format_id(row.id), key=row.key, name=row.name, current=current)
+        return cls(
+            id=format_id(row.id),
+            key=row.key,
+            name=row.name,
+            configuration_version=row.definitions,
+            current=current,
+        )

@@ -101,6 +101,8 @@ async def rename(database: Database, command: CommandContext, name: str) -> Orga
             before = collect_values(organization)
             organization.name = name
             await append_entry(session, command, organization, AuditAction.UPDATED, before)
+            await session.flush()
+            await session.refresh(organization)
         return OrganizationResult(organization)
 
 

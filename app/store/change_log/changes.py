@@ -40,10 +40,14 @@ from app.store.tables.columns import Horizon, IsAfter, IsNotAfter
 from app.store.writing.inserts import TableRows, insert_rows
 
 EVENT = "event"
-EVENT_TYPE = "event_type"
-# Reports are validated with these; `Organization.definitions` counts their changes.
-DEFINITION_SUBJECTS = frozenset(
-    {EVENT_TYPE, *(str(table.__tablename__) for table in tables.RULE_TABLES)}
+# `Organization.definitions` counts the changes of these.
+CONFIGURATION_SUBJECTS = frozenset(
+    {
+        str(tables.Organization.__tablename__),
+        str(tables.EventType.__tablename__),
+        *(str(table.__tablename__) for table in tables.RULE_TABLES),
+        str(tables.RetentionPolicy.__tablename__),
+    }
 )
 # Key in the `changes` of an entry DUPLICATED: the report that was counted.
 REPORT = "report"
@@ -109,7 +113,7 @@ class Entry:
 
 @dataclass
 class NewEntry:
-    """An entry to append. Entries of event types and rules raise the definitions version."""
+    """An entry to append. Changes of the configuration raise its version."""
 
     subject: str
     subject_id: UUID
@@ -121,6 +125,10 @@ class NewEntry:
     changes: dict[str, Any] = field(default_factory=dict)
     notifies: bool = False
 
+    @property
+    def changes_configuration(self) -> bool:
+        return self.subject in CONFIGURATION_SUBJECTS and self.kind != "RETENTION_APPLIED"
+
 
 async def append_entries(
     session: AsyncSession, entries: Sequence[NewEntry], other_rows: Sequence[TableRows] = ()
@@ -128,9 +136,7 @@ async def append_entries(
     """Writes entries, and rows of other tables, and returns the positions of the entries."""
     if not session.info["writes_log"]:
         raise AssertionError("this transaction is not a registered writer of the change log")
-    organization_ids = {
-        entry.organization_id for entry in entries if entry.subject in DEFINITION_SUBJECTS
-    }
+    organization_ids = {entry.organization_id for entry in entries if entry.changes_configuration}
     if organization_ids:
         table = METADATA.tables["organization"]
         increment = update(table).values(definitions=table.c.definitions + 1)

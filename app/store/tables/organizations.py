@@ -32,9 +32,10 @@ def enum_column(enum: type[Enum]) -> Any:
 
 
 class Organization(SQLModel, table=True):
-    """`definitions` is a version that counts the changes to its event types and rules.
+    """`definitions` is a version that counts the changes of the configuration.
 
-    Cached definitions are valid as long as the version is the same.
+    Cached event types and rules are valid as long as the version is the same. Each mutation of an
+    event type, a rule, a retention policy or the name raises it by 1.
     """
 
     id: UUID = Field(primary_key=True)

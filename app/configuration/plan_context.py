@@ -1,0 +1,76 @@
+"""What the planning of all sections shares: the client, the plan so far, and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.configuration.api_client import ApiClient
+from app.configuration.configuration import (
+    Configuration,
+    ConfiguredItem,
+    FileError,
+    find_rule_problems,
+    find_text_problems,
+)
+from app.configuration.file_schema import EVENT_TYPES, Section
+from app.configuration.plans import Change, Plan, PlanOptions
+from app.configuration.stored_state import StoredItem, StoredState
+from app.domain.shared.problems import Problem
+
+Match = tuple[ConfiguredItem, StoredItem | None]
+
+
+@dataclass
+class PlanContext:
+    """The state of planning.
+
+    `matches`: the objects of the file with the stored objects that they are, by section.
+    `removed`: the stored objects that the plan removes, by section.
+    """
+
+    client: ApiClient
+    configuration: Configuration
+    state: StoredState
+    options: PlanOptions
+    plan: Plan
+    errors: list[FileError] = field(default_factory=list)
+    matches: dict[str, list[Match]] = field(default_factory=dict)
+    removed: dict[str, list[StoredItem]] = field(default_factory=dict)
+    # The event types whose definition changes, by their ID.
+    changed_types: set[str] = field(default_factory=set)
+    # The event types that are deleted, with their rules, by their name.
+    deleted_types: set[str] = field(default_factory=set)
+    # The event types with fields that rules use, and the message about these rules.
+    types_in_use: list[tuple[ConfiguredItem, StoredItem, str]] = field(default_factory=list)
+
+    def matches_of(self, section: Section) -> list[Match]:
+        return self.matches.get(section.name, [])
+
+    def removed_from(self, section: Section) -> list[StoredItem]:
+        return self.removed.get(section.name, [])
+
+    def add_error(self, message: str, item: ConfiguredItem, *path: str | int) -> None:
+        self.errors.append(self.configuration.error_at(message, *item.path, *path))
+
+    def check_rule(self, item: ConfiguredItem) -> None:
+        """Adds the errors that the rule has with the fields of its event type in the file."""
+        self._add_problems(item, find_rule_problems(self.configuration, item))
+
+    def check_texts(self, item: ConfiguredItem) -> None:
+        """Adds the errors of the texts of a rule or policy. The server checks event types."""
+        if item.section is not EVENT_TYPES:
+            self._add_problems(item, find_text_problems(self.configuration, item))
+
+    def _add_problems(self, item: ConfiguredItem, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            self.add_error(problem.message, item, *problem.path)
+
+    def add_change(
+        self, kind: str, section_name: str, title: str, item: ConfiguredItem | None = None
+    ) -> Change:
+        change = Change(kind, section_name, title)
+        if item is not None:
+            change.after, change.path = item.value, item.path
+        self.plan.changes.append(change)
+        return change

@@ -1,0 +1,106 @@
+"""Plans retention policies, and counts the events that they would delete."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from app.configuration.api_client import ApiError
+from app.configuration.configuration import ConfiguredItem, normalize_filter, read_input, to_input
+from app.configuration.file_schema import RETENTION_POLICIES
+from app.configuration.mutations import Phase, Step, delete_step, update_step
+from app.configuration.plan_context import PlanContext
+from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.stored_state import StoredItem
+from app.domain.shared.durations import format_duration
+from app.domain.shared.messages import format_count
+from app.domain.shared.problems import ErrorCode
+from app.domain.shared.values import format_instant
+from app.graphql.shared.scalars import parse_input_length
+
+
+def plan_retention_policies(context: PlanContext) -> None:
+    for item, stored in context.matches_of(RETENTION_POLICIES):
+        _plan_retention_policy(context, item, stored)
+    for stored in context.removed_from(RETENTION_POLICIES):
+        _remove_retention_policy(context, stored)
+
+
+def _plan_retention_policy(
+    context: PlanContext, item: ConfiguredItem, stored: StoredItem | None
+) -> None:
+    keep_for = parse_input_length(read_input(item).keep_for, "keepFor")
+    filter = None if "filter" not in item.value else normalize_filter(item.value["filter"])
+    if stored is None:
+        change = context.add_change(CREATED, RETENTION_POLICIES.name, item.title, item)
+        document = """
+mutation CreateRetentionPolicy($input: CreateRetentionPolicyInput!) {
+  payload: createRetentionPolicy(input: $input) { userErrors { message path } }
+}
+"""
+        attributes = to_input(item)
+        change.steps.append(
+            Step(Phase.RETENTION_POLICIES, document, lambda _: {"input": attributes})
+        )
+    else:
+        attributes = {}
+        if item.value["name"] != stored.row["name"]:
+            attributes["name"] = item.value["name"]
+        if filter != stored.row["filter"]:
+            attributes["filter"] = item.value["filter"]
+        if format_duration(keep_for) != stored.row["keepFor"]:
+            attributes["keepFor"] = item.value["keepFor"]
+        if not attributes:
+            return
+        change = Change(
+            CHANGED,
+            RETENTION_POLICIES.name,
+            stored.title,
+            [f"Changed {', '.join(attributes)}."],
+            stored.value,
+            item.value,
+            path=item.path,
+        )
+        change.steps.append(
+            update_step(
+                "UpdateRetentionPolicyInput",
+                "updateRetentionPolicy",
+                stored.id,
+                attributes,
+                Phase.RETENTION_POLICIES,
+            )
+        )
+        context.plan.changes.append(change)
+    if filter is not None and (stored is None or attributes.keys() - {"name"}):
+        _count_expired_events(context, change, item, keep_for)
+
+
+def _count_expired_events(
+    context: PlanContext, change: Change, item: ConfiguredItem, keep_for: timedelta
+) -> None:
+    """Adds the number of events that the policy selects. It also checks the filter."""
+    if context.state.organization_name is None:
+        return
+    if "EVENT_READ" not in context.state.permissions:
+        change.words.append("Stored events are not counted, which requires EVENT_READ.")
+        return
+    document = """
+query ExpiredEvents($filter: EventFilter) { events(filter: $filter) { totalCount } }
+"""
+    before = {"to": format_instant(datetime.now(UTC) - keep_for)}
+    expired = {"recordedAt": before, "updatedAt": before, "lastOccurredAt": before}
+    combined = {"and": [item.value["filter"], expired]}
+    try:
+        count = context.client.execute(document, filter=combined)["events"]["totalCount"]
+    except ApiError as error:
+        if error.code != ErrorCode.BAD_USER_INPUT:
+            raise
+        context.add_error(str(error), item, "filter")
+        return
+    change.words.append(f"It would delete {format_count(count, 'stored event')} now.")
+
+
+def _remove_retention_policy(context: PlanContext, stored: StoredItem) -> None:
+    change = Change(REMOVED, RETENTION_POLICIES.name, stored.title, ["Deleted."], stored.value)
+    step = delete_step(Phase.RETENTION_POLICIES, "deleteRetentionPolicy", stored.id)
+    change.steps.append(step)
+    context.plan.changes.append(change)
