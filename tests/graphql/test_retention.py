@@ -15,6 +15,7 @@ from app.domain.access.caller import Permission
 from app.domain.events.filter_json import filter_from_json, filter_to_json
 from app.domain.events.filters import EventFilter
 from app.domain.shared.limits import Limits, RetentionLimits
+from app.services.events.bulk_changes import BATCH_SIZE
 from app.services.retention import application
 from app.services.retention.application import apply_due_policies
 from app.store import tables
@@ -49,6 +50,7 @@ query ($actions: [AuditAction!]) {
   auditEntries(filter: {actions: $actions}) { nodes { actor subjectType subjectName changes } }
 }
 """
+LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
 CHANGES = "{ eventChanges(first: 100) { nodes { kind actor } } }"
 EVERYTHING = {"name": "all", "filter": {}, "keepFor": "P30D"}
 OLD = datetime.now(UTC) - timedelta(days=31)
@@ -327,6 +329,40 @@ async def test_two_processes_apply_a_policy_once_and_a_dead_one_is_replaced(
     assert await list_summaries(own_client) == []
     entries = (await own_client.execute_field(AUDIT, actions=["RETENTION_APPLIED"]))["nodes"]
     assert [each["changes"]["deletedEvents"] for each in entries] == [[None, 20]]
+
+
+@pytest.mark.usefixtures("retention")
+async def test_what_an_interrupted_application_deleted_has_an_audit_entry(
+    own_client: Client, database: Database
+) -> None:
+    count = BATCH_SIZE + 1
+    events = [{"summary": "old", "type": "t"} for _ in range(count)]
+    for start in range(0, count, 100):
+        await own_client.execute_field(LOG_EVENTS, input=events[start : start + 100])
+    await make_old(database, "old")
+    await create_policy(own_client)
+    retention = RetentionLimits(max_time_percent=0.001)  # a long pause after each batch
+    application = asyncio.create_task(apply_due_policies(database, retention, Limits()))
+    entries: list[Any] = []
+
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while not entries:
+            await asyncio.sleep(0.02)
+            entries = (await own_client.execute_field(AUDIT, actions=["RETENTION_APPLIED"]))[
+                "nodes"
+            ]
+    is_running = not application.done()
+    application.cancel()
+    await asyncio.wait([application])
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(update(tables.RetentionPolicy).values(last_applied_at=None))
+    await apply_due_policies(database, RETENTION, Limits())
+
+    assert is_running
+    assert [each["changes"]["deletedEvents"] for each in entries] == [[None, count - BATCH_SIZE]]
+    entries = (await own_client.execute_field(AUDIT, actions=["RETENTION_APPLIED"]))["nodes"]
+    deleted = [each["changes"]["deletedEvents"][1] for each in entries]
+    assert deleted == [BATCH_SIZE, count - BATCH_SIZE]
 
 
 async def test_a_running_server_applies_policies_by_itself(database_url: str, serve: Serve) -> None:

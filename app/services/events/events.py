@@ -207,20 +207,27 @@ async def delete_events(
 
 
 def delete_selected(
-    database: Database, command: CommandContext, selection: EventSelection
+    database: Database,
+    command: CommandContext,
+    selection: EventSelection,
+    record_batch: Callable[[AsyncSession, int], Awaitable[None]] | None = None,
 ) -> AsyncIterator[list[tables.Event]]:
     """Deletes those of the events that still match, in batches. Yields their last state.
 
     The newest first: most duplicates are deleted before their originals, and need no other change.
+    `record_batch` is called in the transaction of each batch, with the number of deleted events.
     """
     removals: dict[UUID, int] = {}
 
     async def delete_batch(
         session: AsyncSession, ids: Sequence[UUID], committed: int
     ) -> list[tables.Event] | None:
-        return await _delete_matching(
+        rows = await _delete_matching(
             session, command, ids, selection.conditions, removals, committed
         )
+        if rows and record_batch is not None:
+            await record_batch(session, len(rows))
+        return rows
 
     return bulk_changes.change_in_batches(
         database, command, selection, delete_batch, newest_first=True

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import structlog
 from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.access.audit import AuditAction
@@ -125,21 +126,21 @@ class _Application:
             f"{ACTOR} {policy.name}", policy.organization_id, frozenset({Permission.EVENT_DELETE})
         )
         self._command = CommandContext(actor, self._now, limits)
+        self._removed = 0
+        # Sequence of the audit entry, once it is written, also by a batch that is not committed.
+        self._entry_sequence: int | None = None
 
     async def run(self) -> None:
-        is_of_events = self._policy.target is RetentionTarget.EVENTS
-        removed = 0
         try:
-            if is_of_events:
-                async for count in self._delete_events():
-                    removed += count
+            if self._policy.target is RetentionTarget.EVENTS:
+                await self._delete_events()
             else:
-                removed = await self._prune_history()
+                self._removed = await self._prune_history()
         except _LeaseLostError:
             return
         finally:
-            # Also after an error: what is deleted stays deleted.
-            await self._finish(removed if is_of_events else 0)
+            await self._finish()
+        removed = self._removed
         if removed:
             log.info(
                 "retention_applied",
@@ -149,7 +150,7 @@ class _Application:
                 removed=removed,
             )
 
-    async def _delete_events(self) -> AsyncIterator[int]:
+    async def _delete_events(self) -> None:
         filter = filter_from_json(self._policy.filter or {})
         table = tables.Event
         before = self._before
@@ -166,8 +167,10 @@ class _Application:
                 ids = list(await session.scalars(statement.limit(MAX_SELECTED_EVENTS)))
             started = time.monotonic()
             selection = EventSelection(ids, len(ids), conditions)
-            async for rows in delete_selected(self._database, self._command, selection):
-                yield len(rows)
+            async for rows in delete_selected(
+                self._database, self._command, selection, self._record_batch
+            ):
+                self._removed += len(rows)
                 await self._pause(time.monotonic() - started)
                 started = time.monotonic()
             if len(ids) < MAX_SELECTED_EVENTS:
@@ -192,34 +195,42 @@ class _Application:
         if not await _take_lease(self._database, self._policy, self._holder, [is_holder]):
             raise _LeaseLostError
 
-    async def _finish(self, deleted_events: int) -> None:
+    async def _record_batch(self, session: AsyncSession, deleted: int) -> None:
+        """Writes the audit entry with the first batch, and its number with the next ones.
+
+        What is deleted has an entry even if the process is killed.
+        """
+        values = {
+            "before": format_instant(self._before),
+            "deletedEvents": self._removed + deleted,
+        }
+        entry = create_entry(
+            self._policy,
+            AuditAction.RETENTION_APPLIED,
+            self._command.actor.name,
+            self._now,
+            collect_values(self._policy),
+            values,
+        )
+        if self._removed == 0:
+            [position] = await changes.append_entries(session, [entry])
+            self._entry_sequence = position.seq
+        else:
+            # One entry for all batches: subscriptions do not deliver audit entries.
+            statement = update(tables.Change).where(col(tables.Change.seq) == self._entry_sequence)
+            await session.execute(statement.values(changes=entry.changes, state=entry.state))
+
+    async def _finish(self) -> None:
+        """Gives the lease back. A policy that was changed meanwhile is applied again."""
         table = tables.RetentionPolicy
         statement = (
             update(table)
             .where(
                 col(table.id) == self._policy.id,
                 leases.is_held_by(table, self._holder),
+                col(table.updated_at) == self._policy.updated_at,
             )
             .values(last_applied_at=self._now, lease_holder=None, leased_until=None)
         )
-        writes_log = deleted_events > 0
-        async with self._database.write(
-            self._policy.organization_id, writes_log=writes_log
-        ) as session:
-            # A policy that was changed meanwhile is applied again.
-            unchanged = col(table.updated_at) == self._policy.updated_at
-            await session.execute(statement.where(unchanged))
-            if writes_log:
-                values = {
-                    "before": format_instant(self._before),
-                    "deletedEvents": deleted_events,
-                }
-                entry = create_entry(
-                    self._policy,
-                    AuditAction.RETENTION_APPLIED,
-                    self._command.actor.name,
-                    datetime.now(UTC),
-                    collect_values(self._policy),
-                    values,
-                )
-                await changes.append_entries(session, [entry])
+        async with self._database.write(self._policy.organization_id, writes_log=False) as session:
+            await session.execute(statement)

@@ -1,0 +1,91 @@
+"""Renders the Helm chart into a folder, and compares it with the manifests of kustomize/.
+
+Usage: render_chart.py FOLDER, in an environment with requirements.lock.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import yaml
+
+DEPLOY = Path(__file__).parent
+CHART = DEPLOY / "chart"
+# Labels that only one of both has.
+OTHER_LABELS = {
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/version",
+    "helm.sh/chart",
+}
+WARNING = 2  # as helm.lint returns it
+# With everything that has a default value changed.
+OTHER_VALUES = {
+    "replicas": 3,
+    "image": {"repository": "registry.example.com/other", "tag": "1.0.0"},
+    "secretName": "events",
+    "settings": {"TOCSIN_PUBLIC_URL": "https://events.example.com", "TOCSIN_ACCESS_LOG": True},
+    "drainSeconds": 30,
+    "resources": {},
+    "networkPolicy": {"fromNamespaces": ["proxies"], "databasePort": 6432},
+    "serviceMonitor": {"enabled": False},
+}
+
+
+def render(chart: helm.Chart, values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the rendered objects by their kind."""
+    chart.validate_schema(values)
+    texts = chart.render(values, name="tocsin", namespace="events")
+    objects = [each for text in texts.values() for each in yaml.safe_load_all(text) if each]
+    return {each["kind"]: each for each in objects}
+
+
+def read_kustomize() -> dict[str, Any]:
+    """Returns the objects of kustomize/ by their kind, with its image."""
+    customization, *objects = (
+        yaml.safe_load((DEPLOY / "kustomize" / name).read_text())
+        for name in ("kustomization.yaml", *_resources())
+    )
+    [image] = customization["images"]
+    manifests = {each["kind"]: each for each in objects}
+    [container] = manifests["Deployment"]["spec"]["template"]["spec"]["containers"]
+    container["image"] = f"{image['newName']}:{image['newTag']}"
+    return manifests
+
+
+def _resources() -> list[str]:
+    resources: list[str] = yaml.safe_load(
+        (DEPLOY / "kustomize" / "kustomization.yaml").read_text()
+    )["resources"]
+    return resources
+
+
+def without_labels(value: Any) -> Any:
+    """Returns the value without labels that only one of both has."""
+    if isinstance(value, dict):
+        return {
+            name: without_labels(item) for name, item in value.items() if name not in OTHER_LABELS
+        }
+    if isinstance(value, list):
+        return [without_labels(item) for item in value]
+    return value
+
+
+def main(folder: Path) -> None:
+    report = helm.lint(CHART, strict=True)
+    if findings := [each for each in report["messages"] if each["severity"] >= WARNING]:
+        sys.exit(f"The chart has findings: {findings}")
+    with helm.Chart.load(CHART) as chart:
+        rendered = {"default": render(chart, {}), "other": render(chart, OTHER_VALUES)}
+    if without_labels(rendered["default"]) != read_kustomize():
+        sys.exit(f"chart/ and kustomize/ differ: {without_labels(rendered['default'])}")
+    for name, objects in rendered.items():
+        for kind, manifest in objects.items():
+            (folder / f"{name}-{kind}.yaml").write_text(yaml.safe_dump(manifest))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
