@@ -176,7 +176,7 @@ def _read_scalar(node: yaml.ScalarNode) -> Any:
     tag, text = node.tag, node.value
     if tag == _TEXT:
         if _SURROGATES.search(text):
-            raise _error_at(node, "A text must not contain surrogates.")
+            raise _error_at(node, "A string must not contain surrogates.")
         return text
     if tag not in _PATTERNS:
         raise _error_at(node, f"Unsupported tag {tag}.")

@@ -97,7 +97,7 @@ async def test_standard_input_is_applied_only_without_asking(client: Client) -> 
     assert await fetch_nodes(client, "duplicationRules", "name") == []
 
 
-async def test_a_text_that_no_server_accepts_is_an_error_of_the_plan(
+async def test_a_name_that_no_server_accepts_is_an_error_of_the_plan(
     client: Client, tmp_path: Path
 ) -> None:
     rule = 'guardRules:\n  - {name: "a\\0", expression: "true", message: "\\e[31m"}\n'

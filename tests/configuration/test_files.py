@@ -62,7 +62,7 @@ def test_a_valid_file_has_its_sections_counted(tmp_path: Path) -> None:
         ("a: !!bool maybe", ["1:4: Invalid value 'maybe' for the tag tag:yaml.org,2002:bool."]),
         (f"a: {'9' * 5000}", ["1:4: The number is too large."]),
         (f"a: 0x{'f' * 5000}", ["1:4: The number is too large."]),
-        ('a: "\\ud800"', ["1:4: A text must not contain surrogates."]),
+        ('a: "\\ud800"', ["1:4: A string must not contain surrogates."]),
         ("- " * 1000, ["1:103: At most 50 levels of nested values are allowed."]),
         (MANY_VALUES, ["1:2402: At most 200,000 values are allowed."]),
         ("eventTyps: []", ["1:1: Unknown key 'eventTyps'. Did you mean eventTypes?"]),

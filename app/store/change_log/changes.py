@@ -125,10 +125,6 @@ class NewEntry:
     changes: dict[str, Any] = field(default_factory=dict)
     notifies: bool = False
 
-    @property
-    def changes_configuration(self) -> bool:
-        return self.subject in CONFIGURATION_SUBJECTS and self.kind != "RETENTION_APPLIED"
-
 
 async def append_entries(
     session: AsyncSession, entries: Sequence[NewEntry], other_rows: Sequence[TableRows] = ()
@@ -136,7 +132,7 @@ async def append_entries(
     """Writes entries, and rows of other tables, and returns the positions of the entries."""
     if not session.info["writes_log"]:
         raise AssertionError("this transaction is not a registered writer of the change log")
-    organization_ids = {entry.organization_id for entry in entries if entry.changes_configuration}
+    organization_ids = {entry.organization_id for entry in entries if _changes_configuration(entry)}
     if organization_ids:
         table = METADATA.tables["organization"]
         increment = update(table).values(definitions=table.c.definitions + 1)
@@ -147,6 +143,10 @@ async def append_entries(
     )
     # Numbers are assigned in the order of the rows, but may be returned in another order.
     return [LogPosition(*position) for position in sorted(positions)]
+
+
+def _changes_configuration(entry: NewEntry) -> bool:
+    return entry.subject in CONFIGURATION_SUBJECTS and entry.kind != "RETENTION_APPLIED"
 
 
 async def fetch_entries_after(
