@@ -24,6 +24,7 @@ from app.services.auth.auth_throttle import AuthThrottle
 from app.services.auth.rate_limits import RateLimits
 from app.services.change_log.feed import Feed
 from app.services.change_log.notification_summaries import NotificationSummaries
+from app.services.change_log.silence_expiry import start_ringing
 from app.services.channels.channels import ChannelTools
 from app.services.channels.delivering import start_delivering
 from app.services.channels.encryption import SecretKeys
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
                 access.credential_watcher.start_watching(database),
                 start_renewing_words(database),
                 start_checking_guards(database, settings.limits),
+                start_ringing(database),
                 start_applying_policies(database, settings.retention, settings.limits),
                 start_removing_unused_keys(database),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,

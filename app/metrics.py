@@ -74,6 +74,9 @@ EVENTS = Counter(
     "Number of events that clients sent, by API and result: stored, duplicate or rejected.",
     ["api", "result"],
 )
+SILENCED_NOTIFICATIONS = Counter(
+    "tocsin_silenced_notifications", "Number of notifications that silences suppressed."
+)
 REPORT_BATCH_SIZE = Histogram(
     "tocsin_report_batch_size",
     "Number of calls whose events were logged in the same transaction.",

@@ -30,11 +30,12 @@ Row = dict[str, Any]
 
 TEXT, TIME, INTEGER, BOOLEAN, JSON = "text", "time", "integer", "boolean", "json"
 _COLUMN_TYPES = {datetime: TIME, int: INTEGER, bool: BOOLEAN, dict: JSON, tuple: JSON}
-# Attributes that other columns contain, or that only CloudEvents can represent.
+# Attributes that other columns contain, that only CloudEvents can represent, or that mean nothing
+# in another database.
 _WITHOUT_COLUMN = frozenset(
     {
         *("event_type_id", "entity", "summary_given", "latest_occurrence", "acknowledged"),
-        *("status", "extensions", "payload"),
+        *("status", "silenced_by_id", "extensions", "payload"),
     }
 )
 # The columns of events, in order, and the types of their values.

@@ -23,6 +23,7 @@ from app.graphql.types.event_type import EventField, EventType, EventTypeVersion
 from app.graphql.types.field_value import FieldValue
 from app.graphql.types.guard_rule import GuardRuleVersion
 from app.graphql.types.loaders import RuleKey
+from app.graphql.types.silence import Silence
 from app.services.change_log import history, read_marks
 from app.services.channels import delivery_pages
 from app.services.channels.delivery_pages import ChannelProgress, DeliveryPageKey
@@ -45,6 +46,7 @@ class RequestLoaders:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.events: DataLoader[UUID, Event | None] = self._create_loader(self._load_events)
+        self.silences: DataLoader[UUID, Silence | None] = self._create_loader(self._load_silences)
         self.event_types: DataLoader[UUID, EventType | None] = self._create_loader(
             self._load_event_types
         )
@@ -173,6 +175,10 @@ class RequestLoaders:
     async def _load_events(self, ids: list[UUID]) -> dict[UUID, Event]:
         rows = await self._fetch_rows(tables.Event, ids)
         return {id: Event.from_row(row) for id, row in rows.items()}
+
+    async def _load_silences(self, ids: list[UUID]) -> dict[UUID, Silence]:
+        rows = await self._fetch_rows(tables.Silence, ids)
+        return {id: Silence.from_row(row) for id, row in rows.items()}
 
     async def _load_rules(self, keys: list[RuleKey]) -> dict[RuleKey, Any]:
         objects = dict[RuleKey, Any]()

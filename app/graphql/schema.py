@@ -21,6 +21,7 @@ from app.graphql.change_log.notifications import (
     NotificationQueries,
     NotificationSubscriptions,
 )
+from app.graphql.change_log.silences import SilenceMutations, SilenceQueries
 from app.graphql.change_log.summaries import (
     NotificationSummaryMutations,
     NotificationSummaryQueries,
@@ -97,6 +98,7 @@ class Query(
     NotificationSummaryQueries,
     OrganizationQueries,
     RetentionQueries,
+    SilenceQueries,
 ):
     pass
 
@@ -121,6 +123,7 @@ class Mutation(
     ApiKeyMutations,
     RetentionMutations,
     ChannelMutations,
+    SilenceMutations,
 ):
     pass
 

@@ -26,13 +26,14 @@ class Server {
   requests = [];
   changes = null;
   summary = null;
+  isSilent = false;
 
   constructor(filter) {
     this.filter = filter;
   }
 
   matches(event) {
-    if (!event?.notification) return false;
+    if (!event?.notification || event.silenced) return false;
     const { acknowledged = event.acknowledged, statuses = [event.status] } = this.filter ?? {};
     return event.acknowledged === acknowledged && statuses.includes(event.status);
   }
@@ -41,9 +42,11 @@ class Server {
     return [...this.events.values()].filter((event) => this.matches(event)).sort((first, second) => second.rang - first.rang);
   }
 
-  /** Writes an event and its entry. `changes` are undefined to delete it. */
-  write(id, kind, changes, rings = false) {
+  /** Writes an event and its entry. `changes` are undefined to delete it. A silence keeps an event from ringing. */
+  write(id, kind, changes, notifies = false) {
     const old = this.events.get(id);
+    const rings = notifies && !this.isSilent;
+    if (notifies) changes = { ...changes, silenced: this.isSilent };
     const event = changes && { id, ...old, ...changes, ...(rings && { rang: this.log.length + 1 }) };
     if (event) this.events.set(id, Object.assign(event, { status: statusOf(event) }));
     else this.events.delete(id);
@@ -55,12 +58,14 @@ class Server {
 
   logEvent(id, notification) {
     if (this.events.has(id)) return;
-    this.write(id, "LOGGED", { notification, acknowledged: false, resolved: false, severity: 0, version: 0 }, notification);
+    this.write(id, "LOGGED", { notification, acknowledged: false, resolved: false, severity: 0, version: 0, silenced: false }, notification);
   }
 
   update(id, changes) {
     const old = this.events.get(id);
-    if (old) this.write(id, "UPDATED", changes, changes.notification === true && !old.notification);
+    if (!old) return;
+    if (!changes.notification) changes = { ...changes, silenced: false };
+    this.write(id, "UPDATED", changes, changes.notification === true && !old.notification);
   }
 
   acknowledge(id, acknowledged) {
@@ -84,6 +89,12 @@ class Server {
     if (!old || old.resolved) return;
     if (isMoreSevere) this.write(id, "DUPLICATED", { severity: old.severity + 1, notification: true }, true);
     else this.write(id, "DUPLICATED", { version: old.version + 1 });
+  }
+
+  endSilence() {
+    this.isSilent = false;
+    for (const { id, silenced, status } of [...this.events.values()])
+      if (silenced && status === "OPEN") this.write(id, "RANG", {}, true);
   }
 
   raiseMark(mark) {
@@ -261,6 +272,8 @@ const steps = fc.array(
     step(2, "reopen", id, (server, id) => server.reopen(id)),
     step(2, "escalate", id, (server, id) => server.duplicate(id, true)),
     step(1, "count duplicate", id, (server, id) => server.duplicate(id, false)),
+    step(2, "silence", nothing, (server) => (server.isSilent = true)),
+    step(3, "end silence", nothing, (server) => server.endSilence()),
     step(1, "delete", id, (server, id) => server.events.has(id) && server.write(id, "DELETED")),
     step(1, "mark", fc.nat({ max: 40 }), (server, mark) => server.raiseMark(mark)),
     step(5, "deliver", count, (server, count) => server.deliver(count)),

@@ -5,8 +5,8 @@ A page consists of fenced blocks:
 - `graphql` is executed. A subscription stays open until the end of the page.
 - `json title="Variables"` has the variables of the `graphql` block above it. The value `"..."`
   stands for what the reader copies from an earlier response: `eventTypeId` is the `id` of the last
-  `eventType`, `cursor` the first cursor of the last response that has one, and `before` the time at
-  which the page first uses it.
+  `eventType`, `cursor` the first cursor of the last response that has one, `before` the time at
+  which the page first uses it, and `endsAt` an hour later.
 - `json title="Response"` is the response to the block above it, `json title="Message"` the next
   message of the last subscription. The text `...` stands for any text.
 - `sh` and `python` are run in one folder. The key `tocsin_...` is that of the
@@ -24,7 +24,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,8 @@ class Reader:
         )
         if "before" in variables:
             self.memory.setdefault("before", datetime.now(UTC).isoformat())
+        if "endsAt" in variables:
+            self.memory["endsAt"] = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         return {
             name: self.memory[name] if value == ANY else value for name, value in variables.items()
         }

@@ -157,4 +157,4 @@ def test_the_filter_for_missing_attributes_has_the_nullable_ones() -> None:
 
     nullable = {each.name for each in attributes_with(Use.REPORTED | Use.NULLABLE)} - without_empty
 
-    assert {each.value for each in EventAttribute} == nullable | {"category"}
+    assert {each.value for each in EventAttribute} == nullable | {"category", "silenced_by_id"}

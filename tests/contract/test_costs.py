@@ -44,6 +44,7 @@ DERIVED_COSTS = {
     "Event.duplicateOf": 1,
     "Event.eventType": 1,
     "Event.history": 20,
+    "Event.silencedBy": 1,
     "EventField.eventType": 1,
     "EventType.duplicationRules": 2,
     "EventType.events": 20,
@@ -61,6 +62,7 @@ DERIVED_COSTS = {
     "Query.guardRules": 20,
     "Query.notifications": 20,
     "Query.retentionPolicies": 20,
+    "Query.silences": 20,
 }
 
 

@@ -7,6 +7,7 @@ that are unique to the other: the responses are the same as for values that do n
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from string import Template
 from typing import Any
 from uuid import uuid4
@@ -57,6 +58,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         (f'{{ node(id: "${name}") {{ __typename id }} }}', NULL)
         for name in (
             "event",
+            "silence",
             "event_type",
             "field",
             "conditional_rule",
@@ -102,13 +104,14 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
                 'sourceIds: ["$source_id"]',
                 'entityId: "$entity"',
                 'types: ["$type"]',
+                'silencedBy: "$silence"',
             )
         ),
         ('{ events(first: 1, after: "$cursor") { totalCount } }', INVALID_CURSOR),
         ('{ events(last: 1, before: "$cursor") { totalCount } }', INVALID_CURSOR),
         (
-            """{ events { totalCount nodes { id duplicateOf { id } eventType { id } occurrences
-                 history { nodes { cursor eventId } }
+            """{ events { totalCount nodes { id duplicateOf { id } silencedBy { id }
+                 eventType { id } occurrences history { nodes { cursor eventId } }
                  correlations { nodes { event { id } } } } } }""",
             ANSWERED,
         ),
@@ -434,6 +437,23 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "Mutation.updateOrganization": [],  # the organization of the request
+    "Query.silence": [('{ silence(id: "$silence") { id } }', NULL)],
+    "Query.silences": [
+        ('{ silences(after: "$silences") { nodes { id } } }', INVALID_CURSOR),
+        ("{ silences { totalCount nodes { id filter comment silencedCount } } }", ANSWERED),
+    ],
+    "Mutation.createSilence": [],  # its filter selects events of the organization only
+    "Mutation.updateSilence": [
+        (
+            build_mutation(
+                'updateSilence(input: {id: "$silence", comment: "c"})', "silence { id }"
+            ),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.expireSilence": [
+        (build_mutation('expireSilence(id: "$silence")', "silence { id }"), NOT_FOUND)
+    ],
     "Mutation.createRetentionPolicy": [],  # its filter selects events of the organization only
     "Mutation.updateRetentionPolicy": [
         (
@@ -532,6 +552,8 @@ CHANNEL = """mutation ($enabled: Boolean) { createChannel(input: {name: "c", kin
 TEST = "mutation ($id: ID!) { testChannel(id: $id) { delivery { id } } }"
 DELIVERIES = """query ($id: ID!) {
   channel(id: $id) { deliveries { pageInfo { endCursor } } } }"""
+SILENCE = """mutation { createSilence(input: {filter: {types: ["silenced"]}, comment: "c",
+  endsAt: "%s"}) { silence { id } } }"""
 AUDIT_ENTRY = "{ auditEntries(first: 1) { nodes { id } } }"
 CURSORS = {
     "cursor": "{ events(first: 1) { pageInfo { endCursor } } }",
@@ -540,6 +562,7 @@ CURSORS = {
     "duplications": "{ duplicationRules(first: 1) { pageInfo { endCursor } } }",
     "policies": "{ retentionPolicies(first: 1) { pageInfo { endCursor } } }",
     "channels": "{ channels(first: 1) { pageInfo { endCursor } } }",
+    "silences": "{ silences(first: 1) { pageInfo { endCursor } } }",
     "bell": "{ notifications(first: 1) { pageInfo { endCursor } } }",
     "change": "{ eventChanges(first: 1) { pageInfo { endCursor } } }",
     "audit": "{ auditEntries(first: 1) { pageInfo { endCursor } } }",
@@ -558,6 +581,7 @@ STATE_QUERIES = (
     "{ auditEntries(first: 100) { nodes { id action subjectId actor changes } } }",
     "{ retentionPolicies { nodes { id name filter keepFor updatedAt } } }",
     "{ channels { nodes { id name url updatedAt deliveries { nodes { id state } } } } }",
+    "{ silences { nodes { id filter endsAt comment silencedCount } } }",
     "{ notifications { totalCount unacknowledgedCount nodes { id } } }",
     "{ eventCounts(by: [SEVERITY, TYPE, SOURCE, ACKNOWLEDGED]) { type source count } }",
     '{ eventCounts(byFields: ["b"], sum: ["a"]) { fields sums count occurrences } }',
@@ -588,6 +612,9 @@ async def populate_organization(client: Client) -> dict[str, str]:
     channel = (await client.execute_field(CHANNEL, enabled=False))["channel"]
     enabled_channel = (await client.execute_field(CHANNEL, enabled=True))["channel"]
     delivery = (await client.execute_field(TEST, id=channel["id"]))["delivery"]
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    silence = (await client.execute_field(SILENCE % tomorrow))["silence"]
+    await client.log_event(type="silenced", notification=True)
     cursors = {
         name: (await client.execute_field(query))["pageInfo"]["endCursor"]
         for name, query in CURSORS.items()
@@ -608,6 +635,7 @@ async def populate_organization(client: Client) -> dict[str, str]:
         "duplication_rule": rule["id"],
         "api_key": key["id"],
         "retention_policy": policy["id"],
+        "silence": silence["id"],
         "audit_entry": (await client.execute_field(AUDIT_ENTRY))["nodes"][0]["id"],
         "organization": (await client.execute_field("{ organization { id } }"))["id"],
         "log_head": await client.execute_field("{ logHead }"),

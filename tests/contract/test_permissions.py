@@ -164,6 +164,16 @@ OPERATIONS = {
         'mutation { updateOrganization(name: "") { userErrors { code } } }'
     ),
     "Organization.events": "{ organization { events { totalCount } } }",
+    "Query.silence": f"{{ silence(id: {ID}) {{ id }} }}",
+    "Query.silences": "{ silences { nodes { id } } }",
+    "Mutation.createSilence": (
+        'mutation { createSilence(input: {filter: {}, endsAt: "2026-01-01T00:00:00Z", '
+        'comment: ""}) { userErrors { code } } }'
+    ),
+    "Mutation.updateSilence": (
+        f"mutation {{ updateSilence(input: {{id: {ID}}}) {{ userErrors {{ code }} }} }}"
+    ),
+    "Mutation.expireSilence": f"mutation {{ expireSilence(id: {ID}) {{ userErrors {{ code }} }} }}",
 }
 # HTTP endpoints besides GraphQL, and a field that is null without its permission.
 KEYS, SEND, SCHEMA = (
@@ -199,6 +209,7 @@ CHECKED_ELSEWHERE = {
     "GuardRule.hasUnpublishedChanges",
     "GuardRule.versions",
     "Event.duplicateOf",
+    "Event.silencedBy",
     "Event.correlations",
     "Event.eventType",
     "Event.history",

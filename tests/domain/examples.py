@@ -26,6 +26,7 @@ NOW = datetime(2026, 4, 10, 10, 30, tzinfo=UTC)
 EARLIER = datetime(2026, 4, 9, 8, 0, tzinfo=UTC)
 EVENT_ID = UUID("0196201a-0000-7000-8000-00000000000e")
 TYPE_ID = UUID("0196201a-0000-7000-8000-00000000000f")
+SILENCE_ID = UUID("0196201a-0000-7000-8000-0000000000aa")
 OTHER_ID = UUID("0196201a-0000-7000-8000-0000000000ff")
 
 
@@ -100,6 +101,7 @@ def make_event(**overrides: Any) -> EventState:
         "acknowledged_at": EARLIER,
         "acknowledged_by": "night shift",
         "acknowledgement_note": "On it.",
+        "silenced_by_id": SILENCE_ID,
         "version": 2,
         "extensions": {"traceparent": "00-1"},
         "payload": {"datacontenttype": "application/vnd.acme+json"},

@@ -67,6 +67,7 @@ EVENTS = st.builds(
     resolved_at=st.none() | INSTANTS,
     resolved_by=st.none() | STORABLE_TEXT,
     resolution_note=st.none() | STORABLE_TEXT,
+    silenced_by_id=st.none() | st.uuids(),
     version=st.integers(min_value=1),
     severity_text=st.none() | STORABLE_TEXT,
     summary_given=st.booleans(),

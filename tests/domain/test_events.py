@@ -51,6 +51,7 @@ def test_the_change_log_stores_an_event_under_the_names_of_the_api() -> None:
         "resolvedAt": None,
         "resolvedBy": None,
         "resolutionNote": None,
+        "silencedById": "0196201a-0000-7000-8000-0000000000aa",
         "version": 2,
         "severityText": "warning",
         "summaryGiven": True,

@@ -21,7 +21,7 @@ from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState, EventStatus
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
-from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, make_event
+from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, SILENCE_ID, TYPE_ID, make_event
 
 A_MICROSECOND = timedelta(microseconds=1)
 
@@ -48,6 +48,7 @@ SELECTING: dict[str, Any] = {
     "acknowledged": True,
     "alert_key": "pump-3-tripped",
     "statuses": (EventStatus.OPEN, EventStatus.ACKNOWLEDGED),
+    "silenced_by": SILENCE_ID,
     "tags": TagFilter(all=("Study:12",), any=("other", "Study:12")),
     "missing": (),
     "search": "TRIPPED pump",
@@ -78,6 +79,7 @@ MISSING: dict[str, Any] = {
     "acknowledged": False,
     "alert_key": "pump-3",
     "statuses": (EventStatus.OPEN, EventStatus.RESOLVED),
+    "silenced_by": OTHER_ID,
     "tags": TagFilter(all=("Study:12", "other")),
     "missing": (EventAttribute.SUBJECT,),
     "search": "pump tripped twice",

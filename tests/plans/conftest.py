@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from app.domain.shared.exact_decimals import parse_decimal
@@ -62,6 +64,12 @@ async def both(database: Database) -> PlanAndExecution:
         """mutation { logContainerEvent(containerId: "c-1", event: {eventType: ACCESS})
              { userErrors { message } } }"""
     )
+    silenced = await both.run_mutation(
+        """mutation ($endsAt: DateTime!) { createSilence(input: {filter: {subject: "same"},
+             endsAt: $endsAt, comment: "c"}) { userErrors { message } } }""",
+        endsAt=(datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    )
+    assert silenced == {"userErrors": []}
     logged = await both.run_mutation(LOG, input=[_build_report(n) for n in range(40)])
     assert logged["accepted"] == 40, logged
     ids = [each["event"]["id"] for each in logged["results"]]

@@ -164,6 +164,7 @@ ENUMS |= {
     "TYPE",
     "ENTITY",
     "OUTCOME",
+    "SILENCED_BY",
 }
 
 

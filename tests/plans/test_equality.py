@@ -26,6 +26,7 @@ FILTERS: list[dict[str, Any]] = [
     {"missing": []},
     {"notification": True, "acknowledged": False},
     {"duplicate": True},
+    {"missing": ["SILENCED_BY"], "severities": ["INFO"]},
     {"tags": {"all": ["a:b"]}},
     {"tags": {"any": ["a:b", "c"]}},
     {"search": "quoted NUMBER"},
@@ -76,6 +77,7 @@ async def _argument_choices(both: PlanAndExecution) -> dict[str, list[dict[str, 
              eventTypes { edges { cursor node { id type } } }
              guardRules { edges { cursor node { id } } }
              duplicationRules { edges { cursor } }
+             silences { nodes { id } }
              notifications { edges { cursor } } }"""
     )
     events = [each["node"] for each in data["events"]["edges"]]
@@ -140,6 +142,14 @@ async def _argument_choices(both: PlanAndExecution) -> dict[str, list[dict[str, 
             {"after": ("String", data["duplicationRules"]["edges"][0]["cursor"])},
         ],
         "Query.retentionPolicies": [{}, {"first": ("Int", 1)}],
+        "Query.silences": [
+            {},
+            {"first": ("Int", 1)},
+            *({"active": ("Boolean", each)} for each in (True, False)),
+        ],
+        "Query.silence": [
+            {"id": ("ID!", each["id"])} for each in (data["silences"]["nodes"][0], {"id": unknown})
+        ],
         "Query.eventCounts": [
             {"by": ("[EventDimension!]!", ["SEVERITY", "TYPE", "ENTITY"])},
             {"by": ("[EventDimension!]!", []), "filter": ("EventFilter", FILTERS[3])},

@@ -324,7 +324,13 @@ async def store_older_events(database: Database, *contents: str) -> list[UUID]:
     async with database.write(ALL_ORGANIZATIONS) as session:
         organization_id = (await session.scalars(select(col(tables.Organization.id)))).one()
         states = [
-            make_event(id=uuid4(), event_type_id=None, summary="older", content=content)
+            make_event(
+                id=uuid4(),
+                event_type_id=None,
+                silenced_by_id=None,
+                summary="older",
+                content=content,
+            )
             for content in contents
         ]
         rows = [tables.Event.from_domain(each, organization_id).to_columns() for each in states]

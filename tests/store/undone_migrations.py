@@ -19,6 +19,10 @@ UNDO_SINCE_0022 = (
     "DROP INDEX ix_event_unresolved_alert_key",
     "DROP INDEX ix_event_alert_key",
     "ALTER TABLE event DROP COLUMN reporter",
+    "DROP INDEX ix_event_silenced",
+    "DROP INDEX ix_event_silenced_open",
+    "ALTER TABLE event DROP COLUMN silenced_by_id",
+    "DROP TABLE silence",
     "DROP INDEX ix_event_status",
     "DROP INDEX ix_event_bell_open",
     *(

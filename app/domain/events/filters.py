@@ -66,6 +66,7 @@ class EventAttribute(Enum):
     SOURCE_ID = "source_id"
     OUTCOME = "outcome"
     ALERT_KEY = "alert_key"
+    SILENCED_BY = "silenced_by_id"
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class EventFilter:
     acknowledged: bool | None = None
     alert_key: str | None = None
     statuses: tuple[EventStatus, ...] | None = None
+    silenced_by: UUID | None = None
     tags: TagFilter | None = None
     missing: tuple[EventAttribute, ...] | None = None
     search: str | None = None

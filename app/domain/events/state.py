@@ -41,6 +41,7 @@ class EventChangeKind(Enum):
     UNACKNOWLEDGED = "UNACKNOWLEDGED"
     RESOLVED = "RESOLVED"
     REOPENED = "REOPENED"
+    RANG = "RANG"
     CORRELATED = "CORRELATED"
     UNCORRELATED = "UNCORRELATED"
     DUPLICATED = "DUPLICATED"
@@ -184,7 +185,8 @@ class EventState:
     `last_occurred_at` is None until a duplicate is counted. `summary_given` is false if the summary
     is the default. `extensions`: CloudEvents attributes that Tocsin does not
     define. `payload`: `datacontenttype`, `dataschema`, and data that is not a JSON object, as
-    `data` or `data_base64`. Both are None if empty.
+    `data` or `data_base64`. Both are None if empty. `silenced_by_id`: the silence that suppresses
+    the notification; None if none does, and once the event has notified.
     """
 
     id: UUID
@@ -216,6 +218,7 @@ class EventState:
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     resolution_note: str | None = None
+    silenced_by_id: UUID | None = None
     version: int = 1
     severity_text: str | None = None
     summary_given: bool = True
@@ -384,6 +387,7 @@ ATTRIBUTES = (
     Attribute("resolved_at", datetime, _EXTENSION | _NULLABLE, cloud_event="resolvedtime"),
     Attribute("resolved_by", str),
     Attribute("resolution_note", str),
+    Attribute("silenced_by_id", UUID, _UNUSED, _EQUALS, "silenced_by"),
     Attribute("version", int),
     Attribute("extensions", dict, _REPORTED | _NULLABLE),
     Attribute("payload", dict, _REPORTED | _NULLABLE, cloud_event="data"),

@@ -203,6 +203,10 @@ class Limits:
     )
 
     channels: int = _limit(100, "Maximum number of channels of an organization.")
+    silences: int = _limit(
+        100, "Maximum number of silences of an organization that have not ended."
+    )
+    silence_days: int = _limit(90, "Maximum length of a silence in days.")
 
     @property
     def max_clock_skew(self) -> timedelta:

@@ -79,7 +79,8 @@ class AuditQueries:
     @strawberry.field(
         description=with_example(
             "Changes to everything but events, newest first: to event types and their fields, "
-            "rules of every kind, channels, API keys, retention policies and the organization. "
+            "rules of every kind, silences, channels, API keys, retention policies and the "
+            "organization. "
             "Includes changes to objects that were deleted since.\n\n"
             "Requires ORGANIZATION_MANAGE. Request errors: `INVALID_CURSOR`, `BAD_USER_INPUT`.",
             """

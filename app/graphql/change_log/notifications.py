@@ -125,7 +125,8 @@ class NotificationQueries:
     @strawberry.field(
         description=with_example(
             "Notifications, that is, events with `notification: true`, in the order in which "
-            "`notificationAdded` last delivered them, newest first. Use this query for the list "
+            "`notificationAdded` last delivered them, newest first, without those that a silence "
+            "suppresses. Use this query for the list "
             "of a notification bell, as in DeltaFi. To receive later notifications without a gap, "
             "read `logHead` in the same operation, and subscribe to `notificationAdded` with it as "
             "`after`.\n\n"
@@ -440,9 +441,10 @@ class NotificationSubscriptions:
             "logged with `notification: true`, or becomes a notification through an update or a "
             "counted duplicate. A notification is delivered again if a more severe duplicate with "
             "`notification: true` escalates it, and when it is reopened. A resolved event is not "
-            "delivered. To resume without a gap after a lost connection, "
-            "pass the last received cursor as `after`: the notifications since then are delivered "
-            "first.\n\n"
+            "delivered. A notification that a silence suppresses is delivered when the silence is "
+            "over, if it is still OPEN.\n\n"
+            "To resume without a gap after a lost connection, pass the last received cursor as "
+            "`after`: the notifications since then are delivered first.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
             "after the cursor have been pruned, `BAD_USER_INPUT`.",
             """

@@ -27,8 +27,9 @@ from app.graphql.types.event import Event
 from app.graphql.types.event_type import EventField, EventType
 from app.graphql.types.organization import Organization
 from app.graphql.types.retention_policy import RetentionPolicy
+from app.graphql.types.silence import Silence
 from app.services.auth import keys, organizations
-from app.services.change_log import audit
+from app.services.change_log import audit, silences
 from app.services.channels import channels, delivery_pages
 from app.services.definitions import event_types
 from app.services.events import event_queries
@@ -120,8 +121,8 @@ class OrganizationQueries:
 
     @strawberry.field(
         description=with_example(
-            "Object with this ID: an event, event type, field of an event type, rule of any "
-            "kind, channel, delivery, API key, retention policy or audit entry, or the "
+            "Object with this ID: an event, silence, event type, field of an event type, rule of "
+            "any kind, channel, delivery, API key, retention policy or audit entry, or the "
             "organization of the request. Null if there is no such object in the organization, or "
             "the caller is not permitted to read the object.\n\n"
             "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE, CHANNEL_MANAGE or "
@@ -145,10 +146,11 @@ class OrganizationQueries:
     ) -> Node | None:
         database, caller = info.context.database, info.context.caller
         node_id = parse_id_argument(id, "id")
-        if caller.has_any_permission(READ_EVENTS) and (
-            event := await event_queries.EVENT_BY_KEY.fetch_row(database, caller, node_id)
-        ):
-            return Event.from_row(event)
+        if caller.has_any_permission(READ_EVENTS):
+            if event := await event_queries.EVENT_BY_KEY.fetch_row(database, caller, node_id):
+                return Event.from_row(event)
+            if silence := await silences.SILENCE_BY_ID.fetch_row(database, caller, node_id):
+                return Silence.from_row(silence)
         if caller.has_any_permission(READ_EVENT_TYPES):
             type_by_key = event_types.EVENT_TYPE_BY_KEY
             if event_type := await type_by_key.fetch_row(database, caller, node_id):

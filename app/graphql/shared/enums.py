@@ -77,6 +77,8 @@ register_enum(
     UNACKNOWLEDGED="The acknowledgement of the event was removed.",
     RESOLVED="The event was resolved.",
     REOPENED="The resolution of the event was removed.",
+    RANG="The event notified without being changed otherwise, because the silence that had "
+    "suppressed its notification is over.",
     CORRELATED="The event was linked to other events.",
     UNCORRELATED="Links between the event and other events were removed.",
     DUPLICATED="A duplicate of the event was counted; `changes.report` contains the duplicate. "

@@ -70,7 +70,7 @@ class EmbeddedObject:
 
 @dataclass(frozen=True)
 class ForeignRow:
-    """The row of the same table that the column references by id."""
+    """The row that the column references by id, of the table of the field's type."""
 
     id_column: str
 

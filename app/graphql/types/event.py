@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from app.graphql.types.event_change import EventChangeConnection
     from app.graphql.types.event_type import EventType
     from app.graphql.types.field_value import FieldValue
+    from app.graphql.types.silence import Silence
 
 LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirection.DESC)
 
@@ -144,7 +145,7 @@ class Event(Node):
     )
     notification: bool = strawberry.field(
         description="Whether the event is a notification: listed by `notifications` and delivered "
-        "by `notificationAdded`."
+        "by `notificationAdded`, unless a silence suppresses it (`silencedBy`)."
     )
     acknowledged: bool = strawberry.field(
         description="Whether the event is acknowledged.",
@@ -201,6 +202,19 @@ class Event(Node):
         if self.state.duplicate_of_id is None:
             return None
         return await get_loaders(info).events.load(self.state.duplicate_of_id)
+
+    @strawberry.field(
+        description="Silence that suppresses the notification of the event. Null if none does, and "
+        "once the event has notified. An event that was acknowledged or resolved during the "
+        "silence does not notify later. Requires EVENT_READ.",
+        metadata=declare_source(ForeignRow("silenced_by_id")),
+    )
+    async def silenced_by(
+        self, info: Info
+    ) -> Annotated[Silence, strawberry.lazy("app.graphql.types.silence")] | None:
+        if self.state.silenced_by_id is None:
+            return None
+        return await get_loaders(info).silences.load(self.state.silenced_by_id)
 
     @strawberry.field(
         description="Event type that the event was validated against. Null for a free-form event. "

@@ -83,6 +83,7 @@ _FIELDS_BY_ATTRIBUTE = {
     "extensions": ("cloudEvent",),
     "fields": ("fields", "fieldValues"),
     "payload": ("cloudEvent",),
+    "silencedById": ("silencedBy",),
     "updatedAt": ("updatedAt", "version"),
 }
 

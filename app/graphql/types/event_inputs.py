@@ -42,6 +42,7 @@ register_enum(
     SOURCE_ID="Identifier that the producer gave the event.",
     OUTCOME="Outcome of the activity that the event reports.",
     ALERT_KEY="Key of the condition that the event reports.",
+    SILENCED_BY="Silence that suppresses the notification of the event.",
 )
 
 
@@ -205,6 +206,11 @@ class EventFilter:
         description="Statuses, one of which the event must have. Events without a status, which "
         "are not notifications and have no alert key, do not match.",
     )
+    silenced_by: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="ID of the silence that suppresses the notification of the event. `missing: "
+        "[SILENCED_BY]` selects the events without one.",
+    )
     tags: TagFilter | None = strawberry.field(
         default=None, description="Condition on the tags of the event."
     )
@@ -272,6 +278,7 @@ class EventFilter:
             acknowledged=self.acknowledged,
             alert_key=path.check_text(self.alert_key, "alertKey"),
             statuses=_order_statuses(path.check_size(self.statuses, "statuses")),
+            silenced_by=path.parse_id(self.silenced_by, "silencedBy"),
             tags=path.parse_tags(self.tags),
             missing=path.check_size(self.missing, "missing"),
             search=parse_search_argument(self.search, path.limits, *path.path, "search"),

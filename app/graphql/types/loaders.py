@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from app.graphql.types.event_type import EventField, EventType, EventTypeVersion
     from app.graphql.types.field_value import FieldValue
     from app.graphql.types.guard_rule import GuardRuleVersion
+    from app.graphql.types.silence import Silence
     from app.store.change_log.changes import LogPosition
 
 RelatedT = TypeVar("RelatedT")
@@ -41,6 +42,7 @@ class Loaders(Protocol):
     """Data loaders of one HTTP request or WebSocket connection. A key without a row loads None."""
 
     events: DataLoader[UUID, Event | None]
+    silences: DataLoader[UUID, Silence | None]
     event_types: DataLoader[UUID, EventType | None]
     event_fields: DataLoader[UUID, list[EventField] | None]
     conditional_rules: DataLoader[UUID, list[ConditionalRule] | None]

@@ -33,10 +33,12 @@ from app.services.definitions.guards import build_guards, load_published_rules
 from app.services.events import bulk_changes, references
 from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.reports import EventResult, ReportCall, build_log_entry, process_reports
+from app.services.events.silencing import Silencer, load_silencer
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, Database, current_commit_tracker, retry_on_deadlock
 from app.store.engine.database_errors import affects_every_transaction
+from app.store.engine.dialect import lock_definitions_shared
 from app.store.reading import event_conditions
 from app.store.writing import search_index
 
@@ -131,6 +133,9 @@ async def update_event(
     moved to.
     """
     async with database.write(command.actor.organization_id) as session:
+        if changed_attributes.get("notification"):
+            # It may notify: silences must not change meanwhile.
+            await lock_definitions_shared(session, command.actor.organization_id)
         row = await lock_event(session, event_id)
         if row is None:
             return event_not_found(event_id)
@@ -377,6 +382,12 @@ async def _write_update(
     before: EventState,
     after: EventState,
 ) -> None:
+    silencer = Silencer()
+    if after.notification and not before.notification and after.resolved_at is None:
+        silencer = await load_silencer(session)
+        after = silencer.silence(after, command.now)
+    elif not after.notification and after.silenced_by_id is not None:
+        after = replace(after, silenced_by_id=None)
     log_entry = build_log_entry(command, "UPDATED", after, before)
     [position] = await changes.append_entries(session, [log_entry])
     row.update_from(after)
@@ -385,3 +396,4 @@ async def _write_update(
     elif not after.notification:
         row.rang_tx = row.rang_seq = None
     await search_index.update_index(session, row.organization_id, before, after)
+    await silencer.store_counts(session)

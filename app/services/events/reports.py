@@ -46,6 +46,7 @@ from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.events import alert_keys, receipts
 from app.services.events.alert_keys import Alert
 from app.services.events.receipts import Receipt
+from app.services.events.silencing import Silencer, load_silencer
 from app.services.events.validation import CachedDefinitions, load_definitions
 from app.services.rules import duplicates
 from app.services.rules.duplicates import DuplicateLookup
@@ -123,6 +124,7 @@ class ReportBatch:
     receipts: dict[SourceIdentity, Receipt]
     lookup: DuplicateLookup
     alerts: dict[AlertKey, Alert]
+    silencer: Silencer = field(default_factory=Silencer)
     new_events: dict[UUID, EventState] = field(default_factory=dict)
     reporters: dict[UUID, str] = field(default_factory=dict)
     changed_events: dict[UUID, EventState] = field(default_factory=dict)
@@ -263,6 +265,8 @@ class ReportBatch:
                 return replace(decision, event_id=flagged.id, stored=True)
 
     def _store_new(self, event: EventState, command: CommandContext) -> None:
+        if event.notification and event.resolved_at is None:
+            event = self.silencer.silence(event, command.now)
         self.new_events[event.id] = event
         if event.alert_key is not None:
             self.reporters[event.id] = command.actor.reader
@@ -273,9 +277,12 @@ class ReportBatch:
     ) -> None:
         states, before = self._find_state(original_id)
         counted = count_duplicate(before, duplicate, escalate=escalate)
-        states[original_id] = counted.original
-        entry = build_log_entry(command, "DUPLICATED", counted.original, before)
-        entry.notifies = counted.notifies
+        original = counted.original
+        if counted.notifies:
+            original = self.silencer.silence(original, command.now)
+        states[original_id] = original
+        entry = build_log_entry(command, "DUPLICATED", original, before)
+        entry.notifies = counted.notifies and original.silenced_by_id is None
         entry.changes[changes.REPORT] = duplicate.to_report_json()
         self.log_entries.append(entry)
 
@@ -312,6 +319,8 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
         calls[0].command.now,
         lock=True,
     )
+    if any(draft.notification for draft, _ in reports):
+        batch.silencer = await load_silencer(session, definitions)
     decisions = [
         batch.decide(draft, command, key, validation, receipt)
         for (draft, command), key, validation, receipt in zip(
@@ -324,6 +333,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     )
     await alert_keys.store_resolutions(session, batch.alerts)
     await receipts.finalize_receipts(session, new_receipts, batch.receipts)
+    await batch.silencer.store_counts(session)
     event_ids = {each.event_id for each in decisions if each.event_id is not None}
     rows |= await load_events(session, event_ids - rows.keys())
     return [decision.to_result(rows) for decision in decisions]
@@ -414,7 +424,7 @@ def build_log_entry(
 ) -> changes.NewEntry:
     """Builds the change log entry. It notifies if the command makes the event a notification.
 
-    A resolved event does not notify.
+    A resolved or silenced event does not notify.
     """
     return changes.NewEntry(
         organization_id=command.actor.organization_id,
@@ -425,6 +435,7 @@ def build_log_entry(
         actor=command.actor.name,
         notifies=state.notification
         and state.resolved_at is None
+        and state.silenced_by_id is None
         and not (before is not None and before.notification),
         changes={} if before is None else diff_states(before, state),
         state=state.to_json(),

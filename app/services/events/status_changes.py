@@ -20,11 +20,13 @@ from app.services.events import alert_keys, bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.events import event_not_found, lock_event
 from app.services.events.reports import EventResult, build_log_entry
+from app.services.events.silencing import Silencer, load_silencer
 from app.services.rules import duplicates
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition
 from app.store.engine.database import Database, retry_on_deadlock
+from app.store.engine.dialect import lock_definitions_shared
 from app.store.reading import event_conditions
 
 MAX_RETURNED_EVENTS = 100
@@ -174,6 +176,8 @@ async def reopen_event(database: Database, command: CommandContext, event_id: UU
         col(tables.Event.id) == event_id
     )
     async with database.write(command.actor.organization_id) as session:
+        # It may notify: silences must not change meanwhile.
+        await lock_definitions_shared(session, command.actor.organization_id)
         found: Any = (await session.execute(statement)).one_or_none()
         if found is None:
             return event_not_found(event_id)
@@ -211,12 +215,15 @@ async def _apply_change(
     change: StatusChange,
 ) -> None:
     entries = []
+    silencer = await load_silencer(session) if change.notifies_again else Silencer()
     for row in rows:
         before = row.to_domain()
         after = replace(before, **change.values)
+        if change.notifies_again and after.notification:
+            after = silencer.silence(after, command.now)
         entry = build_log_entry(command, change.kind, after, before)
         if change.notifies_again:
-            entry.notifies = after.notification
+            entry.notifies = after.notification and after.silenced_by_id is None
         entries.append(entry)
         row.update_from(after)
     positions = await changes.append_entries(session, entries)
@@ -227,6 +234,7 @@ async def _apply_change(
     if change.time_attribute == "resolved_at":
         is_resolved = change.values["resolved_at"] is not None
         await duplicates.mark_resolved(session, [row.id for row in rows], is_resolved=is_resolved)
+    await silencer.store_counts(session)
 
 
 def rang_position(row: tables.Event) -> LogPosition:

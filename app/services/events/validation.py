@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import FieldDefinition
+from app.domain.events.silences import Silence
 from app.domain.events.state import DEFAULT_TYPE, EventDraft, EventState
 from app.domain.intake.intake import (
     CommandContext,
@@ -48,9 +49,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class CachedDefinitions:
-    """Event types and rules of an organization at one version of its definitions.
+    """Event types, rules and silences of an organization at one version of its definitions.
 
-    IDs and type names that do not exist map to None. Rules of all types are included.
+    IDs and type names that do not exist map to None. Rules of all types are included. `silences`:
+    those that have not ended; None until `load_silencer` has loaded them.
     """
 
     version: int
@@ -58,6 +60,7 @@ class CachedDefinitions:
     by_type: dict[str, EventTypeSnapshot | None] = field(default_factory=dict)
     enabled_rules: dict[UUID | None, list[tables.AppliedRule]] = field(default_factory=dict)
     guards: tuple[Guard, ...] = ()
+    silences: tuple[Silence, ...] | None = None
 
     def find_type(self, draft: EventDraft) -> EventTypeSnapshot | None:
         """Returns the event type of a draft. None if the draft names no registered type."""
@@ -171,7 +174,7 @@ async def load_definitions(
     They stay valid until the transaction ends if it holds `lock_definitions_shared`. Runs one
     statement if everything is cached.
     """
-    definitions = await _current_definitions(session)
+    definitions = await load_current_definitions(session)
     ids = {draft.type_id for draft in drafts if draft.type_id is not None}
     types = {
         draft.type or DEFAULT_TYPE
@@ -188,11 +191,12 @@ async def load_definitions(
 
 async def cache_event_types(session: AsyncSession, ids: Collection[UUID], limits: Limits) -> None:
     """Caches event types with the rules that apply, and warns about rules beyond the limits."""
-    definitions = await _current_definitions(session)
+    definitions = await load_current_definitions(session)
     await definitions.load_types(session, set(ids) - definitions.by_id.keys(), set(), limits)
 
 
-async def _current_definitions(session: AsyncSession) -> CachedDefinitions:
+async def load_current_definitions(session: AsyncSession) -> CachedDefinitions:
+    """Returns the cached definitions of the session's organization, as of this transaction."""
     organization_id, caches = session.info["scope"], session.info["organization_caches"]
     version = await definitions_version.fetch_definitions_version(session)
     definitions: CachedDefinitions | None = caches.get(organization_id)

@@ -47,6 +47,7 @@ CONFIGURATION_SUBJECTS = frozenset(
         str(tables.EventType.__tablename__),
         *(str(table.__tablename__) for table in tables.RULE_TABLES),
         str(tables.RetentionPolicy.__tablename__),
+        str(tables.Silence.__tablename__),
     }
 )
 # Key in the `changes` of an entry DUPLICATED: the report that was counted.

@@ -110,12 +110,13 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
         yield not_(func.coalesce(_all_conditions(filter.not_, organization_id), false()))
 
 
-def has_status(statuses: Sequence[EventStatus]) -> Condition:
+def has_status(statuses: Sequence[EventStatus], event: Any = Event) -> Condition:
     # Not as parameters: the partial index of open notifications needs the value.
     values: list[Condition] = [
         literal_column(f"'{status.value}'") for status in dict.fromkeys(statuses)
     ]
-    return col(Event.status) == values[0] if len(values) == 1 else col(Event.status).in_(values)
+    status = col(event.status)
+    return status == values[0] if len(values) == 1 else status.in_(values)
 
 
 def is_reported_as(condition: Condition) -> Condition:

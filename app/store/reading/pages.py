@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -127,6 +127,11 @@ def creation_order(name: str, id_column: Any) -> Order:
         key_to_json=lambda key: [str(key[0])],
         key_from_json=lambda parts: (UUID(parts[0]),),
     )
+
+
+def newest_first_order(name: str, id_column: Any) -> Order:
+    """The order by ID, newest first."""
+    return replace(creation_order(name, id_column), descending=True)
 
 
 def position_order(name: str, position_column: Any, id_column: Any) -> Order:

@@ -15,6 +15,7 @@ from app.store.tables.organizations import (
 )
 from app.store.tables.retention import RetentionPolicy
 from app.store.tables.rules import *  # noqa: F403 (so that a rule is added in one module)
+from app.store.tables.silences import Silence
 
 __all__ = [
     "METADATA",
@@ -39,5 +40,6 @@ __all__ = [
     "ReadMark",
     "Receipt",
     "RetentionPolicy",
+    "Silence",
     "owned_tables",
 ]

@@ -33,6 +33,8 @@ _HAS_ALERT_KEY = text("alert_key IS NOT NULL")
 _IS_UNRESOLVED_ALERT = text("alert_key IS NOT NULL AND resolved_at IS NULL")
 _HAS_STATUS = text("status IS NOT NULL")
 _IS_OPEN_NOTIFICATION = text("rang_seq IS NOT NULL AND status = 'OPEN'")
+_IS_SILENCED = text("silenced_by_id IS NOT NULL")
+_IS_SILENCED_AND_OPEN = text("silenced_by_id IS NOT NULL AND status = 'OPEN'")
 
 
 def _generated_value(expression: str) -> Computed:
@@ -41,7 +43,8 @@ def _generated_value(expression: str) -> Computed:
 
 
 class Event(OrganizationOwned, table=True):
-    """`rang_tx`, `rang_seq`: log position of the last entry that notified of the event.
+    """`rang_tx`, `rang_seq`: log position of the last entry that notified of the event; null while
+    a silence suppresses the notification.
 
     `reporter`: the caller that reported the event, if it has an alert key.
 
@@ -111,6 +114,22 @@ class Event(OrganizationOwned, table=True):
             postgresql_where=_IS_UNRESOLVED_ALERT,
         ),
         Index(
+            "ix_event_silenced",
+            "organization_id",
+            "silenced_by_id",
+            "occurred_at",
+            "id",
+            sqlite_where=_IS_SILENCED,
+            postgresql_where=_IS_SILENCED,
+        ),
+        Index(
+            "ix_event_silenced_open",
+            "silenced_by_id",
+            "id",
+            sqlite_where=_IS_SILENCED_AND_OPEN,
+            postgresql_where=_IS_SILENCED_AND_OPEN,
+        ),
+        Index(
             "ix_event_duplicate_of_id",
             "duplicate_of_id",
             sqlite_where=text("duplicate_of_id IS NOT NULL"),
@@ -153,6 +172,7 @@ class Event(OrganizationOwned, table=True):
     resolved_by: str | None = None
     resolution_note: str | None = None
     reporter: str | None = None
+    silenced_by_id: UUID | None = Field(default=None, foreign_key="silence.id")
     version: int = 1
     rang_tx: int | None = Field(default=None, sa_type=LogNumber)
     rang_seq: int | None = Field(default=None, sa_type=LogNumber)
@@ -188,6 +208,8 @@ class Event(OrganizationOwned, table=True):
         for name, value in _state_columns(state).items():
             if getattr(self, name) is not value:
                 setattr(self, name, value)
+        if state.silenced_by_id is not None:
+            self.rang_tx = self.rang_seq = None
 
     def set_rang(self, position: tuple[int, int]) -> None:
         """Moves the event up in the list of notifications, to the position of the log entry."""

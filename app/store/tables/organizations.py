@@ -34,8 +34,8 @@ def enum_column(enum: type[Enum]) -> Any:
 class Organization(SQLModel, table=True):
     """`definitions` is a version that counts the changes of the configuration.
 
-    Cached event types and rules are valid as long as the version is the same. Each mutation of an
-    event type, a rule, a retention policy or the name raises it by 1.
+    Cached event types, rules and silences are valid as long as the version is the same. Each
+    mutation of an event type, a rule, a silence, a retention policy or the name raises it by 1.
     """
 
     id: UUID = Field(primary_key=True)

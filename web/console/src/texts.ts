@@ -357,6 +357,7 @@ export const texts = {
       UNCORRELATED: "Link removed",
       RESOLVED: "Resolved",
       REOPENED: "Reopened",
+      RANG: "Silence ended",
       DUPLICATED: "Repeated",
       DELETED: "Deleted",
     },

@@ -14,7 +14,8 @@ export const possibleTypes: Record<string, string[]> = {
     "EventType",
     "GuardRule",
     "Organization",
-    "RetentionPolicy"
+    "RetentionPolicy",
+    "Silence"
   ],
   "UserError": [
     "DuplicateError",
@@ -96,7 +97,10 @@ export const connections: Record<string, Record<string, string[]>> = {
     "notifications": [
       "filter"
     ],
-    "retentionPolicies": []
+    "retentionPolicies": [],
+    "silences": [
+      "active"
+    ]
   }
 };
 
@@ -162,6 +166,9 @@ export const typesWithoutId: string[] = [
   "RetentionPolicyPayload",
   "ServerHealth",
   "SeverityCount",
+  "SilenceConnection",
+  "SilenceEdge",
+  "SilencePayload",
   "TestChannelPayload",
   "TransitionError",
   "UpdateEventPayload",

@@ -4,6 +4,7 @@ import type { LiveEvent } from "./live-events.js";
 import { type LoadedPage, LiveRows, type LiveState } from "./live-rows.js";
 import {
   AcknowledgeEventsDocument,
+  type EventAttribute,
   EventChangesDocument,
   type EventChangesSubscription,
   type EventFieldsFragment,
@@ -201,8 +202,10 @@ class BellRows<Fields, Event extends LiveEvent<Fields> = LiveEvent<Fields>> exte
   }
 
   protected follow(after: string, { onData, ...handlers }: Parameters<LiveRows<any, Message<Event>, any>["follow"]>[1]) {
+    const { filter } = this.options;
+    const missing: EventAttribute[] = [...(filter?.missing ?? []), "SILENCED_BY"];
     return this.client.subscribe(this.changes, {
-      variables: { filter: { ...this.options.filter, notification: true } },
+      variables: { filter: { ...filter, notification: true, missing } },
       after,
       onData: ({ eventChanged }) => onData(eventChanged as unknown as Message<Event>),
       ...handlers,
@@ -212,7 +215,7 @@ class BellRows<Fields, Event extends LiveEvent<Fields> = LiveEvent<Fields>> exte
   protected readChanges(messages: readonly Message<Event>[]): RowChange<Row<Event>>[] {
     return messages.map(({ cursor, kind, transition, changedFields, eventId: id, event }) => {
       if (transition === "LEFT" || event === null) return { id, row: null };
-      if (kind === "LOGGED" || kind === "REOPENED") {
+      if (kind === "LOGGED" || kind === "REOPENED" || kind === "RANG") {
         return { id, row: { event, cursor, read: false, position: ++this.newest } };
       }
       const notifies = changedFields.includes(kind === "DUPLICATED" ? "severity" : "notification");

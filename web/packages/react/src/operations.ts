@@ -44,7 +44,9 @@ export type EventAttribute =
   /** Outcome of the activity that the event reports. */
   | 'OUTCOME'
   /** Key of the condition that the event reports. */
-  | 'ALERT_KEY';
+  | 'ALERT_KEY'
+  /** Silence that suppresses the notification of the event. */
+  | 'SILENCED_BY';
 
 /** Kind of change to an event, as recorded in the change log. */
 export type EventChangeKind =
@@ -60,6 +62,8 @@ export type EventChangeKind =
   | 'RESOLVED'
   /** The resolution of the event was removed. */
   | 'REOPENED'
+  /** The event notified without being changed otherwise, because the silence that had suppressed its notification is over. */
+  | 'RANG'
   /** The event was linked to other events. */
   | 'CORRELATED'
   /** Links between the event and other events were removed. */
@@ -123,6 +127,8 @@ export type EventFilter = {
   alertKey?: string | null | undefined;
   /** Statuses, one of which the event must have. Events without a status, which are not notifications and have no alert key, do not match. */
   statuses?: Array<EventStatus> | null | undefined;
+  /** ID of the silence that suppresses the notification of the event. `missing: [SILENCED_BY]` selects the events without one. */
+  silencedBy?: string | null | undefined;
   /** Condition on the tags of the event. */
   tags?: TagFilter | null | undefined;
   /** Attributes, all of which must be null. An empty list matches every event. */

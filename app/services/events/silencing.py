@@ -1,0 +1,73 @@
+"""Decides which events notify, and which ones a silence suppresses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app import metrics
+from app.domain.events.silences import Silence, silence_event
+from app.domain.events.state import EventState
+from app.services.events.validation import CachedDefinitions, load_current_definitions
+from app.store import tables
+
+
+class Silencer:
+    """Applies the silences of an organization in one transaction."""
+
+    def __init__(self, silences: Sequence[Silence] = ()) -> None:
+        self._silences = silences
+        self._counts: Counter[UUID] = Counter()
+
+    def silence(self, event: EventState, now: datetime) -> EventState:
+        """Returns an event that would notify. It does not if `silenced_by_id` is set."""
+        event = silence_event(self._silences, event, now)
+        if event.silenced_by_id is not None:
+            self._counts[event.silenced_by_id] += 1
+        return event
+
+    def is_active(self, silence_id: UUID, now: datetime) -> bool:
+        return any(each.id == silence_id and each.is_active(now) for each in self._silences)
+
+    async def store_counts(self, session: AsyncSession) -> None:
+        """Adds the suppressed notifications to the counts of their silences.
+
+        Locks the rows of these silences: call it after all other rows are locked.
+        """
+        table = tables.Silence
+        for silence_id, count in sorted(self._counts.items()):
+            increment = update(table).values(silenced_count=col(table.silenced_count) + count)
+            await session.execute(
+                increment.where(col(table.id) == silence_id),
+                execution_options={"synchronize_session": False},
+            )
+        metrics.SILENCED_NOTIFICATIONS.inc(self._counts.total())
+
+
+async def load_silencer(
+    session: AsyncSession, definitions: CachedDefinitions | None = None
+) -> Silencer:
+    """Returns the silences as of this transaction. Runs one statement if they are cached.
+
+    With `definitions`, which must be current, it runs none. The silences stay valid until the
+    transaction ends if it holds `lock_definitions_shared`.
+    """
+    if definitions is None:
+        definitions = await load_current_definitions(session)
+    if definitions.silences is None:
+        table = tables.Silence
+        # The one that lasts longest comes first: then the fewest have to take over from others.
+        statement = (
+            select(table)
+            .where(col(table.ends_at) > datetime.now(UTC))
+            .order_by(col(table.ends_at).desc(), col(table.id))
+        )
+        rows = await session.scalars(statement)
+        definitions.silences = tuple(row.to_domain() for row in rows)
+    return Silencer(definitions.silences)
