@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 from tests.client import ADMINISTRATOR, Client
+from tests.conftest import SECRETS_KEY
 from tests.fuzz.hostile_requests import Attack, build_table, damaged
 
 PATIENCE_SECONDS = 60.0
@@ -95,6 +96,7 @@ async def run_target(database_url: str, folder: Path) -> AsyncIterator[Target]:
     settings = {
         "DATABASE_URL": database_url,
         "BOOTSTRAP_KEY": ADMINISTRATOR,
+        "SECRETS_KEYS": SECRETS_KEY,
         "FAILED_AUTH__FREE_ATTEMPTS": "1000000",
     }
     settings["ACCESS_LOG"] = "on"

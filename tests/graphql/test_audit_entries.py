@@ -357,7 +357,8 @@ REJECTED: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {"subjectTypes": ["GuardRule", "Event"]},
         "Unknown subject type 'Event': expected one of ApiKey, Channel, ConditionalRule, "
-        "DuplicationRule, EventField, EventType, GuardRule, Organization, RetentionPolicy.",
+        "DuplicationRule, EventField, EventType, GuardRule, Organization, RetentionPolicy, "
+        "Silence.",
         ["filter", "subjectTypes", "1"],
     ),
     (

@@ -9,7 +9,7 @@ from tests.plans.plan_and_execution import PlanAndExecution
 from tests.plans.random_documents import RandomDocument
 from tests.plans.test_coverage import list_planned_fields
 
-DOCUMENTS = 150
+DOCUMENTS = 200
 FILTERS: list[dict[str, Any]] = [
     {},
     {"types": ["t*", "notice"]},

@@ -161,7 +161,8 @@ filter_lists = st.lists(
 def draw_events() -> list[EventState]:
     """Events with different IDs, to which the filters by ID refer."""
     drawn = draw_examples(test_agreement.events, len(test_agreement.IDS))
-    return [replace(event, id=id_) for event, id_ in zip(drawn, test_agreement.IDS, strict=False)]
+    events = [replace(event, id=id_) for event, id_ in zip(drawn, test_agreement.IDS, strict=False)]
+    return test_agreement.remove_repeated_alert_keys(events)
 
 
 def sort_key(field: EventOrderField, event: EventState) -> tuple[Any, UUID]:

@@ -12,10 +12,12 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -54,6 +56,8 @@ class SecretKeys:
     def decrypt(self, text: str, organization_id: UUID, row_id: UUID) -> str:
         """Decrypts what was encrypted for this row. Raises DecryptionError."""
         key_id, _, encoded = text.partition(".")
+        from cryptography.exceptions import InvalidTag  # only processes with keys import it
+
         try:
             data = base64.b64decode(encoded, validate=True)
             key = next(key for key in self._keys if key.id == key_id)
@@ -73,6 +77,8 @@ class SecretKeys:
 
 
 def _parse_key(text: str, number: int) -> _Key:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     try:
         key = base64.b64decode(text.strip(), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

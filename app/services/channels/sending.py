@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 import httpcore
-import httpx
 
 from app.domain.channels.addresses import IPAddress, IPNetwork, is_allowed_address
 from app.domain.channels.attempts import AttemptResult
@@ -124,6 +123,8 @@ class WebhookSender:
     """Sends requests. Enter it with `async with` before the first one."""
 
     def __init__(self, policy: AddressPolicy, limits: ChannelLimits) -> None:
+        import httpx  # commands that send nothing do not import it
+
         self.policy = policy
         self._limits = limits
         self._user_agent = f"Tocsin/{version('tocsin')}"

@@ -52,6 +52,8 @@ async def release_leases(
     database: Database, scope: OrganizationScope, table: type[LeasedRow], holder: str, *ids: UUID
 ) -> None:
     """Releases the leases of these rows that the holder still has."""
+    if not ids:
+        return
     no_lease: dict[str, Any] = {"lease_holder": None, "leased_until": None}
     statement = update(table).where(is_held_by(table, holder), col(table.id).in_(ids))
     async with database.write(scope, writes_log=False) as session:
