@@ -9,7 +9,7 @@ from tests.plans.plan_and_execution import PlanAndExecution
 from tests.plans.random_documents import RandomDocument
 from tests.plans.test_coverage import list_planned_fields
 
-DOCUMENTS = 200
+DOCUMENTS = 400
 FILTERS: list[dict[str, Any]] = [
     {},
     {"types": ["t*", "notice"]},

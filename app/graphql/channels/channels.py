@@ -169,8 +169,9 @@ class TestChannelPayload:
 @strawberry.type(description="Result of `redeliver`.")
 class RedeliverPayload:
     queued_count: int = strawberry.field(
+        default=0,
         description="Number of existing deliveries that became PENDING again. Changes after the "
-        "cursor that had no delivery are delivered, too, but not counted."
+        "cursor that had no delivery are delivered, too, but not counted.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the repetition. Empty on success."
