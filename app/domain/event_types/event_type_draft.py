@@ -28,7 +28,7 @@ from app.domain.shared.messages import (
     quote_names,
     quote_value,
 )
-from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input, not_found
 
 ProblemPath = tuple[str, ...]
 
@@ -361,11 +361,6 @@ def delete_rule(rule_id: UUID) -> Edit:
         return EditResult()
 
     return edit
-
-
-def not_found(noun: str, missing: object, *path: str) -> Problem:
-    """Returns the problem of an ID that does not exist."""
-    return Problem(UserErrorCode.NOT_FOUND, f"There is no {noun} {missing}.", path)
 
 
 def _edit_not_found(noun: str, missing: UUID, *path: str) -> EditResult:

@@ -121,3 +121,8 @@ class RequestError(Exception):
 
 def bad_user_input(message: str, *path: str) -> RequestError:
     return RequestError(ErrorCode.BAD_USER_INPUT, message, *path)
+
+
+def not_found(noun: str, missing: object, *path: str) -> Problem:
+    """Returns the problem of an ID that does not exist."""
+    return Problem(UserErrorCode.NOT_FOUND, f"There is no {noun} {missing}.", path)

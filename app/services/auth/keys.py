@@ -25,11 +25,10 @@ from app.domain.access.caller import (
     validate_key,
 )
 from app.domain.access.tokens import unauthenticated
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count
-from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode, not_found
 from app.services.shared.readers import lookup_by_id
 from app.services.shared.row_locks import lock_organization
 from app.store import tables

@@ -9,9 +9,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from app.domain.access.caller import Permission, validate_key
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.services.auth import keys
 from app.services.auth.keys import ApiKeyResult
 from app.services.auth.organizations import find_organization_id

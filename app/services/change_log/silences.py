@@ -18,12 +18,11 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from app.domain.access.audit import AuditAction
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.events.filter_json import filter_to_json
 from app.domain.events.filters import EventFilter
 from app.domain.events.silences import validate_comment, validate_filter, validate_period
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.domain.shared.values import format_instant
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id

@@ -22,7 +22,6 @@ from app.domain.channels.channels import (
     format_origin,
     validate_channel,
 )
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.problems import (
@@ -31,6 +30,7 @@ from app.domain.shared.problems import (
     RequestError,
     UserErrorCode,
     invalid_input,
+    not_found,
 )
 from app.domain.shared.values import to_camel_case
 from app.services.channels.channel_secrets import (

@@ -16,12 +16,12 @@ from uuid_utils.compat import uuid7
 from app.domain.access.caller import Caller
 from app.domain.channels.channels import ChannelTrigger, DeliveryState
 from app.domain.channels.messages import build_message, build_webhook_id, sign_message
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import (
     Problem,
     UserErrorCode,
     invalid_input,
+    not_found,
 )
 from app.services.channels.channels import ChannelTools, lock_channel, read_secrets
 from app.services.channels.deliveries import is_pending

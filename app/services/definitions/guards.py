@@ -14,12 +14,11 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.expression_messages import TypeFields
 from app.domain.rules.expressions import validate_expression
 from app.domain.rules.guards import Guard, GuardRuleState, GuardViolationReason, find_violations
-from app.domain.shared.problems import Problem
+from app.domain.shared.problems import Problem, not_found
 from app.services.definitions import rules
 from app.services.definitions.event_types import load_version_definitions
 from app.services.shared.readers import lookup_by_id

@@ -23,7 +23,7 @@ from app.domain.events.correlations import (
     validate_related_ids,
 )
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.problems import Problem, not_found
 from app.services.events.reports import EventResult, build_log_entry
 from app.services.shared.row_locks import lock_events, lock_organization
 from app.store import tables
@@ -138,11 +138,7 @@ def _missing_event_problems(
 ) -> list[Problem]:
     ids_by_path: dict[tuple[str, ...], UUID] = {("eventId",): event_id}
     ids_by_path |= {("relatedIds", str(index)): id for index, id in enumerate(related_ids)}
-    return [
-        Problem(UserErrorCode.NOT_FOUND, f"There is no event {id}.", path)
-        for path, id in ids_by_path.items()
-        if id not in rows
-    ]
+    return [not_found("event", id, *path) for path, id in ids_by_path.items() if id not in rows]
 
 
 def _link_conditions(

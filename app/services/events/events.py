@@ -26,7 +26,7 @@ from app.domain.events.state import EventDraft, EventState
 from app.domain.intake.intake import CommandContext, EventTypeSnapshot, Rejected, validate_update
 from app.domain.rules.guards import Guard
 from app.domain.shared.messages import format_count, quote_value
-from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input, not_found
 from app.domain.shared.values import format_instant
 from app.services.definitions.event_types import find_later_fields, load_snapshots_at
 from app.services.definitions.guards import build_guards, load_published_rules
@@ -295,8 +295,7 @@ async def lock_event(session: AsyncSession, event_id: UUID) -> tables.Event | No
 
 
 def event_not_found(event_id: UUID) -> EventResult:
-    problem = Problem(UserErrorCode.NOT_FOUND, f"There is no event {event_id}.", ("id",))
-    return EventResult(problems=(problem,))
+    return EventResult(problems=(not_found("event", event_id, "id"),))
 
 
 async def _load_event_types(

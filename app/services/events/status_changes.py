@@ -14,7 +14,7 @@ from sqlmodel import col
 from app.domain.events.filters import EventFilter
 from app.domain.events.state import AlertKey, EventStatus
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.domain.shared.values import validate_text
 from app.services.events import alert_keys, bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
@@ -113,7 +113,7 @@ async def change_statuses(
         count += len(rows)
         newest = sorted([*newest, *rows], key=rang_position, reverse=True)[:MAX_RETURNED_EVENTS]
     problems = tuple(
-        Problem(UserErrorCode.NOT_FOUND, f"There is no event {event_id}.", ("ids", str(index)))
+        not_found("event", event_id, "ids", str(index))
         for index, event_id in enumerate(ids)
         if event_id not in existing
     )

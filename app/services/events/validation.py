@@ -16,7 +16,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.events.silences import Silence
 from app.domain.events.state import DEFAULT_TYPE, EventDraft, EventState
@@ -32,7 +31,7 @@ from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import Guard
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import invalid_id_message
-from app.domain.shared.problems import invalid_input
+from app.domain.shared.problems import invalid_input, not_found
 from app.domain.shared.values import validate_name
 from app.services.definitions.event_types import load_snapshots
 from app.services.definitions.guards import build_guards, load_published_rules

@@ -16,9 +16,8 @@ from uuid_utils.compat import uuid7
 from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Permission
 from app.domain.access.retention import RetentionPolicy, validate_retention_policy
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode, not_found
 from app.domain.shared.values import to_camel_case
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id

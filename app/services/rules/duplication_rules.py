@@ -15,11 +15,10 @@ from uuid_utils.compat import uuid7
 
 from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Caller
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import AdditionalFields
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicationRule, validate_duplication_rule
-from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.problems import Problem, invalid_input, not_found
 from app.services.definitions import rules
 from app.services.rules import rule_commands
 from app.services.rules.rule_commands import RuleResult, RuleScope, change_rule

@@ -12,10 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.access.audit import AuditAction
-from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.services.definitions.event_types import load_parts
 from app.services.definitions.rules import Rule
 from app.services.shared.audited_changes import append_entry

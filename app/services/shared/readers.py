@@ -164,7 +164,11 @@ class LookupReader(Generic[KeyT, RowT]):
 async def fetch_rows_by_id(
     database: Database, caller: Caller, table: type[RowT], ids: Sequence[UUID]
 ) -> dict[UUID, RowT]:
-    """Returns the rows of a table with these IDs. Unknown IDs are missing."""
+    """Returns the rows of a table with these IDs. Unknown IDs are missing.
+
+    The loaders read the rows of a whole list with it. Their number differs from call to call, so a
+    statement of the ORM, which is compiled for any number, is better than those of `LookupReader`.
+    """
     id_column: Any = table.id  # type: ignore[attr-defined]
     async with database.read(caller.organization_id) as session:
         statement = select(table, id_column).where(id_column.in_(ids))
