@@ -9,8 +9,7 @@ from strawberry.scalars import JSON
 
 from app.domain.channels import channels as domain
 from app.domain.channels.channels import ChannelKind, ChannelTrigger
-from app.domain.events.filter_json import filter_to_json
-from app.graphql.shared.context import Context, Info
+from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import (
     parse_id_argument,
@@ -20,7 +19,7 @@ from app.graphql.shared.nodes import (
 from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.channel import Channel, Delivery
-from app.graphql.types.event_inputs import EventFilter, parse_checked_filter
+from app.graphql.types.event_inputs import EventFilter, parse_stored_filter
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.channels import channels, delivery_pages
 from app.services.channels.channels import ChannelResult
@@ -29,13 +28,6 @@ from app.store.reading.pages import parse_page_request
 
 DEFAULT_TRIGGERS = (ChannelTrigger.NOTIFICATION_ADDED, ChannelTrigger.EVENT_RESOLVED)
 ChannelId = Annotated[strawberry.ID, strawberry.argument(description="ID of the channel.")]
-
-
-async def _to_filter_json(filter: EventFilter | None, context: Context) -> dict[str, Any] | None:
-    """Validates a filter. Raises RequestError BAD_USER_INPUT."""
-    if filter is None:
-        return None
-    return filter_to_json(await parse_checked_filter(filter, context))
 
 
 @strawberry.input(
@@ -271,7 +263,7 @@ class ChannelMutations:
             context.channel_tools,
             channel,
             input.kind,
-            await _to_filter_json(input.filter, context),
+            await parse_stored_filter(input.filter, context),
             enabled=input.enabled is not False,
         )
         return ChannelPayload.from_result(result, "input")
@@ -308,7 +300,7 @@ class ChannelMutations:
         channel_id = parse_input_id(input.id, "input", "id")
         attributes = read_provided_attributes(input, "triggers")
         if (filter := attributes.get("filter")) is not None:
-            attributes["filter"] = await _to_filter_json(filter, context)
+            attributes["filter"] = await parse_stored_filter(filter, context)
         result = await channels.update_channel(
             context.database, context.command, context.channel_tools, channel_id, attributes
         )

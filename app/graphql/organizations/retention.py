@@ -8,7 +8,6 @@ import strawberry
 
 from app.domain.access import retention
 from app.domain.access.retention import RetentionTarget
-from app.domain.events.filter_json import filter_to_json
 from app.domain.shared.durations import Duration
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
@@ -17,7 +16,7 @@ from app.graphql.shared.nodes import parse_input_id
 from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.shared.scalars import parse_input_length
 from app.graphql.shared.update_inputs import read_provided_attributes
-from app.graphql.types.event_inputs import EventFilter, parse_checked_filter
+from app.graphql.types.event_inputs import EventFilter, parse_stored_filter
 from app.graphql.types.retention_policy import RetentionPolicy
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.retention import policies
@@ -29,13 +28,6 @@ def _build_page_request(
     _root: Any, context: Context, first: int | None = 20, after: str | None = None
 ) -> PageRequest:
     return parse_page_request(context.limits, first=first, after=after)
-
-
-async def _to_filter_json(filter: EventFilter | None, context: Context) -> dict[str, Any] | None:
-    """Validates a filter. Raises RequestError BAD_USER_INPUT."""
-    if filter is None:
-        return None
-    return filter_to_json(await parse_checked_filter(filter, context))
 
 
 @strawberry.input(
@@ -175,7 +167,7 @@ class RetentionMutations:
         policy = retention.RetentionPolicy(
             input.name,
             input.target or RetentionTarget.EVENTS,
-            await _to_filter_json(input.filter, context),
+            await parse_stored_filter(input.filter, context),
             parse_input_length(input.keep_for, "input", "keepFor"),
         )
         result = await policies.create_policy(context.database, context.command, policy)
@@ -209,7 +201,7 @@ class RetentionMutations:
         policy_id = parse_input_id(input.id, "input", "id")
         attributes = read_provided_attributes(input)
         if (filter := attributes.get("filter")) is not None:
-            attributes["filter"] = await _to_filter_json(filter, context)
+            attributes["filter"] = await parse_stored_filter(filter, context)
         if (keep_for := attributes.get("keep_for")) is not None:
             attributes["keep_for"] = parse_input_length(keep_for, "input", "keepFor")
         result = await policies.update_policy(

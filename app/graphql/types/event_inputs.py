@@ -12,6 +12,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events import filters
+from app.domain.events.filter_json import filter_to_json
 from app.domain.events.filters import EventAttribute
 from app.domain.events.predicates import FieldPredicate as Predicate
 from app.domain.events.severity import Outcome, Severity
@@ -320,6 +321,13 @@ async def parse_checked_filter(filter: EventFilter | None, context: Context) -> 
     event_filter = parse_event_filter(filter, context.limits)
     await check_filter_fields(context.database, context.caller, [event_filter])
     return event_filter
+
+
+async def parse_stored_filter(
+    filter: EventFilter | None, context: Context
+) -> dict[str, Any] | None:
+    """Returns the filter in the form in which it is stored. Raises RequestError BAD_USER_INPUT."""
+    return None if filter is None else filter_to_json(await parse_checked_filter(filter, context))
 
 
 @strawberry.input(
