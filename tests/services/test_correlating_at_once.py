@@ -13,7 +13,7 @@ from app.domain.events.correlations import Relation
 from app.domain.events.state import EventDraft
 from app.domain.shared.problems import UserErrorCode
 from app.services.events import correlations, events
-from app.services.shared.row_locks import lock_organization
+from app.services.shared.row_locks import lock_organization, lock_row
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import TIMEOUT_SECONDS
@@ -105,7 +105,7 @@ async def test_a_call_that_waited_for_a_deletion_returns_not_found(
     holder = Database(database_url)
 
     async with holder.write(command.actor.organization_id) as session:
-        row = await events.lock_event(session, b)
+        row = await lock_row(session, tables.Event, b)
         await session.delete(row)
         await session.flush()
         linking = asyncio.create_task(

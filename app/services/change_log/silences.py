@@ -23,9 +23,10 @@ from app.domain.events.filters import EventFilter
 from app.domain.events.silences import validate_comment, validate_filter, validate_period
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode, not_found
-from app.domain.shared.values import format_instant
+from app.domain.shared.values import format_instant, to_camel_case
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
+from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log.audit import collect_values
 from app.store.engine.database import Database, retry_on_deadlock
@@ -125,9 +126,8 @@ async def update_silence(
     database: Database, command: CommandContext, silence_id: UUID, attributes: Mapping[str, Any]
 ) -> SilenceResult:
     """Changes the comment, or the end of a silence that has not ended."""
-    api_names = {"ends_at": "endsAt", "comment": "comment"}
     if null_problems := validate_not_null(
-        {api_names[name]: value for name, value in attributes.items()}
+        {to_camel_case(name): value for name, value in attributes.items()}
     ):
         return SilenceResult(problems=null_problems)
     if problems := validate_comment(attributes.get("comment"), command.limits):
@@ -184,8 +184,7 @@ async def _lock_silence(
     session: AsyncSession, command: CommandContext, silence_id: UUID
 ) -> tables.Silence | None:
     await lock_definitions_exclusive(session, command.actor.organization_id)
-    statement = select(tables.Silence).where(col(tables.Silence.id) == silence_id)
-    return (await session.scalars(statement.with_for_update())).one_or_none()
+    return await lock_row(session, tables.Silence, silence_id)
 
 
 def _silence_not_found(silence_id: UUID) -> SilenceResult:

@@ -43,10 +43,10 @@ from app.services.channels.encryption import DecryptionError, SecretKeys
 from app.services.channels.sending import ForbiddenAddressError, WebhookSender
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
-from app.services.shared.row_locks import lock_organization
+from app.services.shared.row_locks import lock_organization, lock_row
 from app.store import tables
 from app.store.change_log import changes
-from app.store.change_log.audit import collect_values, create_entry
+from app.store.change_log.audit import append_audit_entry, collect_values
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.reading import condition_templates, pages
 from app.store.writing.inserts import insert_rows
@@ -190,7 +190,7 @@ async def update_channel(
         return ChannelResult(problems=null_problems)
     await database.log_horizon.refresh()
     async with database.write(command.actor.organization_id) as session:
-        row = await lock_channel(session, channel_id)
+        row = await lock_row(session, tables.Channel, channel_id)
         if row is None:
             return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
         before = collect_values(row)
@@ -214,10 +214,9 @@ async def update_channel(
         row.enabled = attributes.get("enabled", row.enabled)
         row.updated_at = command.now
         more_values = dict.fromkeys(changed_secrets, "changed")
-        entry = create_entry(
-            row, AuditAction.UPDATED, command.actor.name, command.now, before, more_values
+        await append_audit_entry(
+            session, row, AuditAction.UPDATED, command.actor.name, command.now, before, more_values
         )
-        await changes.append_entries(session, [entry])
     return ChannelResult(row)
 
 
@@ -269,7 +268,7 @@ async def delete_channel(
 ) -> ChannelResult:
     """Deletes a channel. Its deliveries are deleted in the background."""
     async with database.write(command.actor.organization_id) as session:
-        row = await lock_channel(session, channel_id)
+        row = await lock_row(session, tables.Channel, channel_id)
         if row is None:
             return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
         await session.delete(row)
@@ -284,7 +283,7 @@ async def rotate_secret(
     """Replaces the signing secret: both sign messages for a day. Raises RequestError."""
     keys = tools.require_keys()
     async with database.write(command.actor.organization_id) as session:
-        row = await lock_channel(session, channel_id)
+        row = await lock_row(session, tables.Channel, channel_id)
         if row is None:
             return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
         secrets = read_secrets(keys, row).rotate(command.now)
@@ -299,11 +298,6 @@ def require_reading(command: CommandContext) -> None:
     if not command.actor.has_any_permission(frozenset({Permission.EVENT_READ})):
         message = "A channel sends events, which requires the permission EVENT_READ."
         raise RequestError(ErrorCode.FORBIDDEN, message)
-
-
-async def lock_channel(session: AsyncSession, channel_id: UUID) -> tables.Channel | None:
-    statement = select(tables.Channel).where(col(tables.Channel.id) == channel_id)
-    return (await session.scalars(statement.with_for_update())).one_or_none()
 
 
 def _validate(

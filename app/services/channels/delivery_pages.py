@@ -23,8 +23,9 @@ from app.domain.shared.problems import (
     invalid_input,
     not_found,
 )
-from app.services.channels.channels import ChannelTools, lock_channel, read_secrets
+from app.services.channels.channels import ChannelTools, read_secrets
 from app.services.channels.deliveries import is_pending
+from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
@@ -274,7 +275,7 @@ async def redeliver(
         return RedeliveryResult(problems=(invalid_input(message, "deliveryId"),))
     await database.log_horizon.refresh()
     async with database.write(command.actor.organization_id, writes_log=False) as session:
-        channel = await lock_channel(session, channel_id)
+        channel = await lock_row(session, tables.Channel, channel_id)
         if channel is None:
             return RedeliveryResult(problems=(not_found("channel", channel_id, "channelId"),))
         if not channel.enabled:

@@ -33,20 +33,20 @@ from app.domain.event_types.event_type_draft import (
     EventTypeDraft,
     add_field,
     add_rule,
-    not_found,
     replace_definition,
     validate_edit,
 )
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition
 from app.domain.event_types.lifecycle import EventTypeState, validate_transition
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.services.definitions.event_types import TypePart, load_parts
 from app.services.definitions.rules import lock_rules_of_type
 from app.services.event_types.event_type_usage import count_events, find_broken_rules
 from app.services.rules.duplication_rules import shift_positions
 from app.services.shared.audited_changes import append_entry
 from app.services.shared.readers import lookup_by_id
+from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry
@@ -334,10 +334,8 @@ async def _lock_event_type(
     session: AsyncSession, command: CommandContext, event_type_id: UUID
 ) -> tables.EventType | None:
     """Returns the event type, locked against changes and reports until the transaction ends."""
-    table = tables.EventType
     await lock_definitions_exclusive(session, command.actor.organization_id)
-    statement = select(table).where(col(table.id) == event_type_id).with_for_update()
-    return (await session.scalars(statement)).one_or_none()
+    return await lock_row(session, tables.EventType, event_type_id)
 
 
 async def _rename_type(

@@ -34,6 +34,7 @@ from app.services.events import bulk_changes, references
 from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.reports import EventResult, ReportCall, build_log_entry, process_reports
 from app.services.events.silencing import Silencer, load_silencer
+from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, Database, current_commit_tracker, retry_on_deadlock
@@ -136,7 +137,7 @@ async def update_event(
         if changed_attributes.get("notification"):
             # It may notify: silences must not change meanwhile.
             await lock_definitions_shared(session, command.actor.organization_id)
-        row = await lock_event(session, event_id)
+        row = await lock_row(session, tables.Event, event_id)
         if row is None:
             return event_not_found(event_id)
         if if_version not in (None, row.version):
@@ -286,12 +287,6 @@ async def _lock_events(session: AsyncSession, ids: Collection[UUID]) -> None:
     event_id = col(tables.Event.id)
     statement = select(event_id).where(event_id.in_(ids)).order_by(event_id).with_for_update()
     await session.execute(statement, execution_options=BY_ID)
-
-
-async def lock_event(session: AsyncSession, event_id: UUID) -> tables.Event | None:
-    """Returns the event, locked against changes until the transaction ends."""
-    statement = select(tables.Event).where(col(tables.Event.id) == event_id).with_for_update()
-    return (await session.scalars(statement)).one_or_none()
 
 
 def event_not_found(event_id: UUID) -> EventResult:

@@ -18,10 +18,11 @@ from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.domain.shared.values import validate_text
 from app.services.events import alert_keys, bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
-from app.services.events.events import event_not_found, lock_event
+from app.services.events.events import event_not_found
 from app.services.events.reports import EventResult, build_log_entry
 from app.services.events.silencing import Silencer, load_silencer
 from app.services.rules import duplicates
+from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition
@@ -77,7 +78,7 @@ async def change_status(
 ) -> EventResult:
     """Changes one event, unless it already is as the change would leave it."""
     async with database.write(command.actor.organization_id) as session:
-        row = await lock_event(session, event_id)
+        row = await lock_row(session, tables.Event, event_id)
         if row is None:
             return event_not_found(event_id)
         if change.changes(row):
@@ -184,7 +185,7 @@ async def reopen_event(database: Database, command: CommandContext, event_id: UU
         keys = set() if found.alert_key is None else {AlertKey(*found)}
         # Before the event, as in reports. The key of an event never changes.
         await alert_keys.lock_keys(session, keys, command.now)
-        row = await lock_event(session, event_id)
+        row = await lock_row(session, tables.Event, event_id)
         if row is None:
             return event_not_found(event_id)
         if not _REOPENING.changes(row):

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
@@ -21,7 +20,7 @@ from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErr
 from app.domain.shared.values import to_camel_case
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
-from app.services.shared.row_locks import lock_organization
+from app.services.shared.row_locks import lock_organization, lock_row
 from app.store import tables
 from app.store.change_log.audit import collect_values
 from app.store.engine.database import Database, retry_on_deadlock
@@ -82,7 +81,7 @@ async def update_policy(
     if null_problems := validate_not_null(api_attributes):
         return PolicyResult(problems=null_problems)
     async with database.write(command.actor.organization_id) as session:
-        row = await _lock_policy(session, policy_id)
+        row = await lock_row(session, tables.RetentionPolicy, policy_id)
         if row is None:
             return PolicyResult(problems=(not_found("retention policy", policy_id, "id"),))
         before = collect_values(row)
@@ -102,7 +101,7 @@ async def delete_policy(
     database: Database, command: CommandContext, policy_id: UUID
 ) -> PolicyResult:
     async with database.write(command.actor.organization_id) as session:
-        row = await _lock_policy(session, policy_id)
+        row = await lock_row(session, tables.RetentionPolicy, policy_id)
         if row is None:
             return PolicyResult(problems=(not_found("retention policy", policy_id, "id"),))
         await session.delete(row)
@@ -124,8 +123,3 @@ def _column_values(policy: RetentionPolicy) -> dict[str, Any]:
         "filter": None if policy.filter is None else dict(policy.filter),
         "keep_for_us": policy.keep_for // timedelta(microseconds=1),
     }
-
-
-async def _lock_policy(session: AsyncSession, policy_id: UUID) -> tables.RetentionPolicy | None:
-    statement = select(tables.RetentionPolicy).where(col(tables.RetentionPolicy.id) == policy_id)
-    return (await session.scalars(statement.with_for_update())).one_or_none()

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.services.shared.readers import RowT
 from app.store import tables
 from app.store.engine.database import BY_ID
+
+
+async def lock_row(session: AsyncSession, table: type[RowT], row_id: UUID) -> RowT | None:
+    """Returns the row with this ID, locked against changes until the transaction ends."""
+    id_column: Any = table.id  # type: ignore[attr-defined]
+    statement = select(table).where(id_column == row_id).with_for_update()
+    return (await session.scalars(statement)).one_or_none()
 
 
 async def lock_organization(session: AsyncSession, organization_id: UUID) -> tables.Organization:
