@@ -24,7 +24,7 @@ from app.domain.events.state import EventStatus
 from app.domain.intake.intake import CommandContext
 from app.services.events.reports import build_log_entry
 from app.services.events.silencing import load_silencer
-from app.services.shared.background_tasks import run_in_background
+from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine import dialect
@@ -51,7 +51,7 @@ async def _ring_repeatedly(database: Database) -> None:
         try:
             await ring_silenced_events(database)
         except Exception as error:  # the events notify at the next opportunity
-            log.warning("silence_expiry_failed", cause=str(error))
+            log_failure("silence_expiry_failed", error)
         await asyncio.sleep(SWEEP_SECONDS)
 
 

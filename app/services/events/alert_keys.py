@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import structlog
 from sqlalchemy import String, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -23,7 +22,7 @@ from sqlmodel import col
 from app.domain.access.caller import Caller, Permission
 from app.domain.events.state import AlertKey
 from app.domain.intake.intake import Resolution
-from app.services.shared.background_tasks import run_in_background
+from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading.input_rows import build_rows_cte
@@ -35,8 +34,6 @@ MAX_REMOVED_KEYS = 500
 REMOVAL_INTERVAL_SECONDS = 600.0
 _EVERY_CALLER = ""
 _KEY_CONFLICT = "ON CONFLICT (organization_id, source, alert_key, resolver) DO UPDATE SET"
-
-log = structlog.get_logger(__name__)
 
 
 class RememberedResolution(NamedTuple):
@@ -177,7 +174,7 @@ async def _remove_repeatedly(database: Database) -> None:
         try:
             removed = await remove_unused_keys(database, datetime.now(UTC))
         except Exception as error:  # they are removed at the next opportunity
-            log.warning("alert_keys_not_removed", cause=str(error))
+            log_failure("alert_keys_not_removed", error)
         await asyncio.sleep(1.0 if removed == MAX_REMOVED_KEYS else REMOVAL_INTERVAL_SECONDS)
 
 

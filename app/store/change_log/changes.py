@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.domain.access.audit import AuditAction
 from app.domain.events.filters import ALL_CHANGES, EventChangeFilter
 from app.domain.events.state import EventState
 from app.domain.shared.problems import ErrorCode, RequestError
@@ -147,7 +148,10 @@ async def append_entries(
 
 
 def _changes_configuration(entry: NewEntry) -> bool:
-    return entry.subject in CONFIGURATION_SUBJECTS and entry.kind != "RETENTION_APPLIED"
+    return (
+        entry.subject in CONFIGURATION_SUBJECTS
+        and entry.kind != AuditAction.RETENTION_APPLIED.value
+    )
 
 
 async def fetch_entries_after(
