@@ -631,3 +631,19 @@ async def test_a_sweep_without_ended_silences_reads_one_statement(
     await silence_expiry.ring_silenced_events(database)
 
     assert sum("silence" in each for each in statements) == 1
+
+
+@pytest.mark.usefixtures("without_sweeps")
+async def test_a_silence_that_a_newer_version_stored_suppresses_nothing(
+    own_client: Client, database: Database
+) -> None:
+    unreadable = await silence(own_client)
+    await silence(own_client, filter={"source": "/other"})
+    change = update(tables.Silence).where(col(tables.Silence.id) == UUID(unreadable["id"]))
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(change.values(filter=PUMP | {"ofTheNextVersion": True}))
+
+    await notify(own_client, "rings")
+    await notify(own_client, "is silenced", source="/other")
+
+    assert await list_bell(own_client) == ["rings"]

@@ -20,14 +20,24 @@ from app.domain.shared.values import parse_instant, to_camel_case, to_json_value
 _RANGE_NAMES = {"start": "from", "end": "to"}
 
 
+class UnreadableFilterError(ValueError):
+    """A stored filter that this version cannot read, such as one that a newer version stored."""
+
+
 def filter_to_json(filter: EventFilter) -> dict[str, Any]:
     """Returns the conditions of a filter that are set."""
     return _write_object(filter)
 
 
 def filter_from_json(values: Mapping[str, Any]) -> EventFilter:
-    """Returns the filter of which `filter_to_json` returned these values."""
-    filter: EventFilter = _read_object(EventFilter, values)
+    """Returns the filter of which `filter_to_json` returned these values.
+
+    Raises UnreadableFilterError: a filter without one of its conditions would select more events.
+    """
+    try:
+        filter: EventFilter = _read_object(EventFilter, values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableFilterError(f"The stored filter cannot be read: {error!r}") from error
     return filter
 
 
@@ -49,11 +59,11 @@ def _write_value(value: Any) -> Any:
 
 def _read_object(type: Any, values: Mapping[str, Any]) -> Any:
     hints = _type_hints(type)
+    attributes = {name: attribute for attribute, name in _api_names(type).items()}
     return type(
         **{
-            attribute: _read_value(hints[attribute], values[name])
-            for attribute, name in _api_names(type).items()
-            if name in values
+            attributes[name]: _read_value(hints[attributes[name]], value)
+            for name, value in values.items()
         }
     )
 
@@ -66,7 +76,9 @@ def _read_value(hint: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         return _read_object(hint, value)
     if hint is datetime:
-        return parse_instant(value)
+        if (instant := parse_instant(value)) is None:
+            raise ValueError(value)
+        return instant
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint[value]
     return UUID(value) if hint is UUID else value

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app import metrics
+from app.domain.events.filter_json import UnreadableFilterError
 from app.domain.events.silences import Silence, silence_event
 from app.domain.events.state import EventState
 from app.services.events.validation import CachedDefinitions, load_current_definitions
 from app.store import tables
+
+log = structlog.get_logger(__name__)
 
 
 class Silencer:
@@ -69,5 +73,14 @@ async def load_silencer(
             .order_by(col(table.ends_at).desc(), col(table.id))
         )
         rows = await session.scalars(statement)
-        definitions.silences = tuple(row.to_domain() for row in rows)
+        definitions.silences = tuple(_read_silences(rows))
     return Silencer(definitions.silences)
+
+
+def _read_silences(rows: Iterable[tables.Silence]) -> Iterator[Silence]:
+    """Leaves out the silences that cannot be read: they suppress nothing."""
+    for row in rows:
+        try:
+            yield row.to_domain()
+        except UnreadableFilterError as error:
+            log.warning("silence_not_readable", silence=str(row.id), cause=str(error))
