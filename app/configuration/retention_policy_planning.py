@@ -11,10 +11,11 @@ from app.configuration.mutations import Phase, Step, delete_step, update_step
 from app.configuration.plan_context import PlanContext
 from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
 from app.configuration.stored_state import StoredItem
+from app.domain.events.filter_json import filter_to_json
+from app.domain.events.filters import older_than
 from app.domain.shared.durations import format_duration
 from app.domain.shared.messages import format_count
 from app.domain.shared.problems import ErrorCode
-from app.domain.shared.values import format_instant
 from app.graphql.shared.scalars import parse_input_length
 
 
@@ -86,8 +87,7 @@ def _count_expired_events(
     document = """
 query ExpiredEvents($filter: EventFilter) { events(filter: $filter) { totalCount } }
 """
-    before = {"to": format_instant(datetime.now(UTC) - keep_for)}
-    expired = {"recordedAt": before, "updatedAt": before, "lastOccurredAt": before}
+    expired = filter_to_json(older_than(datetime.now(UTC) - keep_for))
     combined = {"and": [item.value["filter"], expired]}
     try:
         count = context.client.execute(document, filter=combined)["events"]["totalCount"]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
 from app.domain.access.caller import Permission
-from app.domain.events.filter_json import filter_from_json, filter_to_json
-from app.domain.events.filters import EventFilter
 from app.domain.shared.limits import Limits, RetentionLimits
 from app.services.events.bulk_changes import BATCH_SIZE
 from app.services.retention import application
@@ -66,7 +64,7 @@ async def create_policy(client: Client, **input: Any) -> Any:
 
 async def make_old(database: Database, *summaries: str, **more: datetime) -> None:
     """Changes the times of events and of all log entries, which clients cannot set."""
-    times = {"recorded_at": OLD, "updated_at": OLD} | more
+    times = {"occurred_at": OLD, "recorded_at": OLD, "updated_at": OLD} | more
     of_events = update(tables.Event).where(col(tables.Event.summary).in_(summaries))
     async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(of_events.values(**times))
@@ -332,15 +330,16 @@ async def test_two_processes_apply_a_policy_once_and_a_dead_one_is_replaced(
 
 
 @pytest.mark.usefixtures("retention")
-async def test_what_an_interrupted_application_deleted_has_an_audit_entry(
-    own_client: Client, database: Database
+@pytest.mark.parametrize("is_changed", [False, True])
+async def test_an_interrupted_application_has_an_audit_entry_and_is_continued_at_once(
+    own_client: Client, database: Database, is_changed: bool
 ) -> None:
     count = BATCH_SIZE + 1
     events = [{"summary": "old", "type": "t"} for _ in range(count)]
     for start in range(0, count, 100):
         await own_client.execute_field(LOG_EVENTS, input=events[start : start + 100])
     await make_old(database, "old")
-    await create_policy(own_client)
+    policy = await create_policy(own_client)
     retention = RetentionLimits(max_time_percent=0.001)  # a long pause after each batch
     application = asyncio.create_task(apply_due_policies(database, retention, Limits()))
     entries: list[Any] = []
@@ -352,17 +351,42 @@ async def test_what_an_interrupted_application_deleted_has_an_audit_entry(
                 "nodes"
             ]
     is_running = not application.done()
+    if is_changed:
+        await own_client.execute_field(UPDATE, input={"id": policy["id"], "keepFor": "P29D"})
     application.cancel()
     await asyncio.wait([application])
-    async with database.write(ALL_ORGANIZATIONS) as session:
-        await session.execute(update(tables.RetentionPolicy).values(last_applied_at=None))
+    [interrupted] = (await own_client.execute_field(POLICIES))["nodes"]
     await apply_due_policies(database, RETENTION, Limits())
 
     assert is_running
+    assert interrupted["lastAppliedAt"] is None
     assert [each["changes"]["deletedEvents"] for each in entries] == [[None, count - BATCH_SIZE]]
     entries = (await own_client.execute_field(AUDIT, actions=["RETENTION_APPLIED"]))["nodes"]
     deleted = [each["changes"]["deletedEvents"][1] for each in entries]
     assert deleted == [BATCH_SIZE, count - BATCH_SIZE]
+
+
+@pytest.mark.usefixtures("retention")
+async def test_a_policy_that_cannot_be_applied_does_not_stop_others(
+    own_client: Client, database: Database
+) -> None:
+    await own_client.log_event(summary="old")
+    await make_old(database, "old")
+    unreadable = await create_policy(own_client, name="unreadable")
+    table = tables.RetentionPolicy
+    change = update(table).where(col(table.id) == UUID(unreadable["id"]))
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(change.values(filter={"recordedAt": {"to": "yesterday"}}))
+    await create_policy(own_client, name="readable")
+
+    await apply_due_policies(database, RETENTION, Limits())
+
+    assert await list_summaries(own_client) == []
+    policies = (await own_client.execute_field(POLICIES))["nodes"]
+    assert {each["name"]: each["lastAppliedAt"] is None for each in policies} == {
+        "unreadable": True,
+        "readable": False,
+    }
 
 
 async def test_a_running_server_applies_policies_by_itself(database_url: str, serve: Serve) -> None:
@@ -386,20 +410,3 @@ async def test_a_running_server_applies_policies_by_itself(database_url: str, se
 
         assert await list_summaries(client) == ["kept"]
         assert [each["changes"]["deletedEvents"] for each in entries] == [[None, 1], [None, 1]]
-
-
-def test_a_stored_filter_selects_what_the_filter_of_the_policy_selects() -> None:
-    values = {
-        "ids": [str(uuid4())],
-        "entity": {"type": "Well", "id": "w"},
-        "outcome": "FAILURE",
-        "acknowledged": False,
-        "lastOccurredAt": {"to": "2026-01-01T00:00:00.000000Z"},
-        "missing": [],
-        "or": [{"fields": [{"field": "a", "operator": "EXISTS"}]}, {"notification": True}],
-    }
-
-    filter = filter_from_json(values)
-
-    assert filter_to_json(filter) == values
-    assert filter_from_json({}) == EventFilter()

@@ -118,6 +118,12 @@ class EventFilter:
 MATCH_ALL = EventFilter()
 
 
+def older_than(time: datetime) -> EventFilter:
+    """Selects the events that were logged, last updated and last repeated before the time."""
+    before = TimeRange(end=time)
+    return EventFilter(recorded_at=before, updated_at=before, last_occurred_at=before)
+
+
 @dataclass(frozen=True)
 class EventChangeFilter:
     """A filter that selects changes to events for which every condition that is set holds."""

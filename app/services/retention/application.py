@@ -22,6 +22,7 @@ from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Caller, Permission
 from app.domain.access.retention import RetentionTarget
 from app.domain.events.filter_json import filter_from_json
+from app.domain.events.filters import EventFilter, older_than
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits, RetentionLimits
 from app.domain.shared.values import format_instant
@@ -77,7 +78,10 @@ async def apply_due_policies(
     for policy in policies:
         holder = str(uuid4())
         if await _take_lease(database, policy, holder, _is_due(retention)):
-            await _Application(database, policy, holder, retention, limits).run()
+            try:
+                await _Application(database, policy, holder, retention, limits).run()
+            except Exception as error:  # it is applied again; others do not wait for it
+                log_failure("retention_failed", error, policy=policy.name)
 
 
 def _is_due(retention: RetentionLimits) -> list[Any]:
@@ -131,35 +135,34 @@ class _Application:
         self._entry_sequence: int | None = None
 
     async def run(self) -> None:
+        table, policy = tables.RetentionPolicy, self._policy
         try:
-            if self._policy.target is RetentionTarget.EVENTS:
+            if policy.target is RetentionTarget.EVENTS:
                 await self._delete_events()
             else:
                 self._removed = await self._prune_history()
+            await self._record_completion()
         except _LeaseLostError:
             return
         finally:
-            await self._finish()
+            await leases.release_leases(
+                self._database, policy.organization_id, table, self._holder, policy.id
+            )
         removed = self._removed
         if removed:
             log.info(
                 "retention_applied",
-                policy=self._policy.name,
-                organization=str(self._policy.organization_id),
-                target=self._policy.target.value,
+                policy=policy.name,
+                organization=str(policy.organization_id),
+                target=policy.target.value,
                 removed=removed,
             )
 
     async def _delete_events(self) -> None:
-        filter = filter_from_json(self._policy.filter or {})
+        selected = (filter_from_json(self._policy.filter or {}), older_than(self._before))
+        filter = EventFilter(and_=selected)
+        conditions = event_conditions.build_conditions(filter, self._policy.organization_id)
         table = tables.Event
-        before = self._before
-        conditions = [
-            *event_conditions.build_conditions(filter, self._policy.organization_id),
-            col(table.recorded_at) < before,
-            col(table.updated_at) < before,
-            or_(col(table.last_occurred_at).is_(None), col(table.last_occurred_at) < before),
-        ]
         order = (col(table.recorded_at), col(table.id))
         statement = select(col(table.id)).where(*conditions).order_by(*order)
         while True:
@@ -220,8 +223,8 @@ class _Application:
             statement = update(tables.Change).where(col(tables.Change.seq) == self._entry_sequence)
             await session.execute(statement.values(changes=entry.changes, state=entry.state))
 
-    async def _finish(self) -> None:
-        """Gives the lease back. A policy that was changed meanwhile is applied again."""
+    async def _record_completion(self) -> None:
+        """Records the time, unless the policy was changed meanwhile: it is applied again."""
         table = tables.RetentionPolicy
         statement = (
             update(table)
@@ -230,7 +233,7 @@ class _Application:
                 leases.is_held_by(table, self._holder),
                 col(table.updated_at) == self._policy.updated_at,
             )
-            .values(last_applied_at=self._now, lease_holder=None, leased_until=None)
+            .values(last_applied_at=self._now)
         )
         async with self._database.write(self._policy.organization_id, writes_log=False) as session:
             await session.execute(statement)
