@@ -26,6 +26,7 @@ from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
 from app.store.engine.database import Database
+from app.store.reading.event_conditions import within
 from app.store.reading.pages import decode_cursor, encode_cursor
 from app.store.tables.columns import Horizon
 
@@ -124,12 +125,7 @@ def select_history(times: TimeRange) -> ExportSource[HistoryEntry]:
         *(change.at, change.actor, change.kind, change.subject, change.subject_id),
         *(change.changes, change.state),
     )
-    conditions = []
-    if times.start is not None:
-        conditions.append(col(change.at) >= times.start)
-    if times.end is not None:
-        conditions.append(col(change.at) < times.end)
-    return ExportSource(columns, tuple(conditions), lambda row: HistoryEntry(*row))
+    return ExportSource(columns, tuple(within(change.at, times)), lambda row: HistoryEntry(*row))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from app.store.change_log.changes import (
     build_range,
     previous_position,
 )
+from app.store.reading.event_conditions import within
 
 Subject = tables.AuditedRow | tables.Organization
 # Names of the tables of all subjects, as the change log has them.
@@ -164,8 +165,4 @@ def _build_conditions(filter: AuditFilter) -> list[Any]:
         conditions.append(col(table.subject).in_(filter.subjects))
     if filter.subject_id is not None:
         conditions.append(col(table.subject_id) == filter.subject_id)
-    if filter.at is not None and filter.at.start is not None:
-        conditions.append(col(table.at) >= filter.at.start)
-    if filter.at is not None and filter.at.end is not None:
-        conditions.append(col(table.at) < filter.at.end)
-    return conditions
+    return [*conditions, *within(table.at, filter.at)]

@@ -35,6 +35,7 @@ from app.domain.events.state import EventState
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.store import tables
 from app.store.change_log.log_snapshot import PRUNED_COLUMNS, SNAPSHOT_COLUMNS
+from app.store.reading.event_conditions import within
 from app.store.reading.pages import decode_cursor, encode_cursor, invalid_cursor_error
 from app.store.tables import METADATA
 from app.store.tables.columns import Horizon, IsAfter, IsNotAfter
@@ -188,11 +189,7 @@ def _build_conditions(filter: EventChangeFilter) -> list[Any]:
         conditions.append(col(tables.Change.actor).in_(filter.actors))
     if filter.event_ids is not None:
         conditions.append(col(tables.Change.subject_id).in_(filter.event_ids))
-    if filter.at is not None and filter.at.start is not None:
-        conditions.append(col(tables.Change.at) >= filter.at.start)
-    if filter.at is not None and filter.at.end is not None:
-        conditions.append(col(tables.Change.at) < filter.at.end)
-    return conditions
+    return [*conditions, *within(tables.Change.at, filter.at)]
 
 
 async def find_window_end(

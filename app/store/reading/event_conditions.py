@@ -26,6 +26,7 @@ from app.domain.events.filters import (
     EventAttribute,
     EventFilter,
     TagFilter,
+    TimeRange,
     is_type_prefix,
 )
 from app.domain.events.predicates import (
@@ -298,6 +299,14 @@ def _null_check(column: Any, is_present: bool) -> Condition:
     return col(column).is_not(None) if is_present else col(column).is_(None)
 
 
+def within(column: Any, times: TimeRange | None) -> Iterator[Condition]:
+    """The conditions of the times in a range."""
+    if times is not None and times.start is not None:
+        yield col(column) >= times.start
+    if times is not None and times.end is not None:
+        yield col(column) < times.end
+
+
 def _compare_column(column: Any, comparison: Comparison | None, value: Any) -> Iterator[Condition]:
     match comparison:
         case Comparison.EQUALS:
@@ -305,7 +314,4 @@ def _compare_column(column: Any, comparison: Comparison | None, value: Any) -> I
         case Comparison.ONE_OF:
             yield col(column).in_(value)
         case Comparison.WITHIN:
-            if value.start is not None:
-                yield col(column) >= value.start
-            if value.end is not None:
-                yield col(column) < value.end
+            yield from within(column, value)
