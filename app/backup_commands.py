@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from sqlalchemy.engine import URL
 
-from app.command_runner import exit_with, read_settings, run_async, run_on_database
+from app.command_options import exit_with
+from app.command_runner import read_settings, run_async, run_on_database
 from app.domain.shared.messages import format_count
 from app.settings import Settings
 from app.store.backup import restore_backup, write_backup

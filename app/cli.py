@@ -373,6 +373,206 @@ def export_events(
     raise typer.Exit(export_events(options))
 
 
+Url = Annotated[
+    str,
+    typer.Option(envvar="TOCSIN_URL", help="Address of the server. Environment: TOCSIN_URL."),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with the API key or access token, instead of the environment variable "
+        "TOCSIN_KEY."
+    ),
+]
+CredentialOrganization = Annotated[
+    str | None,
+    typer.Option(help="Key of the organization. By default, that of the credential."),
+]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+@main.command("log")
+def log_event(
+    summary: Annotated[
+        str, typer.Argument(metavar="SUMMARY", help="Short description of the event.")
+    ],
+    severity: Annotated[
+        str | None,
+        typer.Option(
+            help="error, warn, info (default) or success, or a word that the server maps."
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Producer of the event, such as host-1. Default: the name of the key."),
+    ] = None,
+    type: Annotated[str | None, typer.Option("--type", help="Event type. Default: notice.")] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Make the event a notification.")
+    ] = False,
+    alert_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Condition that the event reports, such as disk-full:/var. While an unresolved "
+            "event has the same source and alert key, the report is counted and not stored."
+        ),
+    ] = None,
+    resolve: Annotated[
+        bool,
+        typer.Option(
+            "--resolve",
+            help="Resolve the event with the same source and --alert-key instead of storing one. "
+            "SUMMARY becomes its resolution note.",
+        ),
+    ] = False,
+    content: Annotated[
+        str | None, typer.Option(help="Full description, or - to read standard input.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Subject of the event within its source.")
+    ] = None,
+    entity_type: Annotated[
+        str | None,
+        typer.Option(help="Type of the entity that the event is about. Needs --entity-id."),
+    ] = None,
+    entity_id: Annotated[
+        str | None,
+        typer.Option(help="ID of the entity that the event is about. Needs --entity-type."),
+    ] = None,
+    fields: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Custom fields as a JSON object."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Tag. Repeat the option for several tags."),
+    ] = None,
+    occurred_at: Annotated[
+        str | None,
+        typer.Option(help="Time of the event, such as 2026-04-10T10:30:00Z. Default: now."),
+    ] = None,
+    source_id: Annotated[
+        str | None,
+        typer.Option(
+            help="Identifier of the report. An event that is logged again with the same source and "
+            "source ID is not stored again. Default: a new identifier for each run."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            max=3600,
+            help="Seconds for which the event is sent again while the server does not respond.",
+        ),
+    ] = 30,
+    url: Url = DEFAULT_URL,
+    key_file: KeyFile = None,
+    organization: CredentialOrganization = None,
+) -> None:
+    """Log an event on a server, and print its ID.
+
+    Requires the permission EVENT_CREATE. The event is stored at most once, however often it is
+    sent. Exit codes: 0 if the event was stored, counted or resolved; 1 if the server rejected it; 2
+    if an option is invalid; 3 if the credential was refused; 4 if the server did not respond within
+    the timeout; 130 after Ctrl-C.
+    """
+    from app.event_commands import (
+        ServerOptions,
+        build_entity,
+        log_event,
+        parse_fields,
+        read_content,
+    )
+
+    event = {
+        "summary": summary,
+        "severity": severity,
+        "source": source,
+        "type": type,
+        "notification": notify or None,
+        "alertKey": alert_key,
+        "resolved": resolve or None,
+        "content": read_content(content),
+        "subject": subject,
+        "entity": build_entity(entity_type, entity_id),
+        "fields": parse_fields(fields),
+        "tags": tag,
+        "occurredAt": occurred_at,
+        "sourceId": source_id,
+    }
+    log_event(ServerOptions(url, key_file, organization), event, timeout)
+
+
+@main.command("tail")
+def tail_events(
+    severity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--severity",
+            help="ERROR, WARN, INFO or SUCCESS. Repeat the option for several severities.",
+        ),
+    ] = None,
+    type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            help="Event type, or a prefix with a trailing *. Repeat the option for several types.",
+        ),
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Source of the events.")] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag", help="Tag. Repeat the option for several tags; events must have all of them."
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print each event as a JSON object on one line.")
+    ] = False,
+    lines: Annotated[
+        int,
+        typer.Option(
+            "--lines", "-n", min=0, max=100, help="Number of stored events to print first."
+        ),
+    ] = 10,
+    cursor_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the cursor of the last printed event. If it has one, the events after "
+            "this cursor are printed, instead of those of --lines."
+        ),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(
+            help="Cursor after which to start, instead of that of --cursor-file: `cursor` of "
+            "--json, or a cursor of the change log."
+        ),
+    ] = None,
+    no_follow: Annotated[
+        bool,
+        typer.Option("--no-follow", help="Print the events that are stored already, and exit."),
+    ] = False,
+    url: Url = DEFAULT_URL,
+    key_file: KeyFile = None,
+    organization: CredentialOrganization = None,
+) -> None:
+    """Print events as they are stored, one per line, until Ctrl-C.
+
+    Requires the permission EVENT_READ. After a lost connection, the command resumes without
+    missing or repeating an event. Updates, counted duplicates and deleted events are not printed.
+    Exit codes: 0 if the reader of the output has ended, or with --no-follow; 1 if the server
+    rejected the cursor or the filter; 2 if an option is invalid; 3 if the credential was refused; 4
+    if the server did not respond at the start; 130 after Ctrl-C.
+    """
+    from app.event_commands import ServerOptions, TailOptions, build_filter, tail_events
+
+    options = TailOptions(lines, after, cursor_file, is_json=json, follow=not no_follow)
+    filter = build_filter(severity, type, source, tag)
+    tail_events(ServerOptions(url, key_file, organization), filter, options)
+
+
 @keys.command("create")
 def create_key(
     name: Annotated[
@@ -428,17 +628,6 @@ def revoke_key(
     revoke_key(id)
 
 
-Url = Annotated[
-    str,
-    typer.Option(envvar="TOCSIN_URL", help="Address of the server. Environment: TOCSIN_URL."),
-]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="File with the API key or access token, instead of the environment variable "
-        "TOCSIN_KEY."
-    ),
-]
 ConfiguredOrganization = Annotated[
     str | None,
     typer.Option(
@@ -464,7 +653,6 @@ Last = Annotated[
         help="Number of the newest stored events on which changed rules are tried.",
     ),
 ]
-DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 @secrets.command("rotate")

@@ -14,6 +14,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from app.command_options import exit_with
 from app.settings import Settings, find_variable
 from app.store.engine.database import Database
 from app.store.engine.database_errors import DATABASE_ERRORS, describe_failure
@@ -75,12 +76,6 @@ def _describe_setting_error(detail: ErrorDetails) -> str:
 
 
 _NOT_AN_OBJECT = "The value must be a JSON object with the settings of this group."
-
-
-def exit_with(message: str, code: int) -> NoReturn:
-    """Prints the message on standard error and exits with the code."""
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
 
 
 def run_on_database(

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import typer
 
-from app.command_runner import exit_with, read_settings, run_async, run_on_database
+from app.command_options import exit_with
+from app.command_runner import read_settings, run_async, run_on_database
 from app.database_setup import prepare_database
 from app.domain.shared.messages import format_count, quote_value
 from app.domain.shared.values import format_instant, parse_instant

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import typer
 
-from app.command_runner import INSTANT_FORMAT, exit_with, read_settings, run_on_database
+from app.command_options import exit_with
+from app.command_runner import INSTANT_FORMAT, read_settings, run_on_database
 from app.domain.access.caller import Permission
 from app.domain.shared.values import format_instant, parse_id, parse_instant
 from app.services.auth import operator_keys

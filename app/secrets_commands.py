@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from app.command_runner import exit_with, read_settings, run_on_database
+from app.command_options import exit_with
+from app.command_runner import read_settings, run_on_database
 from app.domain.shared.messages import format_count
 from app.services.channels.channel_secrets import rotate_encryption
 from app.services.channels.encryption import DecryptionError, SecretKeys

@@ -1,4 +1,4 @@
-"""Runs a command with a pseudo-terminal as standard error."""
+"""Runs a command with a pseudo-terminal as standard error or standard output."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ def restore_sigint() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-async def run_in_terminal(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:
-    """Returns exit code, standard output, and the output sent to the terminal."""
+async def run_in_terminal(
+    *arguments: str, env: dict[str, str], stdout: bool = False
+) -> tuple[int, str, str]:
+    """Returns exit code, standard output, and the output sent to the terminal.
+
+    The terminal is standard error or, with `stdout`, both.
+    """
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         *arguments,
         env=env | {"TERM": "xterm", "COLUMNS": "120"},
-        stdout=asyncio.subprocess.PIPE,
+        stdout=theirs if stdout else asyncio.subprocess.PIPE,
         stderr=theirs,
     )
     os.close(theirs)
     shown = asyncio.create_task(asyncio.to_thread(_read_output, ours))
     async with asyncio.timeout(TIMEOUT_SECONDS):
         out, _ = await process.communicate()
-        return process.returncode or 0, out.decode(), (await shown).decode()
+        return process.returncode or 0, (out or b"").decode(), (await shown).decode()
 
 
 def _read_output(terminal: int) -> bytes:

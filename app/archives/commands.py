@@ -46,15 +46,14 @@ from app.archives.rows import (
     format_entry,
     format_event,
 )
+from app.command_options import exit_with, parse_severity_option
 from app.command_runner import (
     INSTANT_FORMAT,
-    exit_with,
     read_settings,
     run_on_database,
 )
 from app.domain.access.caller import Caller, Permission
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
-from app.domain.events.severity import Severity, lookup_severity
 from app.domain.shared.messages import format_count, quote_value
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.domain.shared.values import format_instant, parse_instant, validate_name
@@ -182,7 +181,7 @@ def parse_filter_options(
         category=category,
         tags=TagFilter(all=tuple(tags)) if tags else None,
         occurred_at=TimeRange(start_time, end_time) if start_time or end_time else None,
-        severities=tuple(map(_parse_severity_option, severities)) if severities else None,
+        severities=tuple(map(parse_severity_option, severities)) if severities else None,
     )
 
 
@@ -341,14 +340,6 @@ def _parse_instant_option(option: str, text: str | None) -> datetime | None:
     if text is not None and instant is None:
         exit_with(f"{option}: Invalid time {quote_value(text)}. {INSTANT_FORMAT}", 2)
     return instant
-
-
-def _parse_severity_option(text: str) -> Severity:
-    severity = lookup_severity(text)
-    if severity is None:
-        names = ", ".join(each.value for each in Severity)
-        exit_with(f"--severity: Invalid severity {quote_value(text)}. Use one of {names}.", 2)
-    return severity
 
 
 def _check_actor(actor: str) -> None:

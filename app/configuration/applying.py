@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from app.configuration.api_client import ApiClient, ApiError
+from app.api_client import ApiClient, ApiError
 from app.configuration.configuration import (
     Configuration,
     FileError,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +11,8 @@ from typing import NoReturn
 
 import typer
 
-from app.command_runner import exit_with
-from app.configuration.api_client import ApiClient, ApiError
+from app.api_client import ApiClient, ApiError, load_key
+from app.command_options import exit_with
 from app.configuration.applying import (
     SavedPlan,
     apply_plan,
@@ -60,12 +59,10 @@ class ServerOptions:
 
 def read_key(file: Path | None) -> str:
     """Reads the key from the file, or from the environment. Exits with code 1 if there is none."""
-    key = os.environ.get("TOCSIN_KEY", "") if file is None else _read_text(str(file))
-    if not (key := key.strip()):
-        exit_with("No API key: set TOCSIN_KEY, or --key-file.", ERROR_CODE)
-    if not all("!" <= character <= "~" for character in key):
-        exit_with("The API key has a space or a character that is not in ASCII.", ERROR_CODE)
-    return key
+    try:
+        return load_key(file)
+    except ApiError as error:
+        exit_with(str(error), ERROR_CODE)
 
 
 def print_schema() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.configuration.api_client import ApiClient
+from app.api_client import ApiClient
 from app.configuration.configuration import (
     Configuration,
     ConfiguredItem,

@@ -6,7 +6,7 @@ plan, so a saved plan needs no mutations, only a digest of the state.
 
 from __future__ import annotations
 
-from app.configuration.api_client import ApiClient
+from app.api_client import ApiClient
 from app.configuration.configuration import Configuration, InvalidFileError
 from app.configuration.duplication_rule_planning import plan_duplication_rules
 from app.configuration.event_type_planning import check_types_in_use, plan_event_types

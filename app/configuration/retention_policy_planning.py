@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from app.configuration.api_client import ApiError
+from app.api_client import ApiError
 from app.configuration.configuration import ConfiguredItem, normalize_filter, read_input, to_input
 from app.configuration.file_schema import RETENTION_POLICIES
 from app.configuration.mutations import Phase, Step, delete_step, update_step

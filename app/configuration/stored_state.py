@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.configuration.api_client import ApiClient, ApiError
+from app.api_client import ApiClient, ApiError
 from app.configuration.configuration import Item
 from app.configuration.file_schema import (
     DUPLICATION_RULES,

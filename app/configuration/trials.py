@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from app.configuration.api_client import ApiClient
+from app.api_client import ApiClient
 from app.configuration.file_schema import EVENT_TYPES
 from app.configuration.stored_state import StoredState
 from app.domain.events.state import EventState, Use, attributes_with

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import typer
 
-from app.command_runner import exit_with, exit_with_database_error, read_settings, run_async
+from app.command_options import exit_with
+from app.command_runner import exit_with_database_error, read_settings, run_async
 from app.database_setup import prepare_database
 from app.domain.access.tokens import TokenSettingsError
 from app.domain.shared.limits import SocketLimits

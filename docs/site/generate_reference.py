@@ -210,9 +210,9 @@ def _render_cli() -> str:
         "# Command line\n\n"
         f"{group.help}\n\n"
         "After `make setup` the command is `.venv/bin/tocsin`. Every command has the option "
-        "`--help`. All commands except `tocsin schema` and `tocsin config`, which uses the API of "
-        "a server, read the [settings](settings.md). `tocsin --version` prints the version.\n\n"
-        + "\n".join(sections)
+        "`--help`. `tocsin log`, `tocsin tail` and `tocsin config` use the API of a server: "
+        "see [the guide](../guides/command-line.md). All others except `tocsin schema` read the "
+        "[settings](settings.md). `tocsin --version` prints the version.\n\n" + "\n".join(sections)
     )
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from app.configuration.api_client import MAX_RETRIES, ApiClient, ApiError
+from app.api_client import MAX_RETRIES, ApiClient, ApiError
 
 BODY = b'{"data": null, "errors": [{"message": "down", "extensions": {"code": "UNAVAILABLE"}}]}'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.configuration.api_client import ApiClient, ApiError
+from app.api_client import ApiClient, ApiError
 from app.configuration.applying import apply_plan, is_current
 from app.configuration.configuration import parse_configuration
 from app.configuration.file_schema import SECTIONS

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.configuration.api_client import ApiClient
+from app.api_client import ApiClient
 from app.configuration.applying import apply_plan
 from app.configuration.configuration import parse_configuration, validate_items
 from app.configuration.file_schema import SECTIONS

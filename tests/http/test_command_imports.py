@@ -87,6 +87,17 @@ async def test_database_commands_import_no_server_and_migrations_only_to_migrate
         assert packages >= {"sqlalchemy"}
 
 
+async def test_commands_for_any_server_import_no_database_and_no_server(tmp_path: Path) -> None:
+    log, tail = await asyncio.gather(
+        list_command_imports(tmp_path, "log", "x"), list_command_imports(tmp_path, "tail")
+    )
+
+    for packages in (log, tail):
+        unneeded = DATABASE | GRAPHQL | WEB | MIGRATION | {"pydantic_settings", "structlog", "jwt"}
+        assert packages & unneeded == set()
+        assert packages >= {"httpx"}
+
+
 async def test_the_server_imports_no_packages_of_other_commands(tmp_path: Path) -> None:
     packages = await list_imports(tmp_path, "import app.main")
 

@@ -1,0 +1,250 @@
+"""A client of the GraphQL API, for commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from app.domain.shared.json_encoding import encode_json, load_json
+from app.domain.shared.messages import quote_value
+
+TIMEOUT_SECONDS = 60
+MAX_RETRIES = 10
+_PAGE_SIZE = 20  # that of the server can be smaller than 100
+_TEMPORARY_STATUSES = {408, 429, 502, 503, 504}
+_EVENTS = "text/event-stream"
+
+
+class ApiError(Exception):
+    """The server cannot be reached, or did not execute an operation.
+
+    `code`: that of the error in the response, if it has one. `is_temporary`: a retry can succeed,
+    after at least `retry_after` seconds.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        *,
+        is_temporary: bool = False,
+        retry_after: float = 0,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.is_temporary = is_temporary
+        self.retry_after = retry_after
+
+
+def load_key(file: Path | None) -> str:
+    """Reads the API key or access token from the file, or from TOCSIN_KEY. Raises ApiError."""
+    try:
+        key = os.environ.get("TOCSIN_KEY", "") if file is None else file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ApiError(f"{file} is not in UTF-8.") from None
+    except OSError as error:
+        raise ApiError(f"Cannot read {file}: {error.strerror}.") from None
+    if not (key := key.strip()):
+        raise ApiError("No API key: set TOCSIN_KEY, or --key-file.")
+    if not all("!" <= character <= "~" for character in key):
+        raise ApiError("The API key has a space or a character that is not in ASCII.")
+    return key
+
+
+class ApiClient:
+    """Sends operations with one credential, in one organization."""
+
+    def __init__(self, url: str, key: str, organization: str | None = None) -> None:
+        """`organization`: its key. By default, it is that of the credential. Raises ApiError."""
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ApiError(f"Invalid address of the server: {error}.") from None
+        if parsed.userinfo:
+            raise ApiError("The address of the server must not contain a user name or a password.")
+        if parsed.scheme not in ("http", "https"):
+            raise ApiError(
+                f"Invalid address of the server {quote_value(url)}: expected http:// or https://."
+            )
+        address = url.rstrip("/")
+        self.url = address if address.endswith("/graphql") else f"{address}/graphql"
+        self._key = key
+        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        self.select_organization(organization)
+
+    def select_organization(self, organization: str | None) -> None:
+        """Sends the operations that follow in another organization."""
+        self.organization = organization
+
+    def __enter__(self) -> ApiClient:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def execute(self, document: str, **variables: Any) -> dict[str, Any]:
+        """Returns the data of a query. Waits if a rate limit is exceeded or the database is down.
+
+        Raises ApiError.
+        """
+        return self._execute(document, variables, (429, 503))
+
+    def mutate(self, document: str, **variables: Any) -> dict[str, Any]:
+        """Returns the data of a mutation. Waits if a rate limit is exceeded.
+
+        If the database is down, the mutation may have been committed, so it is not repeated.
+        Raises ApiError.
+        """
+        return self._execute(document, variables, (429,))
+
+    def send_once(
+        self, document: str, variables: Mapping[str, Any], timeout: httpx.Timeout
+    ) -> dict[str, Any]:
+        """Returns the data of an operation, which is not repeated. Raises ApiError."""
+        return _read_data(self.url, self._post(document, variables, timeout))
+
+    def stream(self, document: str, **variables: Any) -> Iterator[dict[str, Any] | None]:
+        """Yields None when the server accepts a subscription, and then the data of its messages.
+
+        Raises ApiError. It is temporary if the stream ended or the connection was lost.
+        """
+        with (
+            self._convert_errors(),
+            self._http.stream(
+                "POST",
+                self.url,
+                headers=self._headers | {"accept": _EVENTS},
+                content=_encode_request(document, variables),
+            ) as response,
+        ):
+            if not response.headers.get("content-type", "").startswith(_EVENTS):
+                response.read()
+                _read_data(self.url, response)
+                raise ApiError(f"{self.url} does not send events.")
+            yield None
+            for message in _split_messages(response.iter_bytes()):
+                if (data := _find_data(message)) is not None:
+                    body = load_json(data)
+                    if errors := body.get("errors"):
+                        raise _to_error(errors[0], response.status_code)
+                    yield body["data"]
+        raise ApiError(f"{self.url} ended the stream.", is_temporary=True)
+
+    def _execute(
+        self, document: str, variables: Mapping[str, Any], repeated: Collection[int]
+    ) -> dict[str, Any]:
+        for _ in range(MAX_RETRIES):
+            response = self._post(document, variables)
+            wait = response.headers.get("retry-after", "")
+            if response.status_code not in repeated or not wait.isdecimal():
+                return _read_data(self.url, response)
+            time.sleep(min(int(wait), TIMEOUT_SECONDS))
+        return _read_data(self.url, self._post(document, variables))
+
+    def iterate_nodes(self, document: str, name: str, **variables: Any) -> Iterator[dict[str, Any]]:
+        """Yields the nodes of all pages of a list. The document has the variables first and after.
+
+        Raises ApiError.
+        """
+        after = None
+        while True:
+            page = self.execute(document, **variables, first=_PAGE_SIZE, after=after)[name]
+            yield from page["nodes"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return
+            after = page["pageInfo"]["endCursor"]
+
+    def _post(
+        self,
+        document: str,
+        variables: Mapping[str, Any],
+        timeout: httpx.Timeout | float = TIMEOUT_SECONDS,
+    ) -> httpx.Response:
+        content = _encode_request(document, variables)
+        with self._convert_errors():
+            return self._http.post(
+                self.url, headers=self._headers, content=content, timeout=timeout
+            )
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+        if self.organization is not None:
+            headers["data-partition-id"] = self.organization
+        return headers
+
+    @contextlib.contextmanager
+    def _convert_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            # The reason only: the headers, which an error may contain, have the key.
+            reason = str(error).replace(self._key, "…") or type(error).__name__
+            raise ApiError(
+                f"Cannot reach {self.url}: {reason.rstrip('.')}.",
+                is_temporary=isinstance(error, httpx.TransportError),
+            ) from None
+
+
+def _encode_request(document: str, variables: Mapping[str, Any]) -> bytes:
+    return encode_json({"query": document, "variables": variables}).encode()
+
+
+def _split_messages(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields the messages of an event stream.
+
+    The lines of httpx also end at characters such as U+2028, which JSON texts can contain.
+    """
+    buffer = b""
+    for chunk in chunks:
+        *messages, buffer = (buffer + chunk).split(b"\n\n")
+        yield from messages
+
+
+def _find_data(message: bytes) -> bytes | None:
+    lines = message.split(b"\n")
+    if b"event: next" not in lines:
+        return None
+    return next(line for line in lines if line.startswith(b"data: ")).removeprefix(b"data: ")
+
+
+def _read_data(url: str, response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = load_json(response.content)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        body = None
+    if not isinstance(body, dict) or not ("data" in body or "errors" in body):
+        raise ApiError(
+            f"{url} returned HTTP status {response.status_code} without a GraphQL response. Set "
+            "the address of the server, without /graphql, in --url or TOCSIN_URL.",
+            is_temporary=response.status_code in _TEMPORARY_STATUSES,
+        )
+    if errors := body.get("errors"):
+        raise _to_error(errors[0], response.status_code)
+    data: dict[str, Any] = body["data"]
+    return data
+
+
+def _to_error(error: Mapping[str, Any], status: int) -> ApiError:
+    extensions = error.get("extensions", {})
+    code = extensions.get("code")
+    retry_after = extensions.get("retryAfterSeconds", 0)
+    return ApiError(
+        f"{error['message']}" + (f" ({code})" if code else ""),
+        code,
+        is_temporary=status in _TEMPORARY_STATUSES or code == "UNAVAILABLE" or retry_after > 0,
+        retry_after=retry_after,
+    )

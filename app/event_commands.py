@@ -1,0 +1,372 @@
+"""The commands `tocsin log` and `tocsin tail`. They use the GraphQL API of a server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import typer
+
+from app.api_client import ApiClient, ApiError, load_key
+from app.command_options import exit_with, parse_severity_option
+from app.domain.shared.json_encoding import encode_json
+from app.domain.shared.strict_json import UnreadableJsonError, decode_json
+from app.domain.shared.values import replace_control_characters
+
+REJECTED_CODE, USAGE_CODE, REFUSED_CODE, UNREACHABLE_CODE = 1, 2, 3, 4
+MAX_CONTENT_BYTES = 8 * 1024 * 1024  # the default maximum of a request
+CONNECT_TIMEOUT_SECONDS = 5
+STABLE_SECONDS = 10  # a connection that lasted longer is not counted as a failed attempt
+_CREDENTIAL_ERRORS = {"UNAUTHENTICATED", "FORBIDDEN"}
+_SEVERITY_COLORS = {"ERROR": "red", "WARN": "yellow", "INFO": "blue", "SUCCESS": "green"}
+
+LOG_EVENT = """
+mutation ($input: LogEventInput!) {
+  logEvent(input: $input) {
+    event { id }
+    warnings { message code }
+    userErrors { message code path }
+  }
+}
+"""
+_EVENT_FIELDS = """
+fragment EventFields on Event {
+  id type severity summary content source sourceId subject entity { type entityId } outcome
+  occurredAt recordedAt fields tags notification alertKey status
+}
+"""
+LAST_EVENTS = f"""
+query ($filter: EventFilter, $first: Int!, $isSkipped: Boolean!) {{
+  logHead
+  events(filter: $filter, orderBy: {{ field: RECORDED_AT, direction: DESC }}, first: $first)
+    @skip(if: $isSkipped) {{ nodes {{ ...EventFields }} }}
+}}
+{_EVENT_FIELDS}"""
+LOGGED_EVENTS = f"""
+query ($filter: EventFilter, $after: String!) {{
+  logHead
+  eventChanges(filter: $filter, changes: {{ kinds: [LOGGED] }}, after: $after) {{
+    nodes {{ cursor event {{ ...EventFields }} }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+{_EVENT_FIELDS}"""
+FOLLOW_EVENTS = f"""
+subscription ($filter: EventFilter, $after: String!) {{
+  eventChanged(filter: $filter, after: $after) {{ cursor kind event {{ ...EventFields }} }}
+}}
+{_EVENT_FIELDS}"""
+
+# The option of each field of `LogEventInput`.
+_OPTIONS = {
+    "summary": "SUMMARY",
+    "notification": "--notify",
+    "resolved": "--resolve",
+    "alertKey": "--alert-key",
+    "occurredAt": "--occurred-at",
+    "sourceId": "--source-id",
+    "tags": "--tag",
+}
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """The server, the file of the credential, and the key of the organization."""
+
+    url: str
+    key_file: Path | None
+    organization: str | None
+
+    def open_client(self) -> ApiClient:
+        """Exits with code 2 if the address or the credential is missing or malformed."""
+        try:
+            return ApiClient(self.url, load_key(self.key_file), self.organization)
+        except ApiError as error:
+            exit_with(str(error), USAGE_CODE)
+
+
+def parse_fields(text: str | None) -> Any:
+    """Parses the option --fields. Exits with code 2 if it is not JSON."""
+    if text is None:
+        return None
+    try:
+        fields = decode_json(text)
+        encode_json(fields)
+    except UnreadableJsonError as error:
+        exit_with(f"--fields: The value {error}.", USAGE_CODE)
+    except ValueError:
+        exit_with("--fields: The value has a number that is too large.", USAGE_CODE)
+    return fields
+
+
+def build_entity(type: str | None, id: str | None) -> dict[str, str] | None:
+    """Builds an `EntityInput` of its options. Exits with code 2 if there is only one of them."""
+    if type is None and id is None:
+        return None
+    if type is None or id is None:
+        exit_with("--entity-type and --entity-id: Use both of them, or none.", USAGE_CODE)
+    return {"type": type, "id": id}
+
+
+def read_content(text: str | None) -> str | None:
+    """Returns the option --content, or standard input if it is `-`."""
+    if text != "-":
+        return text
+    content = sys.stdin.buffer.read(MAX_CONTENT_BYTES + 1)
+    if len(content) > MAX_CONTENT_BYTES:
+        exit_with(
+            f"--content: Standard input has more than {MAX_CONTENT_BYTES:,} bytes.", USAGE_CODE
+        )
+    return content.decode(errors="replace")
+
+
+def log_event(server: ServerOptions, event: Mapping[str, Any], timeout_seconds: float) -> None:
+    """Logs the event, a `LogEventInput`, and prints its ID. Null values are omitted."""
+    event = {name: value for name, value in event.items() if value is not None}
+    # Attempts that are repeated have the same ID, so that the event is stored once.
+    event.setdefault("sourceId", str(uuid4()))
+    with server.open_client() as client:
+        try:
+            payload = _send_event(client, event, timeout_seconds)
+        except ApiError as error:
+            code = _choose_exit_code(error)
+            hint = f" To repeat this report safely, add: --source-id {event['sourceId']}"
+            exit_with(str(error) + (hint if code == UNREACHABLE_CODE else ""), code)
+    for warning in payload["warnings"]:
+        typer.echo(f"Warning: {warning['message']} ({warning['code']})", err=True)
+    if errors := payload["userErrors"]:
+        exit_with("\n".join(map(_format_user_error, errors)), REJECTED_CODE)
+    if payload["event"] is not None:
+        typer.echo(payload["event"]["id"])
+
+
+def _send_event(
+    client: ApiClient, event: Mapping[str, Any], timeout_seconds: float
+) -> dict[str, Any]:
+    """Repeats attempts that failed for a temporary reason until the time is over."""
+    deadline = time.monotonic() + timeout_seconds
+    failures = 0
+    while True:
+        left = max(deadline - time.monotonic(), 0.001)
+        timeout = httpx.Timeout(left, connect=min(left, CONNECT_TIMEOUT_SECONDS))
+        try:
+            payload: dict[str, Any] = client.send_once(LOG_EVENT, {"input": event}, timeout)[
+                "logEvent"
+            ]
+            return payload
+        except ApiError as error:
+            wait = error.retry_after + _compute_delay(failures)
+            if not error.is_temporary or time.monotonic() + wait >= deadline:
+                raise
+        failures += 1
+        time.sleep(wait)
+
+
+def _format_user_error(error: Mapping[str, Any]) -> str:
+    name, *rest = error["path"][1:] or [""]
+    option = _OPTIONS.get(name, f"--{name}")
+    place = " ".join([option, ".".join(rest)]).strip() + ": " if name else ""
+    return f"{place}{error['message']} ({error['code']})"
+
+
+@dataclass(frozen=True)
+class TailOptions:
+    """What `tocsin tail` prints, and where it starts."""
+
+    lines: int
+    after: str | None
+    cursor_file: Path | None
+    is_json: bool
+    follow: bool
+
+
+def build_filter(
+    severities: Sequence[str] | None,
+    types: Sequence[str] | None,
+    source: str | None,
+    tags: Sequence[str] | None,
+) -> dict[str, Any] | None:
+    """Builds an `EventFilter`, or None without conditions. Exits with code 2 if one is invalid."""
+    conditions = {
+        "severities": [parse_severity_option(each).value for each in severities or ()],
+        "types": types,
+        "source": source,
+        "tags": {"all": tags} if tags else None,
+    }
+    return {name: value for name, value in conditions.items() if value} or None
+
+
+def tail_events(
+    server: ServerOptions, filter: Mapping[str, Any] | None, options: TailOptions
+) -> None:
+    """Prints the events that match the filter, as they are stored."""
+    after = options.after or _read_cursor(options.cursor_file)
+    with server.open_client() as client:
+        try:
+            for cursor, event in _iterate_events(client, filter, options, after):
+                with _delay_signals():
+                    if event is not None:
+                        _print_event(event, cursor, is_json=options.is_json)
+                    _store_cursor(options.cursor_file, cursor)
+        except ApiError as error:
+            hint = " Events may be missing. Start without this cursor."
+            message = str(error) + (hint if error.code == "CURSOR_EXPIRED" else "")
+            exit_with(message, _choose_exit_code(error))
+        except BrokenPipeError:
+            # The reader, such as `head`, has ended. Python would flush standard output at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _delay_signals() -> Iterator[None]:
+    """Delays the end of the process, so that no event is printed whose cursor is not stored."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+CursorAndEvent = tuple[str | None, dict[str, Any] | None]
+
+
+def _iterate_events(
+    client: ApiClient, filter: Mapping[str, Any] | None, options: TailOptions, after: str | None
+) -> Iterator[CursorAndEvent]:
+    """Yields events with their cursors. Either is None if there is only the other."""
+    printed: set[str] = set()
+    if after is None:
+        lines = options.lines
+        data = client.execute(LAST_EVENTS, filter=filter, first=max(lines, 1), isSkipped=lines == 0)
+        last = data["events"]["nodes"][::-1] if lines else []
+        # The subscription repeats those that were stored after `logHead` was read.
+        printed = {event["id"] for event in last}
+        for event in last:
+            yield None, event
+        after = str(data["logHead"])
+        yield after, None
+    entries = _follow_entries if options.follow else _read_entries
+    for cursor, event in entries(client, filter, after):
+        yield cursor, None if event is None or event["id"] in printed else event
+
+
+def _read_entries(
+    client: ApiClient, filter: Mapping[str, Any] | None, after: str
+) -> Iterator[CursorAndEvent]:
+    """Yields the events that have been stored after the cursor."""
+    has_more = True
+    while has_more:
+        data = client.execute(LOGGED_EVENTS, filter=filter, after=after)
+        page = data["eventChanges"]
+        for entry in page["nodes"]:
+            yield entry["cursor"], entry["event"]
+        # An empty page may end far behind the cursor, or at the end of the change log.
+        after = page["pageInfo"]["endCursor"] or data["logHead"]
+        yield after, None
+        has_more = page["pageInfo"]["hasNextPage"]
+
+
+def _follow_entries(
+    client: ApiClient, filter: Mapping[str, Any] | None, after: str
+) -> Iterator[CursorAndEvent]:
+    """Yields the events that are stored after the cursor. Resumes when a connection is lost.
+
+    Raises ApiError if a retry cannot succeed, and for every error before the first connection.
+    """
+    failures = 0
+    connected_at: float | None = None
+    is_lost = False
+    while True:
+        try:
+            for data in client.stream(FOLLOW_EVENTS, filter=filter, after=after):
+                if data is None:
+                    connected_at = time.monotonic()
+                    if is_lost:
+                        typer.echo("Connected again.", err=True)
+                    is_lost = False
+                    continue
+                entry = data["eventChanged"]
+                yield entry["cursor"], entry["event"] if entry["kind"] == "LOGGED" else None
+                after = entry["cursor"]
+        except ApiError as error:
+            if connected_at is None or not error.is_temporary:
+                raise
+            if not is_lost:
+                typer.echo(f"{error} Reconnecting.", err=True)
+                was_stable = time.monotonic() - connected_at > STABLE_SECONDS
+                failures = 0 if was_stable else failures
+            is_lost = True
+            delay = error.retry_after + _compute_delay(failures)
+        failures += 1
+        time.sleep(delay)
+
+
+def _compute_delay(failures: int) -> float:
+    """Returns the seconds before the next attempt."""
+    seconds: float = min(0.1 * 2 ** min(failures, 7), 10)
+    return seconds * random.uniform(0.5, 1)  # noqa: S311
+
+
+def _choose_exit_code(error: ApiError) -> int:
+    if error.code in _CREDENTIAL_ERRORS:
+        return REFUSED_CODE
+    is_unreachable = error.is_temporary or error.code in (None, "INTERNAL_SERVER_ERROR")
+    return UNREACHABLE_CODE if is_unreachable else REJECTED_CODE
+
+
+def _print_event(event: Mapping[str, Any], cursor: str | None, *, is_json: bool) -> None:
+    if is_json:
+        line, encoding = encode_json({"cursor": cursor, **event}), "utf-8"
+    else:
+        line, encoding = _format_event(event), sys.stdout.encoding
+    typer.echo(line.encode(encoding, errors="replace"))
+
+
+def _format_event(event: Mapping[str, Any]) -> str:
+    time, severity = f"{event['occurredAt'][:19]}Z", f"{event['severity']:7}"
+    if _is_colored():
+        time = typer.style(time, dim=True)
+        severity = typer.style(severity, fg=_SEVERITY_COLORS[event["severity"]], bold=True)
+    text = replace_control_characters(f"{event['source']}: {event['summary']}")
+    return f"{time} {severity} {text}"
+
+
+def _is_colored() -> bool:
+    is_capable = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return is_capable and not os.environ.get("NO_COLOR")
+
+
+def _read_cursor(file: Path | None) -> str | None:
+    """Returns the stored cursor. None if there is no file, or an empty one."""
+    if file is None:
+        return None
+    try:
+        return file.read_text("utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        exit_with(f"--cursor-file: {file} is not in UTF-8.", USAGE_CODE)
+    except OSError as error:
+        exit_with(f"--cursor-file: Cannot read {file}: {error.strerror}.", USAGE_CODE)
+
+
+def _store_cursor(file: Path | None, cursor: str | None) -> None:
+    """Replaces the file at once, so that it is never half written."""
+    if file is None or cursor is None:
+        return
+    new = file.with_name(f"{file.name}.new")
+    try:
+        new.write_text(f"{cursor}\n", "utf-8")
+        new.replace(file)
+    except OSError as error:
+        exit_with(f"--cursor-file: Cannot write {file}: {error.strerror}.", USAGE_CODE)
