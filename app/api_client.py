@@ -76,13 +76,17 @@ class ApiClient:
             )
         address = url.rstrip("/")
         self.url = address if address.endswith("/graphql") else f"{address}/graphql"
-        self._key = key
+        self.select_key(key)
         self._http = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
         self.select_organization(organization)
 
     def select_organization(self, organization: str | None) -> None:
         """Sends the operations that follow in another organization."""
         self.organization = organization
+
+    def select_key(self, key: str) -> None:
+        """Sends the operations that follow with another credential."""
+        self._key = key
 
     def __enter__(self) -> ApiClient:
         return self

@@ -87,10 +87,14 @@ class ServerOptions:
     key_file: Path | None
     organization: str | None
 
+    def load_key(self) -> str:
+        """Raises ApiError."""
+        return load_key(self.key_file)
+
     def open_client(self) -> ApiClient:
         """Exits with code 2 if the address or the credential is missing or malformed."""
         try:
-            return ApiClient(self.url, load_key(self.key_file), self.organization)
+            return ApiClient(self.url, self.load_key(), self.organization)
         except ApiError as error:
             exit_with(str(error), USAGE_CODE)
 
@@ -213,7 +217,7 @@ def tail_events(
     after = options.after or _read_cursor(options.cursor_file)
     with server.open_client() as client:
         try:
-            for cursor, event in _iterate_events(client, filter, options, after):
+            for cursor, event in _iterate_events(client, server, filter, options, after):
                 with _delay_signals():
                     if event is not None:
                         _print_event(event, cursor, is_json=options.is_json)
@@ -241,7 +245,11 @@ CursorAndEvent = tuple[str | None, dict[str, Any] | None]
 
 
 def _iterate_events(
-    client: ApiClient, filter: Mapping[str, Any] | None, options: TailOptions, after: str | None
+    client: ApiClient,
+    server: ServerOptions,
+    filter: Mapping[str, Any] | None,
+    options: TailOptions,
+    after: str | None,
 ) -> Iterator[CursorAndEvent]:
     """Yields events with their cursors. Either is None if there is only the other."""
     printed: set[str] = set()
@@ -255,8 +263,12 @@ def _iterate_events(
             yield None, event
         after = str(data["logHead"])
         yield after, None
-    entries = _follow_entries if options.follow else _read_entries
-    for cursor, event in entries(client, filter, after):
+    entries = (
+        _follow_entries(client, server, filter, after)
+        if options.follow
+        else _read_entries(client, filter, after)
+    )
+    for cursor, event in entries:
         yield cursor, None if event is None or event["id"] in printed else event
 
 
@@ -277,7 +289,7 @@ def _read_entries(
 
 
 def _follow_entries(
-    client: ApiClient, filter: Mapping[str, Any] | None, after: str
+    client: ApiClient, server: ServerOptions, filter: Mapping[str, Any] | None, after: str
 ) -> Iterator[CursorAndEvent]:
     """Yields the events that are stored after the cursor. Resumes when a connection is lost.
 
@@ -309,6 +321,8 @@ def _follow_entries(
             delay = error.retry_after + _compute_delay(failures)
         failures += 1
         time.sleep(delay)
+        # The connection may have ended because the credential expired or was revoked.
+        client.select_key(server.load_key())
 
 
 def _compute_delay(failures: int) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,12 @@ query ($id: ID!) {
 }
 """
 ACKNOWLEDGE = "mutation ($id: ID!) { acknowledgeEvent(id: $id) { userErrors { code } } }"
+CREATE_READER = """
+mutation {
+  createApiKey(input: {name: "reader", permissions: [EVENT_READ]}) { apiKey { id } secret }
+}
+"""
+REVOKE = "mutation ($id: ID!) { revokeApiKey(id: $id) { userErrors { code } } }"
 UNREACHABLE = "http://127.0.0.1:1"
 
 
@@ -49,6 +56,8 @@ async def run_client_command(
     """Runs the command in this process. Returns exit code, standard output and standard error."""
     variables = client_environment(client) | environment
     options = [*arguments]
+    if arguments[0] == "log" and "--timeout" not in arguments:
+        options += ["--timeout", str(TIMEOUT_SECONDS)]
     if organization := client.headers.get("data-partition-id"):
         options += ["--organization", organization]
     # The server runs in this process, too: its logs are not part of the output.
@@ -238,7 +247,9 @@ async def lose_first_response(url: str) -> AsyncIterator[tuple[str, list[int]]]:
         connections.append(len(connections))
         is_lost = len(connections) == 1
         server, request = await asyncio.open_connection(host, int(port))
-        request.write(await client.read(65_536))
+        head = await client.readuntil(b"\r\n\r\n")
+        [length] = re.findall(rb"content-length: (\d+)", head.lower())
+        request.write(head + await client.readexactly(int(length)))
         received = await server.read(65_536)
         if not is_lost:
             response.write(received)
@@ -367,6 +378,28 @@ async def test_tail_refuses_cursors_and_files_that_it_cannot_use(
     assert nowhere[:2] == (2, "")
     assert nowhere[2].startswith("--cursor-file: Cannot write ")
     assert misspelt[:2] == (2, "")
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+async def test_tail_resumes_with_the_new_key_of_its_file_when_the_old_one_is_revoked(
+    client: Client, tmp_path: Path
+) -> None:
+    cursor, key_file = tmp_path / "cursor", tmp_path / "key"
+    old = await client.execute_field(CREATE_READER)
+    new = await client.execute_field(CREATE_READER)
+    options = ("--cursor-file", str(cursor), "--key-file", str(key_file))
+
+    key_file.write_text(f"{old['secret']}\n")
+    async with start_tail(client, *options) as process:
+        await wait_for_file(cursor)
+        await client.log_event(summary="before")
+        lines = await read_lines(process, 1)
+        key_file.write_text(f"{new['secret']}\n")
+        await client.execute_field(REVOKE, id=old["apiKey"]["id"])
+        await client.log_event(summary="after")
+        lines += await read_lines(process, 1)
+
+    assert [line.rpartition(": ")[2] for line in lines] == ["before\n", "after\n"]
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
