@@ -153,11 +153,13 @@ class Settings(BaseSettings):
         description="Claim of an access token with the keys of its organizations. The path of a "
         "nested claim has dots: `tocsin.organization`.",
     )
-    jwt_permissions_claim: str = Field(
-        default="permissions",
+    jwt_permissions_claim: str | None = Field(
+        default=None,
         min_length=1,
         description="Claim of an access token with its permissions. The path of a nested claim "
-        "has dots: `realm_access.roles`. If a token does not have the claim, `scope` is used.",
+        "has dots: `realm_access.roles`. A token without the claim has no permissions. If not "
+        "set, permissions are read from the claim `permissions`, or from `scope` if a token does "
+        "not have it.",
     )
     oidc_client_id: str | None = Field(
         default=None,

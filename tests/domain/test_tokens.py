@@ -32,6 +32,11 @@ def parse_token(terms: TokenRequirements | None = None, **overrides: Any) -> Tok
     return parse_claims(defaults, terms or TokenRequirements(leeway=timedelta(seconds=30)), NOW)
 
 
+def parse_typed_token(token_type: str | None, **overrides: Any) -> TokenClaims:
+    claims = {"sub": "scada", "organization": "wells", "exp": SECONDS + 60} | overrides
+    return parse_claims(claims, TokenRequirements(), NOW, token_type)
+
+
 def rejection_message(terms: TokenRequirements | None = None, **overrides: Any) -> str:
     with pytest.raises(RequestError) as raised:
         parse_token(terms, **overrides)
@@ -119,17 +124,35 @@ def test_permissions_of_tocsin_and_deltafi_are_known_and_others_ignored(
         ("realm.roles", {"realm": {"roles": ["EVENT_READ"]}}),
         ("https://a.example/roles", {"https://a.example/roles": "EVENT_READ"}),
         ("realm.roles", {"realm.roles": ["EVENT_READ"], "realm": {"roles": ["EVENT_CREATE"]}}),
+        (
+            "roles",
+            {"roles": "EVENT_READ", "permissions": ["EVENT_CREATE"], "scope": "EVENT_CREATE"},
+        ),
+        ("scope", {"scope": "EVENT_READ", "permissions": ["EVENT_CREATE"]}),
+    ],
+)
+def test_permissions_are_read_from_the_configured_claim(path: str, claims: dict[str, Any]) -> None:
+    requirements = TokenRequirements(permissions_claim=path)
+
+    assert parse_token(requirements, **claims).permissions == {READ}
+
+
+@pytest.mark.parametrize(
+    ("path", "claims"),
+    [
         ("realm.roles", {"realm": "EVENT_CREATE", "scope": "EVENT_READ"}),
         ("realm.roles", {"realm": {"roles": None}, "scope": "EVENT_READ"}),
         ("roles", {"permissions": ["EVENT_CREATE"], "scope": "EVENT_READ"}),
+        ("roles", {"roles": [], "scope": "EVENT_READ"}),
+        ("permissions", {"scope": "EVENT_READ"}),
     ],
 )
-def test_permissions_are_read_from_the_configured_claim_or_from_scope(
+def test_without_the_configured_claim_a_token_has_no_permissions(
     path: str, claims: dict[str, Any]
 ) -> None:
     requirements = TokenRequirements(permissions_claim=path)
 
-    assert parse_token(requirements, **claims).permissions == {READ}
+    assert parse_token(requirements, **claims).permissions == frozenset()
 
 
 def test_organizations_are_read_from_the_configured_claim() -> None:
@@ -269,3 +292,44 @@ def test_another_audience_is_rejected_if_configured(value: Any) -> None:
         "The token's audience (aud) does not include this server. Request a token for the "
         "audience in TOCSIN_JWT_AUDIENCE."
     )
+
+
+@pytest.mark.parametrize(
+    ("token_type", "claims"),
+    [
+        ("JWT", {"nonce": "a"}),
+        (None, {"nonce": "a"}),
+        ("jwt", {"at_hash": "a"}),
+        ("JWT", {"c_hash": "a"}),
+        ("JWT", {"typ": "ID"}),
+        ("logout+jwt", {}),
+        ("id_token+jwt", {}),
+    ],
+)
+def test_tokens_of_an_identity_provider_other_than_access_tokens_are_rejected(
+    token_type: str | None, claims: dict[str, Any]
+) -> None:
+    with pytest.raises(RequestError) as raised:
+        parse_typed_token(token_type, **claims)
+
+    assert raised.value.code is ErrorCode.UNAUTHENTICATED
+    assert raised.value.message == (
+        "The token is not an access token. Send the access token of the identity provider "
+        "(access_token), not its ID token."
+    )
+
+
+@pytest.mark.parametrize(
+    ("token_type", "claims"),
+    [
+        (None, {}),
+        ("JWT", {}),
+        ("JWT", {"typ": "Bearer", "nonce": "a"}),
+        ("at+jwt", {"nonce": "a"}),
+        ("application/AT+JWT", {}),
+    ],
+)
+def test_access_tokens_are_accepted_with_and_without_their_type(
+    token_type: str | None, claims: dict[str, Any]
+) -> None:
+    assert parse_typed_token(token_type, **claims).name == "scada"

@@ -28,6 +28,8 @@ PERMISSION_NAMES = {permission.value: permission for permission in Permission} |
     "EventDelete": Permission.EVENT_DELETE,
 }
 
+# Claims that OpenID Connect defines for ID tokens.
+_ID_TOKEN_CLAIMS = frozenset({"nonce", "at_hash", "c_hash"})
 _LIMITS = Limits()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Leaves a margin for the leeway before the year 10000. Times in milliseconds exceed it.
@@ -63,14 +65,14 @@ class TokenRequirements:
     """Claims that every token must have; None if not required. The leeway allows for clock skew.
 
     `organization_claim` and `permissions_claim` are names of claims, or paths to nested members
-    with dots.
+    with dots. Without a `permissions_claim`, permissions are in `permissions`, or else in `scope`.
     """
 
     issuer: str | None = None
     audience: str | None = None
     leeway: timedelta = timedelta(0)
     organization_claim: str = ORGANIZATION_CLAIM
-    permissions_claim: str = PERMISSIONS_CLAIM
+    permissions_claim: str | None = None
 
 
 def check_leeway(seconds: int) -> None:
@@ -84,9 +86,16 @@ def check_leeway(seconds: int) -> None:
 
 
 def parse_claims(
-    claims: Mapping[str, Any], requirements: TokenRequirements, now: datetime
+    claims: Mapping[str, Any],
+    requirements: TokenRequirements,
+    now: datetime,
+    token_type: str | None = None,
 ) -> TokenClaims:
-    """Parses the claims. Raises RequestError UNAUTHENTICATED if one is missing or invalid."""
+    """Parses the claims. Raises RequestError UNAUTHENTICATED if one is missing or invalid.
+
+    `token_type` is the `typ` of the token's header.
+    """
+    _check_type(claims, token_type)
     expires_at = _parse_expiration(claims, requirements.leeway, now)
     _check_issuer(claims, requirements.issuer)
     _check_audience(claims, requirements.audience)
@@ -100,6 +109,22 @@ def parse_claims(
 
 def unauthenticated(message: str) -> RequestError:
     return RequestError(ErrorCode.UNAUTHENTICATED, message)
+
+
+def _check_type(claims: Mapping[str, Any], token_type: str | None) -> None:
+    """Rejects ID tokens, which providers sign with the same keys and often for the same audience.
+
+    The type of an access token is `at+jwt` (RFC 9068), but few providers set it.
+    """
+    name = (token_type or "JWT").lower().removeprefix("application/")
+    if name == "at+jwt" or claims.get("typ") == "Bearer":
+        return
+    # `typ` is a claim of Keycloak, whose older versions have a nonce in both kinds of tokens.
+    if name != "jwt" or claims.get("typ") == "ID" or not _ID_TOKEN_CLAIMS.isdisjoint(claims):
+        raise unauthenticated(
+            "The token is not an access token. Send the access token of the identity provider "
+            "(access_token), not its ID token."
+        )
 
 
 def _parse_expiration(claims: Mapping[str, Any], leeway: timedelta, now: datetime) -> datetime:
@@ -186,11 +211,11 @@ def _parse_organizations(claims: Mapping[str, Any], claim: str) -> frozenset[str
     return None if ORGANIZATION_WILDCARD in keys else frozenset(keys)
 
 
-def _parse_permissions(claims: Mapping[str, Any], claim: str) -> frozenset[Permission]:
-    """Parses the claim, or `scope` if it is absent. Unknown names are ignored."""
+def _parse_permissions(claims: Mapping[str, Any], claim: str | None) -> frozenset[Permission]:
+    """Parses the claim. Unknown names are ignored."""
+    if claim is None:
+        claim = "scope" if claims.get(PERMISSIONS_CLAIM) is None else PERMISSIONS_CLAIM
     value = _find_claim(claims, claim)
-    if value is None:
-        claim, value = "scope", claims.get("scope")
     if value is None:
         return frozenset()
     names = value.split() if isinstance(value, str) else value

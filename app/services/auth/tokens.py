@@ -18,7 +18,6 @@ from jwt.algorithms import get_default_algorithms
 
 from app.domain.access.tokens import (
     ORGANIZATION_CLAIM,
-    PERMISSIONS_CLAIM,
     TokenClaims,
     TokenRequirements,
     TokenSettingsError,
@@ -42,6 +41,7 @@ class _ParsedToken:
 
     algorithm: str
     kid: str | None
+    type: str | None
     signed: bytes
     signature: bytes
     payload: bytes
@@ -59,7 +59,7 @@ class TokenVerifier:
         audience: str | None = None,
         leeway_seconds: int = DEFAULT_LEEWAY_SECONDS,
         organization_claim: str = ORGANIZATION_CLAIM,
-        permissions_claim: str = PERMISSIONS_CLAIM,
+        permissions_claim: str | None = None,
     ) -> None:
         """Raises TokenSettingsError for an unusable secret, URL or leeway."""
         check_leeway(leeway_seconds)
@@ -89,7 +89,8 @@ class TokenVerifier:
             parsed_token.signed, key, parsed_token.signature
         ):
             raise unauthenticated("The signature of the token is invalid.")
-        return parse_claims(_decode_claims(parsed_token.payload), self._requirements, now)
+        claims = _decode_claims(parsed_token.payload)
+        return parse_claims(claims, self._requirements, now, parsed_token.type)
 
     async def _select_key(self, parsed_token: _ParsedToken, now: datetime) -> Any:
         if parsed_token.algorithm in SECRET_ALGORITHMS and self._secret is not None:
@@ -122,9 +123,11 @@ def _parse_token(token: str) -> _ParsedToken:
         )
     if not isinstance(header.get("alg"), str):
         raise unauthenticated("The token's header does not name a signature algorithm (alg).")
+    token_type = header.get("typ")
     return _ParsedToken(
         algorithm=header["alg"],
         kid=header.get("kid"),
+        type=None if token_type is None else str(token_type),
         signed=token.rpartition(".")[0].encode("ascii"),
         signature=parsed["signature"],
         payload=parsed["payload"],
