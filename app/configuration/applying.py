@@ -77,14 +77,23 @@ def is_current(client: ApiClient, plan: Plan) -> bool:
 def apply_plan(client: ApiClient, plan: Plan) -> Iterator[Change]:
     """Executes the mutations of the plan. Yields each change when it is complete.
 
-    Stops at the first error. Stops also after others changed the configuration: each mutation
-    raises its version by 1, or not at all if it changes nothing. Raises ApiError, which names the
-    object that was not changed.
+    Stops at the first error, and before a mutation if others changed the configuration meanwhile:
+    each mutation raises its version by 1, or not at all if it changes nothing. Raises ApiError,
+    which names the object that was not changed. The caller checks the version before the first
+    mutation: see `is_current`.
     """
     ids: Ids = {}
     version = plan.state.version
     remaining = {id(change): len(change.steps) for change in plan.changes}
-    for change, step in plan.steps:
+    for number, (change, step) in enumerate(plan.steps):
+        if number > 0:
+            changed_version = fetch_version(client)
+            if changed_version - version not in (0, 1):
+                raise ApiError(
+                    f"{change.title}: Others changed the configuration of the server at the same "
+                    "time."
+                )
+            version = changed_version
         try:
             payload = client.mutate(step.document, **step.build_variables(ids))["payload"]
         except ApiError as error:
@@ -99,7 +108,3 @@ def apply_plan(client: ApiClient, plan: Plan) -> Iterator[Change]:
         remaining[id(change)] -= 1
         if remaining[id(change)] == 0:
             yield change
-        changed_version = fetch_version(client)
-        if changed_version - version not in (0, 1):
-            raise ApiError("Others changed the configuration of the server at the same time.")
-        version = changed_version

@@ -50,9 +50,26 @@ async def test_an_application_stops_after_others_changed_the_configuration(clien
 
     assert first.title == "duplication rule 'A'"
     assert str(stopped.value) == (
-        "Others changed the configuration of the server at the same time."
+        "duplication rule 'B': Others changed the configuration of the server at the same time."
     )
     assert await fetch_nodes(client, "duplicationRules", "name") == [{"name": "A"}]
+
+
+async def test_an_application_is_complete_if_others_change_the_configuration_after_its_last_step(
+    client: Client,
+) -> None:
+    with open_api(client) as api:
+        plan = await asyncio.to_thread(plan_text, api, RULES)
+        application = apply_plan(api, plan)
+        for _ in plan.changes:
+            await asyncio.to_thread(next, application)
+
+        assert (await client.execute_field(RENAME))["userErrors"] == []
+        following = await asyncio.to_thread(next, application, None)
+
+    assert following is None
+    rules = await fetch_nodes(client, "duplicationRules", "name")
+    assert rules == [{"name": "A"}, {"name": "B"}]
 
 
 async def test_a_plan_is_outdated_after_a_change_of_a_section_that_it_does_not_contain(
