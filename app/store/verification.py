@@ -81,13 +81,18 @@ async def _check_file(session: AsyncSession) -> AsyncIterator[str]:
 
 async def _check_alert_keys(session: AsyncSession) -> AsyncIterator[str]:
     """Checks that each alert key has at most one unresolved event."""
-    event, count = tables.Event, func.count()
-    key = (col(event.organization_id), col(event.source), col(event.alert_key))
+    event, organization, count = tables.Event, tables.Organization, func.count()
+    key = (col(organization.key), col(event.source), col(event.alert_key))
     is_unresolved = (col(event.alert_key).is_not(None), col(event.resolved_at).is_(None))
-    statement = select(*key, count).where(*is_unresolved).group_by(*key).having(count > 1)
+    is_owner = col(organization.id) == col(event.organization_id)
+    statement = select(*key, count).join(organization, is_owner).where(*is_unresolved)
+    statement = statement.group_by(*key).having(count > 1).order_by(*key)
     rows: Any = await session.execute(statement.limit(MAX_REPORTED_KEYS))
-    for _, source, alert_key, events in rows:
-        yield f"Alert key {alert_key!r} of source {source!r} has {events} unresolved events."
+    for organization_key, source, alert_key, events in rows:
+        yield (
+            f"Organization {organization_key!r}: Alert key {alert_key!r} of source {source!r} has "
+            f"{events} unresolved events."
+        )
 
 
 @dataclass

@@ -347,4 +347,6 @@ async def test_verification_finds_alert_keys_with_two_unresolved_events(
     damaged = await verify_database(database, lambda _: None)
 
     assert intact.problems == []
-    assert damaged.problems == ["Alert key 'disk' of source '/a' has 2 unresolved events."]
+    assert damaged.problems == [
+        "Organization 'default': Alert key 'disk' of source '/a' has 2 unresolved events."
+    ]
