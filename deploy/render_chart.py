@@ -5,6 +5,7 @@ Usage: render_chart.py FOLDER, in an environment with requirements.lock.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,16 @@ OTHER_LABELS = {
 }
 WARNING = 2  # as helm.lint returns it
 # With everything that has a default value changed.
-OTHER_VALUES = {
+OTHER_VALUES: dict[str, Any] = {
     "replicas": 3,
     "image": {"repository": "registry.example.com/other", "tag": "1.0.0"},
     "secretName": "events",
-    "settings": {"TOCSIN_PUBLIC_URL": "https://events.example.com", "TOCSIN_ACCESS_LOG": True},
+    "settings": {
+        "TOCSIN_PUBLIC_URL": "https://events.example.com",
+        "TOCSIN_ACCESS_LOG": True,
+        "TOCSIN_LIMITS__BODY_BYTES": 8388608,
+        "TOCSIN_LIMITS__CLOCK_SKEW_SECONDS": 0.5,
+    },
     "drainSeconds": 30,
     "resources": {},
     "networkPolicy": {"fromNamespaces": ["proxies"], "databasePort": 6432},
@@ -41,6 +47,11 @@ def render(chart: helm.Chart, values: dict[str, Any]) -> dict[str, Any]:
     texts = chart.render(values, name="tocsin", namespace="events")
     objects = [each for text in texts.values() for each in yaml.safe_load_all(text) if each]
     return {each["kind"]: each for each in objects}
+
+
+def read_environment(deployment: dict[str, Any]) -> dict[str, str]:
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each["value"] for each in container["env"]}
 
 
 def read_kustomize() -> dict[str, Any]:
@@ -82,6 +93,11 @@ def main(folder: Path) -> None:
         rendered = {"default": render(chart, {}), "other": render(chart, OTHER_VALUES)}
     if without_labels(rendered["default"]) != read_kustomize():
         sys.exit(f"chart/ and kustomize/ differ: {without_labels(rendered['default'])}")
+    environment = read_environment(rendered["other"]["Deployment"])
+    for name, value in OTHER_VALUES["settings"].items():
+        expected = value if isinstance(value, str) else json.dumps(value)
+        if environment[name] != expected:
+            sys.exit(f"{name} is rendered as {environment[name]!r} instead of {expected!r}.")
     for name, objects in rendered.items():
         for kind, manifest in objects.items():
             (folder / f"{name}-{kind}.yaml").write_text(yaml.safe_dump(manifest))
