@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import col
 
 from app.domain.access.caller import Permission
 from app.domain.shared.limits import Limits, RetentionLimits
 from app.services.events.bulk_changes import BATCH_SIZE
+from app.services.events.events import delete_selected
 from app.services.retention import application
 from app.services.retention.application import apply_due_policies
 from app.store import tables
@@ -387,6 +389,34 @@ async def test_a_policy_that_cannot_be_applied_does_not_stop_others(
         "unreadable": True,
         "readable": False,
     }
+
+
+@pytest.mark.usefixtures("retention")
+async def test_an_audit_entry_that_was_pruned_meanwhile_is_written_again(
+    own_client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete_after_pruning(*arguments: Any) -> AsyncIterator[Any]:
+        async def run() -> AsyncIterator[Any]:
+            async with database.write(ALL_ORGANIZATIONS) as session:
+                is_entry = col(tables.Change.kind) == "RETENTION_APPLIED"
+                await session.execute(delete(tables.Change).where(is_entry))
+            async for rows in delete_selected(*arguments):
+                yield rows
+
+        return run()
+
+    monkeypatch.setattr(application, "MAX_SELECTED_EVENTS", 2)
+    monkeypatch.setattr(application, "delete_selected", delete_after_pruning)
+    for _ in range(3):
+        await own_client.log_event(summary="old")
+    await make_old(database, "old")
+    await create_policy(own_client)
+
+    await apply_due_policies(database, RETENTION, Limits())
+
+    assert await list_summaries(own_client) == []
+    entries = (await own_client.execute_field(AUDIT, actions=["RETENTION_APPLIED"]))["nodes"]
+    assert [each["changes"]["deletedEvents"] for each in entries] == [[None, 3]]
 
 
 async def test_a_running_server_applies_policies_by_itself(database_url: str, serve: Serve) -> None:

@@ -201,7 +201,8 @@ class _Application:
     async def _record_batch(self, session: AsyncSession, deleted: int) -> None:
         """Writes the audit entry with the first batch, and its number with the next ones.
 
-        What is deleted has an entry even if the process is killed.
+        What is deleted has an entry even if the process is killed, or if the entry of the first
+        batches was pruned meanwhile.
         """
         values = {
             "before": format_instant(self._before),
@@ -215,13 +216,15 @@ class _Application:
             collect_values(self._policy),
             values,
         )
-        if self._removed == 0:
-            [position] = await changes.append_entries(session, [entry])
-            self._entry_sequence = position.seq
-        else:
+        if self._removed > 0:
             # One entry for all batches: subscriptions do not deliver audit entries.
             statement = update(tables.Change).where(col(tables.Change.seq) == self._entry_sequence)
-            await session.execute(statement.values(changes=entry.changes, state=entry.state))
+            statement = statement.values(changes=entry.changes, state=entry.state)
+            updated: Any = await session.execute(statement)
+            if updated.rowcount:
+                return
+        [position] = await changes.append_entries(session, [entry])
+        self._entry_sequence = position.seq
 
     async def _record_completion(self) -> None:
         """Records the time, unless the policy was changed meanwhile: it is applied again."""
