@@ -15,6 +15,9 @@ from tests.client import TIMEOUT_SECONDS, Client
 OPEN_COUNT = "{ notificationSummary { openCount unreadCount } }"
 RESOLVE = "mutation ($id: ID!) { resolveEvent(id: $id) { userErrors { code } } }"
 DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
+DELETE_ALL = """mutation {
+  deleteEvents(filter: { notification: true }, expectedCount: 4) { userErrors { code } } }"""
+LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
 REOPEN = "mutation ($id: ID!) { reopenEvent(id: $id) { userErrors { code } } }"
 
 
@@ -67,9 +70,15 @@ async def test_the_bell_follows_notifications_live_with_severities_status_and_th
     await expect(page).to_have_title("(1) Tocsin")
     await items.first.get_by_role("button", name="Reopen Pump stopped").click()
     await expect(page).to_have_title("(2) Tocsin")
-    await items.last.get_by_role("link", name="Valve leaks").press("r")
+    link = items.last.get_by_role("link", name="Valve leaks")
+    resolved: list[str] = []
+    page.on("request", lambda request: resolved.append(request.post_data or ""))
+    for modifier in ("altKey", "ctrlKey", "metaKey", "repeat"):
+        await link.dispatch_event("keydown", {"key": "r", modifier: True, "bubbles": True})
+    await link.press("r")
     await expect(items.last).to_contain_text("Resolved by administrator")
     await expect(page).to_have_title("(1) Tocsin")
+    assert len([text for text in resolved if "resolveEvents" in text]) == 1
     assert visitor.strayed == []
     assert visitor.complaints == []
 
@@ -227,6 +236,18 @@ async def test_sound_and_desktop_notifications_begin_after_consent(
     await notify(client, "After a deletion", severity="warn")
 
     await wait_for_alerts(page, 4, ["Error", "In the background"], ["Warning", "After a deletion"])
+
+    # In an empty list, all are new.
+    await client.execute_field(DELETE_ALL)
+    await expect(page.get_by_role("dialog")).to_contain_text("There are no notifications")
+    both = [{"summary": name, "notification": True} for name in ("First", "Second")]
+    await client.execute_field(LOG_EVENTS, input=both)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        shown: list[list[str]] = []
+        while len(shown) < 4:
+            shown = await page.evaluate("alerts.shown")
+            await asyncio.sleep(0.05)
+    assert sorted(shown[2:]) == [["Info", "First"], ["Info", "Second"]]
     assert visitor.complaints == []
 
 

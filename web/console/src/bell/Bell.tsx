@@ -214,8 +214,9 @@ function Item({
   return (
     <li
       className={classes.item}
-      onKeyDown={({ key, ctrlKey, metaKey }) => {
-        if (key === "r" && !ctrlKey && !metaKey && canUpdate && !isResolved) onResolve();
+      onKeyDown={({ key, ctrlKey, metaKey, altKey, repeat }) => {
+        const isPlain = !ctrlKey && !metaKey && !altKey && !repeat;
+        if (key === "r" && isPlain && canUpdate && !isResolved) onResolve();
       }}
     >
       {canUpdate && (

@@ -27,8 +27,10 @@ export function useAlerts(notifications: readonly BellNotification<LiveEvent>[],
     // The notifications that were loaded first are not new, and those below known ones are older.
     if (before === null) return;
     const end = notifications.findIndex(({ cursor }) => before.has(cursor));
+    // If none is known, the list was empty, or older ones have replaced those that were deleted.
+    const count = end >= 0 ? end : before.size === 0 ? notifications.length : 1;
     const added = notifications
-      .slice(0, end < 0 ? 1 : end)
+      .slice(0, count)
       .filter(({ event, read }) => !read && event.status === "OPEN");
     if (added.length === 0) return;
     if (preferences.hasSound) playSound();

@@ -65,20 +65,23 @@ export function Histogram({ view, version, onRange }: Props) {
   );
 }
 
-/** Loads the numbers again after changes, at most once in `REFETCH_MS`. */
+/** Loads the numbers again after changes: at once, but at most once in `REFETCH_MS`. */
 function useReloadAfterChanges(version: object | null): void {
   const queries = useQueryClient();
   const known = useRef(version);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const reloadedAt = useRef(-Infinity);
   useEffect(() => {
     const isFirst = known.current === null;
     const isSame = known.current === version;
     known.current = version;
     if (version === null || isFirst || isSame) return;
+    const wait = reloadedAt.current + REFETCH_MS - performance.now();
     timer.current ??= setTimeout(() => {
       timer.current = undefined;
+      reloadedAt.current = performance.now();
       void queries.invalidateQueries({ predicate: ({ queryKey }) => DOCUMENTS.has(queryKey[0]) });
-    }, REFETCH_MS);
+    }, Math.max(0, wait));
   }, [queries, version]);
   useEffect(
     () => () => {

@@ -95,15 +95,15 @@ export default function Events() {
     ["k", () => moveFocus(-1)],
     [
       "a",
-      () => {
-        const id = focusedEvent();
+      ({ repeat }) => {
+        const id = repeat ? null : focusedEvent();
         if (id && can("EVENT_UPDATE")) acknowledge.mutate(id);
       },
     ],
     [
       "r",
-      () => {
-        const id = focusedEvent();
+      ({ repeat }) => {
+        const id = repeat ? null : focusedEvent();
         if (id && can("EVENT_UPDATE")) resolve.mutate(id);
       },
     ],
