@@ -1,4 +1,5 @@
-// node provider.mjs PORT SECONDS: an identity provider on 127.0.0.1, whose access tokens are valid for SECONDS.
+// node provider.mjs PORT SECONDS: an identity provider on 127.0.0.1, whose access tokens are valid for SECONDS,
+// but those of eve for ten minutes.
 // The name of the user who signs in determines the claims; every password is accepted.
 import Provider from "oidc-provider";
 
@@ -6,6 +7,7 @@ const [port, seconds] = process.argv.slice(2).map(Number);
 const PERMISSIONS = {
   ada: ["EVENT_READ", "EVENT_CREATE", "EVENT_UPDATE"],
   bob: ["EVENT_READ"],
+  eve: ["EVENT_READ", "EVENT_CREATE"],
   guest: [],
 };
 const SIGN_IN_PATH = "/sign-in";
@@ -24,11 +26,12 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   conformIdTokenClaims: false,
   claims: { openid: ["sub"], profile: ["name"] },
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `${id} of the night shift` }) }),
-  issueRefreshToken: (_, __, { accountId }) => accountId !== "bob",
+  issueRefreshToken: (_, __, { accountId }) => !["bob", "eve"].includes(accountId),
   extraTokenClaims: (_, { accountId }) => ({
     tocsin: { keys: "default" },
     roles: PERMISSIONS[accountId],
   }),
+  ttl: { AccessToken: (_, { accountId }) => (accountId === "eve" ? 600 : seconds) },
   features: {
     resourceIndicators: {
       enabled: true,
@@ -36,7 +39,6 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
       getResourceServerInfo: () => ({
         scope: "",
         audience: "tocsin",
-        accessTokenTTL: seconds,
         accessTokenFormat: "jwt",
       }),
     },

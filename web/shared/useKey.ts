@@ -72,6 +72,17 @@ export function useKey(): KeyState {
     [],
   );
 
+  useEffect(() => {
+    // The browser shows the page again as it was before the user has signed out on another page of this tab.
+    const show = ({ persisted }: PageTransitionEvent) => {
+      if (!persisted || !key || storedKey() === key) return;
+      setKey(null);
+      setCandidate(firstCandidate());
+    };
+    addEventListener("pageshow", show);
+    return () => removeEventListener("pageshow", show);
+  }, [key]);
+
   const retry = useCallback(() => setCandidate((now) => now && { ...now, problem: null }), []);
   const cancel = useCallback(() => setCandidate(null), []);
   const reject = useCallback((rejected: string, problem: Problem) => {

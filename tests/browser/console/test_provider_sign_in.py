@@ -24,8 +24,8 @@ from tests.http.test_command import find_free_port
 from tests.node import install_packages, node_environment
 
 FOLDER = Path(__file__).parents[2] / "identity"
-# Short, so that the test sees several tokens expire.
-TOKEN_SECONDS = 3
+# Short, so that the test sees tokens expire, and long enough for a slow machine to use them.
+TOKEN_SECONDS = 9
 
 
 @dataclass
@@ -83,6 +83,10 @@ async def answer_without_font(route: Route) -> None:
     await route.fulfill(body="", content_type="text/css")
 
 
+async def expect_signed_in(page: Page) -> None:
+    await expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
+
+
 async def move_token_endpoint(route: Route) -> None:
     response = await route.fetch()
     document = await response.json() | {"token_endpoint": "https://tokens.example/token"}
@@ -126,7 +130,7 @@ async def test_a_user_signs_in_stays_live_while_tokens_expire_and_signs_out(
 
         await client.log_event(summary="Pump stopped", notification=True)
         await expect_open(page, 1)
-        await wait_for_tokens(visitor, provider, 4)
+        await wait_for_tokens(visitor, provider, 2)
         await client.log_event(summary="Valve leaks", notification=True)
         await expect_open(page, 2)
         await expect(page.get_by_role("main")).not_to_contain_text("Offline since")
@@ -138,12 +142,19 @@ async def test_a_user_signs_in_stays_live_while_tokens_expire_and_signs_out(
         await expect(other.get_by_role("heading", name="Report an event")).to_be_visible()
         for storage in ("sessionStorage", "localStorage"):
             assert "eyJ" not in await read_storage(page, storage)
+        # A link that anybody may have made signs nobody out.
+        for query in ("error=access_denied", "error=login_required&state=guessed"):
+            forged = await visitor.visit(None, f"/sign-in?{query}")
+            await expect_signed_in(forged)
+            await forged.close()
+        await expect_open(page, 2)
         hosts = {urlsplit(address).netloc for address in visitor.strayed}
         assert hosts == {urlsplit(provider.url).netloc}
         assert visitor.complaints == []
 
         await page.get_by_role("button", name="Account").click()
         await page.get_by_role("menuitem", name="Sign out").click()
+        assert "token" not in (await page.evaluate("location.search"))
         await page.get_by_role("button", name="Yes, sign me out").click()
         button = page.get_by_role("button", name="Sign in with 127.0.0.1")
         await expect(button).to_be_visible()
@@ -162,7 +173,7 @@ async def test_a_failed_sign_in_says_why_and_can_be_repeated(
         assert f"{provider.url}/token" not in visitor.addresses
         await sign_in_as(page, "bob")  # who gets no refresh tokens
         await wait_for_tokens(visitor, provider, 2)
-        await expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
+        await expect_signed_in(page)
         await visitor.context.clear_cookies()
         await expect(page.get_by_role("alert")).to_contain_text(
             "Your session at the identity provider has ended."
@@ -188,6 +199,53 @@ async def test_a_failed_sign_in_says_why_and_can_be_repeated(
 
         await page.get_by_role("button", name="Try again").click()
         await expect(page.get_by_placeholder("Enter any login")).to_be_visible()
+
+
+@pytest.mark.parametrize("dialect", [SQLITE])
+async def test_a_session_that_ends_keeps_what_the_user_has_entered_and_the_other_tabs(
+    provider: Provider, visitor: BrowserVisit, client: Client
+) -> None:
+    async with provider.run():
+        page = await visitor.visit(None, "/report")
+        await sign_in_as(page, "eve")  # who gets no refresh tokens
+        await page.get_by_role("link", name="Report an event without a form").click()
+        await page.get_by_label("Summary").fill("Pump")
+        # The computer sleeps for an hour.
+        await page.evaluate("((now) => (Date.now = () => now() + 3_600_000))(Date.now)")
+        await page.get_by_label("Summary").fill("Pump stopped")
+        dialog = page.get_by_role("dialog", name="Sign in again")
+        await expect(dialog).to_contain_text("Your session has expired.")
+        assert await find_violations(page) == []
+        other = await visitor.visit(None, "/events")
+        await expect_signed_in(other)
+
+        async with visitor.context.expect_page() as opened:
+            await dialog.get_by_role("button", name="Sign in with 127.0.0.1").click()
+        await expect(dialog).to_be_hidden()
+        window = await opened.value
+        if not window.is_closed():
+            await expect(window.get_by_role("status")).to_contain_text("You can close this window.")
+            await window.close()
+        await expect(page.get_by_label("Summary")).to_have_value("Pump stopped")
+        await page.get_by_role("button", name="Report the event").click()
+        await expect(page.get_by_role("heading", name="The event is reported")).to_be_visible()
+        [event] = (await client.execute_field("{ events { nodes { summary source } } }"))["nodes"]
+        assert event == {"summary": "Pump stopped", "source": "eve"}
+        await expect_signed_in(other)
+
+        # Signing out with a key ends what would sign the tab in again, but no other tab.
+        await other.goto(f"{visitor.url}/events#key={client.key}")
+        await other.get_by_role("button", name="Account").click()
+        await expect(other.get_by_role("menu")).not_to_contain_text("night shift")
+        await other.get_by_role("menuitem", name="Sign out").click()
+        await other.reload()
+        await expect(other.get_by_role("button", name="Sign in with 127.0.0.1")).to_be_visible()
+        await expect(page.get_by_role("heading", name="The event is reported")).to_be_visible()
+        # The browser may show a page as it was before the user has signed out.
+        await page.evaluate(
+            "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+        )
+        await expect(page.get_by_role("button", name="Sign in with 127.0.0.1")).to_be_visible()
 
 
 @pytest.mark.parametrize("dialect", [SQLITE])

@@ -63,6 +63,20 @@ async def test_signing_out_deletes_the_key(visitor: BrowserVisit) -> None:
     assert ADMINISTRATOR not in await read_storage(page, "localStorage")
 
 
+async def test_a_page_from_the_cache_of_the_browser_is_not_shown_after_signing_out(
+    visitor: BrowserVisit,
+) -> None:
+    page = await sign_in_to(visitor)
+    await expect_events_page(page)
+    show = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+    await page.evaluate(show)
+    await expect_events_page(page)
+
+    await page.evaluate(f"sessionStorage.clear(); {show}")  # as GraphiQL does in the same tab
+
+    await expect(page.get_by_label("Key", exact=True)).to_be_visible()
+
+
 async def test_graphiql_in_a_new_tab_uses_the_key_of_the_console(visitor: BrowserVisit) -> None:
     await sign_in_to(visitor)
 
@@ -106,6 +120,10 @@ async def test_the_organization_can_be_switched(visitor: BrowserVisit, client: C
     await expect(page.get_by_text("There are no events yet")).to_be_visible()
     await page.reload()
     await expect(page.get_by_text("There are no events yet")).to_be_visible()
+    # The next user of the tab begins in the organization of the key.
+    _, key = await create_key(client, "EVENT_READ")
+    await page.goto(f"{visitor.url}/events#key={key}")
+    await expect(page.get_by_role("link", name="Event of the default")).to_be_visible()
 
 
 async def test_a_failed_request_can_be_repeated(visitor: BrowserVisit, client: Client) -> None:

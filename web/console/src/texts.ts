@@ -93,6 +93,14 @@ export const texts = {
     insecurePage: "Signing in with the identity provider requires a page with https://.",
     otherOrigin: (origin: string) =>
       `The token endpoint of the identity provider is at ${origin}, to which this page may not send requests. The operator of the server can set TOCSIN_OIDC_TOKEN_ORIGIN to this origin.`,
+    expired: "Your session has expired.",
+    rejected: "The server no longer accepts your session.",
+    againTitle: "Sign in again",
+    againHint:
+      "Signing in opens a window. This page keeps what you have entered, and continues as soon as you are signed in.",
+    windowBlocked:
+      "The browser has blocked the window of the identity provider. Allow this page to open windows, then try again.",
+    handedOver: "You are signed in. You can close this window.",
     noEndpoint: "The identity provider has no authorization endpoint.",
   },
   events: {

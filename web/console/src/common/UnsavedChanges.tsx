@@ -3,6 +3,7 @@ import { useEffect } from "react";
 import { useBlocker } from "react-router";
 import { texts } from "../texts";
 import { Dialog } from "./Dialog";
+import { countUnsavedForm } from "./unsavedInput";
 
 const t = texts.unsaved;
 
@@ -21,7 +22,11 @@ export function UnsavedChanges({ exist }: { exist: boolean }) {
     if (!exist) return;
     const prevent = (event: BeforeUnloadEvent) => event.preventDefault();
     addEventListener("beforeunload", prevent);
-    return () => removeEventListener("beforeunload", prevent);
+    const release = countUnsavedForm();
+    return () => {
+      release();
+      removeEventListener("beforeunload", prevent);
+    };
   }, [exist]);
 
   return (

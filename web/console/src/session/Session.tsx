@@ -19,11 +19,14 @@ import { NO_LONGER_VALID } from "../../../shared/verify";
 import { type Api, ApiContext, connect, type GetToken } from "../api/client";
 import { ViewerDocument } from "../api/generated";
 import { ErrorState, Loading } from "../shell/states";
-import { OrganizationForm, SignIn } from "./SignIn";
+import { HandedOver, OrganizationForm, SignIn, SignInAgain } from "./SignIn";
 import { texts } from "../texts";
 import { forgetOrganization, keepOrganization, storedOrganization } from "./organization";
-import { PROVIDER } from "./provider";
+import { forgetSession, PROVIDER } from "./provider";
 import { useProvider } from "./useProvider";
+
+// Enough of a key to tell it from another one.
+const KEY_PART = 8;
 
 interface Session {
   /** The name of the user at the identity provider. Null if the session has a key. */
@@ -50,20 +53,28 @@ interface SessionGateProps {
 
 export function SessionGate({ onReturn, children }: SessionGateProps) {
   const provider = useProvider(onReturn);
-  const { session, isBusy, signOut, reject } = provider;
+  const { session, isBusy, isHandedOver, problem, signInAgain, signOut, reject } = provider;
 
   if (isBusy) return <Loading message={texts.provider.busy} />;
+  if (isHandedOver) return <HandedOver />;
   if (!session) return <KeyGate provider={provider}>{children}</KeyGate>;
+  const id = `provider ${session.subject}`;
   return (
-    <SignedIn
-      id="provider"
-      getToken={session.getToken}
-      displayName={session.displayName}
-      onSignOut={signOut}
-      onRejected={reject}
-    >
-      {children}
-    </SignedIn>
+    <>
+      <SignedIn
+        key={id}
+        id={id}
+        getToken={session.getToken}
+        displayName={session.displayName}
+        onSignOut={signOut}
+        onRejected={reject}
+      >
+        {children}
+      </SignedIn>
+      {problem && (
+        <SignInAgain problem={problem} onSignIn={() => void signInAgain()} onSignOut={signOut} />
+      )}
+    </>
   );
 }
 
@@ -94,11 +105,12 @@ function KeyGate({ provider, children }: KeyGateProps) {
   return (
     <SignedIn
       key={key}
-      id={key}
+      id={`key ${key.slice(-KEY_PART)}`}
       getToken={getToken}
       displayName={null}
       onSignOut={() => {
         forgetOrganization();
+        forgetSession(); // a reload would sign the user in by the provider
         signOut();
       }}
       onRejected={() => {
@@ -122,7 +134,7 @@ interface SignedInProps {
 
 /** Everything inside uses one client, with one credential and organization. */
 function SignedIn({ id, getToken, displayName, onSignOut, onRejected, children }: SignedInProps) {
-  const [organization, setOrganization] = useState(storedOrganization);
+  const [organization, setOrganization] = useState(() => storedOrganization(id));
   const actions = useRef({ onSignOut, onRejected });
   useEffect(() => void (actions.current = { onSignOut, onRejected }), [onSignOut, onRejected]);
 
@@ -131,14 +143,14 @@ function SignedIn({ id, getToken, displayName, onSignOut, onRejected, children }
       displayName,
       signOut: () => actions.current.onSignOut(),
       setOrganization: (next: string) => {
-        keepOrganization(next);
+        keepOrganization(id, next);
         setOrganization(next);
       },
       reportError: (error: TocsinError | null) => {
         if (error?.code === "UNAUTHENTICATED") actions.current.onRejected(error);
       },
     }),
-    [displayName],
+    [id, displayName],
   );
 
   return (

@@ -13,6 +13,7 @@ import {
 import { IconAlertCircle } from "@tabler/icons-react";
 import type { FormEvent, ReactNode } from "react";
 import type { Problem } from "../../../shared/verify";
+import { Dialog } from "../common/Dialog";
 import { texts } from "../texts";
 import { PROVIDER_HOST } from "./provider";
 
@@ -168,5 +169,41 @@ export function OrganizationForm({ message, onOrganization }: OrganizationFormPr
       submitLabel={t.organizationSubmit}
       onValue={onOrganization}
     />
+  );
+}
+
+interface SignInAgainProps {
+  problem: Problem;
+  onSignIn: () => void;
+  onSignOut: () => void;
+}
+
+/** The dialog over a page whose session at the provider has ended. The page keeps what the user has entered. */
+export function SignInAgain({ problem, onSignIn, onSignOut }: SignInAgainProps) {
+  return (
+    <Dialog isOpen title={texts.provider.againTitle} isOnTop>
+      <Stack>
+        <Text role="alert">{problem.message}</Text>
+        <Text size="sm">{texts.provider.againHint}</Text>
+        <Group>
+          <Button data-autofocus onClick={onSignIn}>
+            {texts.provider.signIn(PROVIDER_HOST)}
+          </Button>
+          <Button variant="default" onClick={onSignOut}>
+            {texts.shell.signOut}
+          </Button>
+        </Group>
+      </Stack>
+    </Dialog>
+  );
+}
+
+/** The page of a window that was opened by `SignInAgain`, if the browser does not close it. */
+export function HandedOver() {
+  return (
+    <Container component="main" size="xs" py="xl">
+      <Title order={1}>{texts.product}</Title>
+      <Text role="status">{texts.provider.handedOver}</Text>
+    </Container>
   );
 }

@@ -7,8 +7,9 @@ import {
   presentPage,
   type Provider,
   PROVIDER_HOST,
+  receiveOffer,
   REDIRECT_URL,
-  takeRequest,
+  type SignInRequest,
 } from "./provider";
 
 const t = texts.provider;
@@ -17,6 +18,8 @@ const TIMEOUT_MS = 15_000;
 const RENEWAL_MS = 10_000;
 // Expiration times are whole seconds, and the token takes time to arrive.
 const CLOCK_MS = 2_000;
+const TOO_MANY_REQUESTS = 429;
+const WINDOW = "popup,width=520,height=720";
 // The provider needs the user: its session has ended, or it wants to ask something.
 const NEEDS_USER = new Set([
   "login_required",
@@ -28,12 +31,8 @@ const NEEDS_USER = new Set([
 /** A problem that the sign-in page shows. */
 export class SignInError extends Error {}
 
-/** The provider could not sign the user in without asking. */
-export class NeedsUserError extends SignInError {
-  constructor() {
-    super(t.sessionEnded);
-  }
-}
+/** The provider has answered that it does not sign the user in, so there is no session. */
+export class NotSignedInError extends SignInError {}
 
 /** The server of a provider, as its discovery document describes it. */
 interface Discovered {
@@ -58,9 +57,14 @@ async function discover(provider: Provider): Promise<Discovered> {
   return { server, client: { client_id: provider.clientId }, provider };
 }
 
-/** Leaves the page for that of the provider. With `isSilent`, the provider asks the user nothing. */
-export async function requestSignIn(provider: Provider, isSilent: boolean): Promise<void> {
-  const { server } = await explain(discover(provider));
+interface CreatedRequest {
+  request: SignInRequest;
+  /** Address of the page of the provider. */
+  address: URL;
+}
+
+/** Creates a request to sign in. With `isSilent`, the provider asks the user nothing. */
+async function createRequest({ server, provider }: Discovered, isSilent: boolean): Promise<CreatedRequest> {
   if (!server.authorization_endpoint) throw new SignInError(t.noEndpoint);
   const codeVerifier = oauth.generateRandomCodeVerifier();
   const state = oauth.generateRandomState();
@@ -80,44 +84,48 @@ export async function requestSignIn(provider: Provider, isSilent: boolean): Prom
     nonce,
   };
   for (const [name, value] of Object.entries(parameters)) address.searchParams.set(name, value);
-  keepRequest({ state, nonce, codeVerifier, returnTo: presentPage() });
+  return { request: { state, nonce, codeVerifier, returnTo: presentPage() }, address };
+}
+
+/** Leaves the page for that of the provider. With `isSilent`, the provider asks the user nothing. */
+export async function requestSignIn(provider: Provider, isSilent: boolean): Promise<void> {
+  const { request, address } = await createRequest(await explain(discover(provider)), isSilent);
+  keepRequest(request);
   location.assign(address);
 }
 
-/**
- * Signs in with the response of the provider in the address. `onReturn` gets the page from which
- * the user came, also if the sign-in fails.
- */
-export async function receiveResponse(
+/** Signs in with the response of the provider to the request. */
+export const receiveResponse = (
   provider: Provider,
-  onReturn: (path: string) => Promise<void>,
-): Promise<ProviderSession> {
-  const address = new URL(location.href);
-  const request = takeRequest();
-  await onReturn(request?.returnTo ?? "/");
-  // An attacker could sign the user in as someone else with a response to another request.
-  if (request?.state !== address.searchParams.get("state")) throw new SignInError(t.wrongState);
-  return explain(
+  request: SignInRequest,
+  response: URL,
+): Promise<ProviderSession> =>
+  explain(
     (async () => {
       const discovered = await discover(provider);
-      const { server, client } = discovered;
-      const parameters = oauth.validateAuthResponse(server, client, address, request!.state);
-      const response = await oauth.authorizationCodeGrantRequest(
-        server,
-        client,
-        oauth.None(),
-        parameters,
-        REDIRECT_URL,
-        request!.codeVerifier,
-        { ...optionsFor(provider), additionalParameters: resourceOf(provider) },
-      );
-      const tokens = await oauth.processAuthorizationCodeResponse(server, client, response, {
-        expectedNonce: request!.nonce,
-        requireIdToken: true,
-      });
-      return new ProviderSession(discovered, tokens);
+      return new ProviderSession(discovered, await fetchTokens(discovered, request, response));
     })(),
   );
+
+async function fetchTokens(
+  { server, client, provider }: Discovered,
+  request: SignInRequest,
+  response: URL,
+): Promise<oauth.TokenEndpointResponse> {
+  const parameters = oauth.validateAuthResponse(server, client, response, request.state);
+  const result = await oauth.authorizationCodeGrantRequest(
+    server,
+    client,
+    oauth.None(),
+    parameters,
+    REDIRECT_URL,
+    request.codeVerifier,
+    { ...optionsFor(provider), additionalParameters: resourceOf(provider) },
+  );
+  return oauth.processAuthorizationCodeResponse(server, client, result, {
+    expectedNonce: request.nonce,
+    requireIdToken: true,
+  });
 }
 
 const resourceOf = ({ resource }: Provider): Record<string, string> => (resource ? { resource } : {});
@@ -125,20 +133,26 @@ const resourceOf = ({ resource }: Provider): Record<string, string> => (resource
 /** The tokens of a signed-in user. They are in memory only. */
 export class ProviderSession {
   readonly displayName: string | null;
-  private readonly idToken: string;
+  /** Identifies the user at the provider. */
+  readonly subject: string;
+  /** Is called when the user has to sign in again. Requests wait until then. */
+  onEnd = (): void => {};
   private token = "";
   private refreshToken: string | undefined;
   private expiresAt = Infinity;
   private renewal: Promise<void> | null = null;
+  private newTokens: Promise<void> | null = null;
+  private resume = (): void => {};
+  private abort = new AbortController();
 
   constructor(
     private readonly discovered: Discovered,
     tokens: oauth.TokenEndpointResponse,
   ) {
-    const claims = oauth.getValidatedIdTokenClaims(tokens);
-    const name = claims?.[discovered.provider.displayNameClaim];
+    const claims = oauth.getValidatedIdTokenClaims(tokens)!;
+    const name = claims[discovered.provider.displayNameClaim];
     this.displayName = typeof name === "string" ? name : null;
-    this.idToken = tokens.id_token!;
+    this.subject = claims.sub;
     this.take(tokens);
   }
 
@@ -151,19 +165,47 @@ export class ProviderSession {
         if (isRejected || this.hasExpired()) throw error;
       });
     }
+    if (rejected === this.token || this.hasExpired()) {
+      if (!this.newTokens) {
+        this.newTokens = new Promise((resolve) => (this.resume = resolve));
+        this.onEnd();
+      }
+      await this.newTokens;
+    }
     return this.token;
   };
+
+  /**
+   * Signs in again in a window of its own, so that the page keeps what the user has entered. Returns this
+   * session if requests wait for it, and another one if they have failed or if another user has signed in.
+   */
+  async signInAgain(): Promise<ProviderSession> {
+    this.abort.abort();
+    this.abort = new AbortController();
+    const { request, address } = await createRequest(this.discovered, false);
+    const offer = receiveOffer(request.state, this.abort.signal);
+    if (!open(address, "_blank", WINDOW)) throw new SignInError(t.windowBlocked);
+    const tokens = await explain(fetchTokens(this.discovered, request, await offer));
+    const next = new ProviderSession(this.discovered, tokens);
+    if (next.subject !== this.subject || !this.newTokens) return next;
+    this.take(tokens);
+    this.newTokens = null;
+    this.resume();
+    return this;
+  }
 
   hasExpired(): boolean {
     return Date.now() > this.expiresAt - CLOCK_MS;
   }
 
-  /** Returns the address at which the provider ends its session, if it has one. */
+  /**
+   * Returns the address at which the provider ends its session, if it has one. It has no ID token, because
+   * addresses are in the history of the browser and in logs: the provider may ask the user.
+   */
   findSignOutAddress(): URL | null {
     const { server, provider } = this.discovered;
     if (!server.end_session_endpoint) return null;
     const address = new URL(server.end_session_endpoint);
-    address.searchParams.set("id_token_hint", this.idToken);
     address.searchParams.set("client_id", provider.clientId);
     address.searchParams.set("post_logout_redirect_uri", REDIRECT_URL);
     return address;
@@ -187,7 +229,8 @@ export class ProviderSession {
       );
       this.take(await oauth.processRefreshTokenResponse(server, client, response));
     } catch (error) {
-      if (!(error instanceof oauth.ResponseBodyError) || error.status >= 500) throw error;
+      const isRefused = error instanceof oauth.ResponseBodyError && error.status < 500;
+      if (!isRefused || error.status === TOO_MANY_REQUESTS) throw error;
       // The provider has ended the session: the present token is used until it expires.
       this.refreshToken = undefined;
     }
@@ -201,9 +244,12 @@ async function explain<Value>(result: Promise<Value>): Promise<Value> {
   } catch (error) {
     if (error instanceof SignInError) throw error;
     if (error instanceof oauth.AuthorizationResponseError && NEEDS_USER.has(error.error)) {
-      throw new NeedsUserError();
+      throw new NotSignedInError(t.sessionEnded);
     }
-    if (error instanceof oauth.AuthorizationResponseError || error instanceof oauth.ResponseBodyError) {
+    if (error instanceof oauth.AuthorizationResponseError) {
+      throw new NotSignedInError(t.refused(error.error_description ?? error.error));
+    }
+    if (error instanceof oauth.ResponseBodyError) {
       throw new SignInError(t.refused(error.error_description ?? error.error));
     }
     // fetch throws a TypeError, and a DOMException after the time limit.
