@@ -142,7 +142,7 @@ async def test_a_user_signs_in_stays_live_while_tokens_expire_and_signs_out(
         await expect(other.get_by_role("heading", name="Report an event")).to_be_visible()
         for storage in ("sessionStorage", "localStorage"):
             assert "eyJ" not in await read_storage(page, storage)
-        # A link that anybody may have made signs nobody out.
+        # A link that anyone may have made signs no one out.
         for query in ("error=access_denied", "error=login_required&state=guessed"):
             forged = await visitor.visit(None, f"/sign-in?{query}")
             await expect_signed_in(forged)

@@ -91,7 +91,7 @@ export function useProvider(onReturn: (path: string) => Promise<void>) {
       return;
     }
     await onReturn(request?.returnTo ?? "/");
-    // Without the state of a request of this tab, anybody may have made the link: to sign the user in as someone
+    // Without the state of a request of this tab, anyone may have made the link: to sign the user in as someone
     // else, or out.
     if (!request) {
       if (startsSilently()) return signIn(true);
