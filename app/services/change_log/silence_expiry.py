@@ -22,11 +22,10 @@ from sqlmodel import col
 from app.domain.access.caller import Caller
 from app.domain.events.state import EventStatus
 from app.domain.intake.intake import CommandContext
-from app.services.events.reports import build_log_entry
+from app.services.events.event_writes import EventChange, write_changes
 from app.services.events.silencing import load_silencer
 from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
-from app.store.change_log import changes
 from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_deadlock
 from app.store.engine.dialect import lock_definitions_shared
@@ -120,22 +119,15 @@ async def _ring_batch(
         rows = await _lock_silenced_events(session, silence_id)
         actor = Caller(f"silence {silence_id}", organization_id, frozenset())
         command = CommandContext(actor, now)
-        entries = []
+        event_changes = []
         for row in rows:
             before = row.to_domain()
-            after = silencer.silence(before, now)
-            notifies = after.silenced_by_id is None
-            entry = build_log_entry(command, "RANG" if notifies else "UPDATED", after, before)
-            entry.notifies = notifies
-            entries.append(entry)
-            row.update_from(after)
-        positions = await changes.append_entries(session, entries) if entries else []
-        for row, entry, position in zip(rows, entries, positions, strict=True):
-            if entry.notifies:
-                row.set_rang(position)
-        await session.flush()
+            after, notifies = silencer.silence(before, before, now, again=True)
+            kind = "RANG" if notifies else "UPDATED"
+            event_changes.append(EventChange(row, after, kind, notifies))
+        await write_changes(session, command, event_changes)
         await silencer.store_counts(session)
-        return len(rows), sum(entry.notifies for entry in entries)
+        return len(rows), sum(change.notifies for change in event_changes)
 
 
 async def _lock_silenced_events(session: AsyncSession, silence_id: UUID) -> Sequence[tables.Event]:

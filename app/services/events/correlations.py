@@ -24,7 +24,8 @@ from app.domain.events.correlations import (
 )
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, not_found
-from app.services.events.reports import EventResult, build_log_entry
+from app.services.events.event_writes import build_log_entry
+from app.services.events.reports import EventResult
 from app.services.shared.row_locks import lock_events, lock_organization
 from app.store import tables
 from app.store.change_log import changes

@@ -32,7 +32,8 @@ from app.services.definitions.event_types import find_later_fields, load_snapsho
 from app.services.definitions.guards import build_guards, load_published_rules
 from app.services.events import bulk_changes, references
 from app.services.events.bulk_changes import BulkResult, EventSelection
-from app.services.events.reports import EventResult, ReportCall, build_log_entry, process_reports
+from app.services.events.event_writes import EventChange, build_log_entry, write_changes
+from app.services.events.reports import EventResult, ReportCall, process_reports
 from app.services.events.silencing import Silencer, load_silencer
 from app.services.shared.row_locks import lock_row
 from app.store import tables
@@ -376,18 +377,9 @@ async def _write_update(
     before: EventState,
     after: EventState,
 ) -> None:
-    silencer = Silencer()
-    if after.notification and not before.notification and after.resolved_at is None:
-        silencer = await load_silencer(session)
-        after = silencer.silence(after, command.now)
-    elif not after.notification and after.silenced_by_id is not None:
-        after = replace(after, silenced_by_id=None)
-    log_entry = build_log_entry(command, "UPDATED", after, before)
-    [position] = await changes.append_entries(session, [log_entry])
-    row.update_from(after)
-    if log_entry.notifies:
-        row.set_rang(position)
-    elif not after.notification:
-        row.rang_tx = row.rang_seq = None
+    becomes_notification = after.notification and not before.notification
+    silencer = await load_silencer(session) if becomes_notification else Silencer()
+    after, notifies = silencer.silence(before, after, command.now)
+    await write_changes(session, command, [EventChange(row, after, "UPDATED", notifies)])
     await search_index.update_index(session, row.organization_id, before, after)
     await silencer.store_counts(session)

@@ -16,10 +16,9 @@ from sqlmodel import col
 from app.domain.events.correlations import Link
 from app.domain.intake.intake import CommandContext
 from app.services.events import correlations
-from app.services.events.reports import build_log_entry
+from app.services.events.event_writes import EventChange, write_changes
 from app.services.shared.row_locks import lock_events
 from app.store import tables
-from app.store.change_log import changes
 from app.store.engine.database import BY_ID
 
 MAX_REFERENCES = 500
@@ -89,14 +88,11 @@ async def remove_references(
     """
     rows = {row.id: row for row in await lock_events(session, references.changed_ids)}
     others = {id: row for id, row in rows.items() if id not in event_ids}
-    entries = []
-    for row in others.values():
-        if row.duplicate_of_id in event_ids:
-            before = row.to_domain()
-            after = replace(before, duplicate_of_id=None)
-            entries.append(build_log_entry(command, "UPDATED", after, before))
-            row.update_from(after)
-    await changes.append_entries(session, entries)
-    await session.flush()
+    event_changes = [
+        EventChange(row, replace(row.to_domain(), duplicate_of_id=None), "UPDATED")
+        for row in others.values()
+        if row.duplicate_of_id in event_ids
+    ]
+    await write_changes(session, command, event_changes)
     links = [link for link in references.links if not event_ids.isdisjoint(astuple(link))]
     await correlations.remove_links(session, command, links, others if deletes_events else rows)

@@ -24,7 +24,6 @@ from app.domain.events.state import (
     EventDraft,
     EventState,
     SourceIdentity,
-    diff_states,
 )
 from app.domain.intake.intake import (
     Accepted,
@@ -45,6 +44,7 @@ from app.domain.rules.duplicates import (
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.events import alert_keys, receipts
 from app.services.events.alert_keys import Alert
+from app.services.events.event_writes import build_log_entry
 from app.services.events.receipts import Receipt
 from app.services.events.silencing import Silencer, load_silencer
 from app.services.events.validation import CachedDefinitions, load_definitions
@@ -265,24 +265,22 @@ class ReportBatch:
                 return replace(decision, event_id=flagged.id, stored=True)
 
     def _store_new(self, event: EventState, command: CommandContext) -> None:
-        if event.notification and event.resolved_at is None:
-            event = self.silencer.silence(event, command.now)
+        event, notifies = self.silencer.silence(None, event, command.now)
         self.new_events[event.id] = event
         if event.alert_key is not None:
             self.reporters[event.id] = command.actor.reader
-        self.log_entries.append(build_log_entry(command, "LOGGED", event))
+        self.log_entries.append(build_log_entry(command, "LOGGED", event, notifies=notifies))
 
     def _count_duplicate(
         self, original_id: UUID, duplicate: EventState, escalate: bool, command: CommandContext
     ) -> None:
         states, before = self._find_state(original_id)
         counted = count_duplicate(before, duplicate, escalate=escalate)
-        original = counted.original
-        if counted.notifies:
-            original = self.silencer.silence(original, command.now)
+        original, notifies = self.silencer.silence(
+            before, counted.original, command.now, again=counted.notifies
+        )
         states[original_id] = original
-        entry = build_log_entry(command, "DUPLICATED", original, before)
-        entry.notifies = counted.notifies and original.silenced_by_id is None
+        entry = build_log_entry(command, "DUPLICATED", original, before, notifies=notifies)
         entry.changes[changes.REPORT] = duplicate.to_report_json()
         self.log_entries.append(entry)
 
@@ -417,29 +415,6 @@ def _decide_replay(draft: EventDraft, receipt: Receipt) -> Decision:
         "logged. To log a different event, use a new sourceId."
     )
     return Decision(problems=(Problem(UserErrorCode.CONFLICT, message, ("sourceId",)),))
-
-
-def build_log_entry(
-    command: CommandContext, kind: str, state: EventState, before: EventState | None = None
-) -> changes.NewEntry:
-    """Builds the change log entry. It notifies if the command makes the event a notification.
-
-    A resolved or silenced event does not notify.
-    """
-    return changes.NewEntry(
-        organization_id=command.actor.organization_id,
-        subject=changes.EVENT,
-        subject_id=state.id,
-        kind=kind,
-        at=command.now,
-        actor=command.actor.name,
-        notifies=state.notification
-        and state.resolved_at is None
-        and state.silenced_by_id is None
-        and not (before is not None and before.notification),
-        changes={} if before is None else diff_states(before, state),
-        state=state.to_json(),
-    )
 
 
 async def load_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:

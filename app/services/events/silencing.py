@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -29,12 +30,23 @@ class Silencer:
         self._silences = silences
         self._counts: Counter[UUID] = Counter()
 
-    def silence(self, event: EventState, now: datetime) -> EventState:
-        """Returns an event that would notify. It does not if `silenced_by_id` is set."""
-        event = silence_event(self._silences, event, now)
-        if event.silenced_by_id is not None:
-            self._counts[event.silenced_by_id] += 1
-        return event
+    def silence(
+        self, before: EventState | None, after: EventState, now: datetime, *, again: bool = False
+    ) -> tuple[EventState, bool]:
+        """Returns the changed event, silenced if a silence suppresses it, and whether it notifies.
+
+        An event notifies when it becomes a notification; with `again`, also if it was one before.
+        A resolved one never does.
+        """
+        is_due = again or before is None or not before.notification
+        if not (is_due and after.notification and after.resolved_at is None):
+            if not after.notification and after.silenced_by_id is not None:
+                after = replace(after, silenced_by_id=None)
+            return after, False
+        after = silence_event(self._silences, after, now)
+        if after.silenced_by_id is not None:
+            self._counts[after.silenced_by_id] += 1
+        return after, after.silenced_by_id is None
 
     def is_active(self, silence_id: UUID, now: datetime) -> bool:
         return any(each.id == silence_id and each.is_active(now) for each in self._silences)

@@ -18,13 +18,13 @@ from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.domain.shared.values import validate_text
 from app.services.events import alert_keys, bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
+from app.services.events.event_writes import EventChange, write_changes
 from app.services.events.events import event_not_found
-from app.services.events.reports import EventResult, build_log_entry
+from app.services.events.reports import EventResult
 from app.services.events.silencing import Silencer, load_silencer
 from app.services.rules import duplicates
 from app.services.shared.row_locks import lock_row
 from app.store import tables
-from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.engine.dialect import lock_definitions_shared
@@ -215,23 +215,15 @@ async def _apply_change(
     rows: Sequence[tables.Event],
     change: StatusChange,
 ) -> None:
-    entries = []
     silencer = await load_silencer(session) if change.notifies_again else Silencer()
+    event_changes = []
     for row in rows:
         before = row.to_domain()
-        after = replace(before, **change.values)
-        if change.notifies_again and after.notification:
-            after = silencer.silence(after, command.now)
-        entry = build_log_entry(command, change.kind, after, before)
-        if change.notifies_again:
-            entry.notifies = after.notification and after.silenced_by_id is None
-        entries.append(entry)
-        row.update_from(after)
-    positions = await changes.append_entries(session, entries)
-    for row, entry, position in zip(rows, entries, positions, strict=True):
-        if entry.notifies:
-            row.set_rang(position)
-    await session.flush()
+        after, notifies = silencer.silence(
+            before, replace(before, **change.values), command.now, again=change.notifies_again
+        )
+        event_changes.append(EventChange(row, after, change.kind, notifies))
+    await write_changes(session, command, event_changes)
     if change.time_attribute == "resolved_at":
         is_resolved = change.values["resolved_at"] is not None
         await duplicates.mark_resolved(session, [row.id for row in rows], is_resolved=is_resolved)

@@ -208,7 +208,7 @@ class Event(OrganizationOwned, table=True):
         for name, value in _state_columns(state).items():
             if getattr(self, name) is not value:
                 setattr(self, name, value)
-        if state.silenced_by_id is not None:
+        if state.silenced_by_id is not None or not state.notification:
             self.rang_tx = self.rang_seq = None
 
     def set_rang(self, position: tuple[int, int]) -> None:

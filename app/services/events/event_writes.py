@@ -1,0 +1,67 @@
+"""Writes changes of stored events, with their entries in the change log.
+
+Batches of reports, which also store new events, write theirs in `reports`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.events.state import EventState, diff_states
+from app.domain.intake.intake import CommandContext
+from app.store import tables
+from app.store.change_log import changes
+
+
+@dataclass(frozen=True)
+class EventChange:
+    """A change of an event. `kind`: that of its log entry. `notifies`: whether it notifies now."""
+
+    row: tables.Event
+    after: EventState
+    kind: str
+    notifies: bool = False
+
+
+async def write_changes(
+    session: AsyncSession, command: CommandContext, event_changes: Sequence[EventChange]
+) -> None:
+    """Changes the rows and appends their entries. Those that notify move up in the bell."""
+    entries = []
+    for change in event_changes:
+        before = change.row.to_domain()
+        entries.append(
+            build_log_entry(command, change.kind, change.after, before, notifies=change.notifies)
+        )
+        change.row.update_from(change.after)
+    if entries:
+        positions = await changes.append_entries(session, entries)
+        for change, position in zip(event_changes, positions, strict=True):
+            if change.notifies:
+                change.row.set_rang(position)
+    await session.flush()
+
+
+def build_log_entry(
+    command: CommandContext,
+    kind: str,
+    state: EventState,
+    before: EventState | None = None,
+    *,
+    notifies: bool = False,
+) -> changes.NewEntry:
+    """Builds the change log entry of an event. `before`: None if it is logged or deleted."""
+    return changes.NewEntry(
+        organization_id=command.actor.organization_id,
+        subject=changes.EVENT,
+        subject_id=state.id,
+        kind=kind,
+        at=command.now,
+        actor=command.actor.name,
+        notifies=notifies,
+        changes={} if before is None else diff_states(before, state),
+        state=state.to_json(),
+    )
