@@ -2,6 +2,7 @@
 // The first segments of the paths are also listed in app/http/console.py, which serves them.
 
 import {
+  IconBellZ,
   IconBox,
   IconForms,
   IconList,
@@ -33,6 +34,7 @@ export const SECTIONS: Section[] = [
   { path: "/event-types", label: texts.sections.eventTypes, icon: IconForms, permission: "EVENT_READ" },
   { path: "/rules", label: texts.sections.rules, icon: IconShieldCheck, permission: "EVENT_READ" },
   { path: "/containers", label: texts.sections.containers, icon: IconBox, permission: "EVENT_READ" },
+  { path: "/silences", label: texts.sections.silences, icon: IconBellZ, permission: "EVENT_READ" },
   { path: "/administration", label: texts.sections.administration, icon: IconSettings, permission: "ORGANIZATION_MANAGE" },
 ];
 
@@ -81,6 +83,7 @@ export const router = createBrowserRouter(
         page("events/:id/edit", "EVENT_UPDATE", () => import("./pages/event/Edit")),
         page("report", "EVENT_CREATE", () => import("./pages/report")),
         page("containers", "EVENT_READ", () => import("./pages/containers")),
+        page("silences", "EVENT_READ", () => import("./pages/silences")),
         page("administration", "ORGANIZATION_MANAGE", () => import("./pages/administration")),
         page("administration/audit", "ORGANIZATION_MANAGE", () => import("./pages/administration/audit")),
         page("*", null, () => import("./pages/not-found")),

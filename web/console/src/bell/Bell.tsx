@@ -30,6 +30,7 @@ import { useAlerts } from "./alerts";
 import classes from "./Bell.module.css";
 import { BELL } from "./options";
 import { usePageCount } from "./pageCount";
+import { Snooze } from "./Snooze";
 
 const t = texts.bell;
 
@@ -116,8 +117,14 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
     mutationFn: async (id: string) =>
       checked((await client.request(ReopenEventDocument, { id })).reopenEvent),
   });
+  const [snoozeError, setSnoozeError] = useState<Error | null>(null);
   const failure =
-    acknowledge.error ?? acknowledgeSeen.error ?? markRead.error ?? resolve.error ?? reopen.error;
+    acknowledge.error ??
+    acknowledgeSeen.error ??
+    markRead.error ??
+    resolve.error ??
+    reopen.error ??
+    snoozeError;
   const openIds = notifications.filter(({ event }) => event.status === "OPEN").map(({ event }) => event.id);
   const selectedIds = openIds.filter((id) => selected.has(id));
 
@@ -173,6 +180,7 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
             onAcknowledge={() => acknowledge.mutate([notification.event.id])}
             onResolve={() => resolve.mutate(notification.event.id)}
             onReopen={() => reopen.mutate(notification.event.id)}
+            onSnoozeError={setSnoozeError}
             onLeave={onLeave}
           />
         ))}
@@ -194,6 +202,7 @@ interface ItemProps {
   onAcknowledge: () => void;
   onResolve: () => void;
   onReopen: () => void;
+  onSnoozeError: (error: Error) => void;
   onLeave: () => void;
 }
 
@@ -205,9 +214,11 @@ function Item({
   onAcknowledge,
   onResolve,
   onReopen,
+  onSnoozeError,
   onLeave,
 }: ItemProps) {
   const { event, read } = notification;
+  const [isSilenced, setIsSilenced] = useState(false);
   const isOpen = event.status === "OPEN";
   const isUnread = isOpen && !read;
   const isResolved = event.status === "RESOLVED";
@@ -250,7 +261,11 @@ function Item({
           {event.status === "ACKNOWLEDGED" && `, ${t.acknowledgedBy(event.acknowledgedBy)}`}
           {event.status === "RESOLVED" && `, ${t.resolvedBy(event.resolvedBy)}`}
         </Text>
+        <Text size="sm" role="status">
+          {isSilenced && t.snooze.done}
+        </Text>
       </Box>
+      {canUpdate && <Snooze event={event} onSilenced={() => setIsSilenced(true)} onError={onSnoozeError} />}
       {canUpdate && isOpen && (
         <ActionIcon
           variant="default"

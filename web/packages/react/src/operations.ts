@@ -403,7 +403,7 @@ export type EventPageQueryVariables = Exact<{
 }>;
 
 
-export type EventPageQuery = { events: { nodes: Array<{ id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+export type EventPageQuery = { events: { nodes: Array<{ id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
 export type EventChangesSubscriptionVariables = Exact<{
   filter?: EventFilter | null | undefined;
@@ -411,7 +411,7 @@ export type EventChangesSubscriptionVariables = Exact<{
 }>;
 
 
-export type EventChangesSubscription = { eventChanged: { cursor: string, kind: EventChangeKind, transition: ListTransition, changedFields: Array<string>, eventId: string, event: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null } | null } };
+export type EventChangesSubscription = { eventChanged: { cursor: string, kind: EventChangeKind, transition: ListTransition, changedFields: Array<string>, eventId: string, event: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null } | null } };
 
 export type NotificationPageQueryVariables = Exact<{
   filter?: EventFilter | null | undefined;
@@ -420,7 +420,7 @@ export type NotificationPageQueryVariables = Exact<{
 }>;
 
 
-export type NotificationPageQuery = { notifications: { edges: Array<{ cursor: string, read: boolean, node: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+export type NotificationPageQuery = { notifications: { edges: Array<{ cursor: string, read: boolean, node: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
 export type NotificationSummarySubscriptionVariables = Exact<{
   filter?: EventFilter | null | undefined;
@@ -523,7 +523,7 @@ export type ProblemFragment =
 
 export type EventKeysFragment = { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null };
 
-export type EventFieldsFragment = { type: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null };
+export type EventFieldsFragment = { type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null };
 
 export const LogHeadDocument = "query LogHead{logHead}" as Document<LogHeadQuery, LogHeadQueryVariables>;
 export const EventPageDocument = "query EventPage($filter:EventFilter$orderBy:EventOrder$first:Int$after:String){events(filter:$filter orderBy:$orderBy first:$first after:$after){nodes{...EventKeys ...EventFields}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<EventPageQuery, EventPageQueryVariables>;
@@ -537,4 +537,4 @@ export const CheckEventDocument = "query CheckEvent($input:LogEventInput!){check
 export const LogEventDocument = "mutation LogEvent($input:LogEventInput!){logEvent(input:$input){event{id}duplicate warnings{...Problem}userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<LogEventMutation, LogEventMutationVariables>;
 export const ProblemDocument = "fragment Problem on UserError{code message path}" as Document<ProblemFragment, {}>;
 export const EventKeysDocument = "fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<EventKeysFragment, {}>;
-export const EventFieldsDocument = "fragment EventFields on Event{type summary entity{type entityId}notification acknowledgedAt acknowledgedBy resolvedAt resolvedBy}" as Document<EventFieldsFragment, {}>;
+export const EventFieldsDocument = "fragment EventFields on Event{type source summary entity{type entityId}notification acknowledgedAt acknowledgedBy resolvedAt resolvedBy}" as Document<EventFieldsFragment, {}>;

@@ -76,6 +76,17 @@ export function Attributes({ event }: { event: EventDetails }) {
         )),
     ],
     [t.attributes.notification, event.notification ? texts.events.yes : texts.events.no],
+    [
+      t.attributes.silencedBy,
+      event.silencedBy && (
+        <>
+          <Filter name="silencedBy" value={event.silencedBy.id}>
+            {event.silencedBy.comment || texts.silences.noComment}
+          </Filter>{" "}
+          {t.until} <Time at={event.silencedBy.endsAt} />
+        </>
+      ),
+    ],
     [t.attributes.status, event.status && texts.statuses[event.status]],
     [
       t.attributes.resolved,

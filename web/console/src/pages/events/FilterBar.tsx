@@ -139,7 +139,7 @@ function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
     const label = `${definition?.label ?? field} ${t.operators[operator]} ${operand}`.trim();
     chips.push([label, label, { fields: view.fields.filter((each) => each !== condition) }]);
   }
-  for (const kind of ["category", "source", "entity", "acknowledged", "notification"] as const) {
+  for (const kind of ["category", "source", "entity", "silencedBy", "acknowledged", "notification"] as const) {
     const value = view[kind];
     if (!value) continue;
     const label = `${t.conditions[kind]}: ${value === "true" ? t.yes : value === "false" ? t.no : value}`;

@@ -48,6 +48,8 @@ export interface View {
   category: string;
   source: string;
   entity: string;
+  /** ID of a silence. */
+  silencedBy: string;
   acknowledged: "" | "true" | "false";
   notification: "" | "true" | "false";
   /** Length of the time before now. Ignored if `from` or `to` is set. */
@@ -68,6 +70,7 @@ export const ALL: View = {
   category: "",
   source: "",
   entity: "",
+  silencedBy: "",
   acknowledged: "",
   notification: "",
   range: "",
@@ -124,6 +127,7 @@ export function readView(params: URLSearchParams): View {
     category: params.get("category") ?? "",
     source: params.get("source") ?? "",
     entity: params.get("entity") ?? "",
+    silencedBy: params.get("silencedBy") ?? "",
     acknowledged: oneOf(["true", "false"], params.get("acknowledged")),
     notification: oneOf(["true", "false"], params.get("notification")),
     range: oneOf(RANGES, params.get("range")),
@@ -146,6 +150,7 @@ export function writeView(view: View): URLSearchParams {
     "category",
     "source",
     "entity",
+    "silencedBy",
     "acknowledged",
     "notification",
     "range",
@@ -175,6 +180,7 @@ export function filterOf(view: View, now: number): EventFilter {
   if (view.category) filter.category = view.category;
   if (view.source) filter.source = view.source;
   if (view.entity) filter.entityId = view.entity;
+  if (view.silencedBy) filter.silencedBy = view.silencedBy;
   if (view.acknowledged) filter.acknowledged = view.acknowledged === "true";
   if (view.notification) filter.notification = view.notification === "true";
   if (view.from || view.to) {

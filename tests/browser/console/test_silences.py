@@ -1,0 +1,115 @@
+"""Silences: the page that lists, creates, changes and ends them, and the menu of the bell."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.browser.conftest import BrowserVisit
+from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.page_actions import create_key
+from tests.client import Client
+
+SILENCES = "{ silences { nodes { filter comment active } } }"
+
+
+async def test_silences_are_created_listed_changed_and_ended(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    page = await sign_in_to(visitor, "/silences")
+    await expect(page.get_by_role("main")).to_contain_text("No silence is active")
+
+    # The form refuses a silence of everything.
+    await page.get_by_role("button", name="New silence").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Comment").fill("bearing")
+    assert await find_violations(page) == []
+    await dialog.get_by_role("button", name="New silence").click()
+    await expect(dialog).to_contain_text("filter must have at least one condition")
+    await dialog.get_by_label("Source").fill("/pumps/7")
+    await dialog.get_by_role("checkbox", name="Warning").check()
+    await dialog.get_by_role("button", name="New silence").click()
+    await expect(dialog).to_have_count(0)
+
+    # The silence suppresses a notification, which the list counts and links to.
+    event = {"source": "/pumps/7", "severity": "warn", "summary": "Pump stopped"}
+    await client.log_event(**event, notification=True)
+    await page.reload()
+    row = page.get_by_role("row", name="bearing")
+    await expect(row).to_contain_text("source: /pumps/7")
+    await expect(row).to_contain_text('severities: ["WARN"]')
+    await expect(row).to_contain_text("Created by administrator")
+    assert await find_violations(page) == []
+    await row.get_by_role("link", name="1 notification").click()
+    await page.get_by_role("link", name="Pump stopped").click()
+    await expect(page.get_by_role("row", name="Silenced by")).to_contain_text("bearing until")
+    await page.get_by_role("link", name="Silences").first.click()
+
+    # It is changed and ended.
+    await page.get_by_role("button", name="Change bearing").click()
+    await page.get_by_role("dialog").get_by_label("Comment").fill("new bearing")
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await page.get_by_role("button", name="End now: new bearing").click()
+    await page.get_by_role("dialog").get_by_role("button", name="End now", exact=True).click()
+    await expect(page.get_by_role("main")).to_contain_text("No silence is active")
+    await page.get_by_label("State").select_option("inactive")
+    await expect(page.get_by_role("row", name="new bearing")).to_be_visible()
+    await expect(page.get_by_role("button", name="End now")).to_have_count(0)
+    await expect(page).to_have_title("(1) Tocsin")  # the event notifies now
+
+    assert await client.execute_field(SILENCES) == {
+        "nodes": [
+            {
+                "filter": {"source": "/pumps/7", "severities": ["WARN"]},
+                "comment": "new bearing",
+                "active": False,
+            }
+        ]
+    }
+    assert visitor.complaints == []
+
+
+async def test_a_notification_silences_its_source_and_its_entity(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    entity = {"type": "Well", "id": "w-7"}
+    pump = {"source": "/pumps/7", "entity": entity, "notification": True}
+    await client.log_event(summary="Pump stopped", **pump)
+    page = await sign_in_to(visitor)
+    await page.get_by_role("button", name="Notifications:").click()
+    dialog = page.get_by_role("dialog", name="Notifications")
+
+    for choice in ("the source /pumps/7 for an hour", "the entity w-7 until tomorrow at 8:00"):
+        await dialog.get_by_role("button", name="Silence notifications like").click()
+        await page.get_by_role("menuitem", name=f"Silence {choice}").click()
+        await expect(page.get_by_role("menuitem")).to_have_count(0)
+    await expect(dialog.get_by_role("listitem")).to_contain_text("Silenced")
+
+    await client.log_event(summary="Pump stopped again", **pump)
+    await client.log_event(summary="Valve leaks", source="/valve", notification=True)
+    await expect(dialog.get_by_role("listitem")).to_have_count(2)
+    await expect(dialog).not_to_contain_text("Pump stopped again")
+    assert await find_violations(page) == []
+    silences = (await client.execute_field(SILENCES))["nodes"]
+    assert [(each["filter"], each["active"]) for each in silences] == [
+        ({"entity": entity}, True),
+        ({"source": "/pumps/7"}, True),
+    ]
+    assert silences[0]["comment"] == 'Silenced from the notification "Pump stopped"'
+
+
+async def test_the_page_fits_a_phone_and_shows_no_actions_without_the_permission(
+    narrow: BrowserVisit, client: Client
+) -> None:
+    _, key = await create_key(client, "EVENT_READ", name="reader")
+    await client.execute_field(
+        """mutation { createSilence(input: {comment: "winter", filter: {source: "/pump"},
+             startsAt: "2999-01-01T00:00:00Z", endsAt: "2999-02-01T00:00:00Z"}) {
+             userErrors { message } } }"""
+    )
+
+    page = await sign_in_to(narrow, "/silences?state=inactive", key)
+
+    await expect(page.get_by_role("row", name="winter")).to_be_visible()
+    await expect(page.get_by_role("main").get_by_role("button")).to_have_count(0)
+    await expect_to_fit(page)
+    assert await find_violations(page) == []

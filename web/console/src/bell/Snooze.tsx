@@ -1,0 +1,69 @@
+// A menu of a notification that silences the notifications of its source, or about its entity.
+
+import { ActionIcon, Menu } from "@mantine/core";
+import { IconBellZ } from "@tabler/icons-react";
+import { useMutation } from "@tanstack/react-query";
+import type { LiveEvent } from "@tocsin/react";
+import { useApi } from "../api/client";
+import { CreateSilenceDocument, type EventFilter } from "../api/generated";
+import { checked } from "../common/userErrors";
+import { texts } from "../texts";
+
+const t = texts.bell.snooze;
+const HOUR_MS = 3_600_000;
+const MORNING = 8;
+
+/** Ends of a silence, which starts now. */
+const ENDS = {
+  hour: () => new Date(Date.now() + HOUR_MS),
+  tomorrow: () => {
+    const end = new Date();
+    end.setDate(end.getDate() + 1);
+    end.setHours(MORNING, 0, 0, 0);
+    return end;
+  },
+};
+
+interface Props {
+  event: LiveEvent;
+  onSilenced: () => void;
+  onError: (error: Error) => void;
+}
+
+export function Snooze({ event, onSilenced, onError }: Props) {
+  const { client } = useApi();
+  const { entity, source, summary } = event;
+  const scopes: [string, EventFilter][] = [[t.source(source), { source }]];
+  if (entity) {
+    scopes.push([t.entity(entity.entityId), { entity: { type: entity.type, id: entity.entityId } }]);
+  }
+  const silencing = useMutation<void, Error, { filter: EventFilter; endsAt: Date }>({
+    mutationFn: async ({ filter, endsAt }) => {
+      const input = { filter, endsAt: endsAt.toISOString(), comment: t.comment(summary) };
+      checked((await client.request(CreateSilenceDocument, { input })).createSilence);
+    },
+    onSuccess: onSilenced,
+    onError,
+  });
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <ActionIcon variant="default" aria-label={t.label(summary)} title={t.label(summary)} loading={silencing.isPending}>
+          <IconBellZ size={16} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {scopes.flatMap(([scope, filter]) =>
+          (Object.keys(ENDS) as (keyof typeof ENDS)[]).map((end) => (
+            <Menu.Item
+              key={`${scope} ${end}`}
+              onClick={() => silencing.mutate({ filter, endsAt: ENDS[end]() })}
+            >
+              {t.action(scope, t.ends[end])}
+            </Menu.Item>
+          )),
+        )}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
