@@ -77,7 +77,11 @@ def prune(
         async def run_work(database: Database) -> int:
             owner = organization and await _find_organization(database, organization)
             return await work(
-                database, older_than, audit_entries=audit_entries, organization_id=owner
+                database,
+                older_than,
+                audit_entries=audit_entries,
+                organization_id=owner,
+                undelivered_time=settings.retention.undelivered_time,
             )
 
         return run_on_database(settings, run_work)

@@ -13,11 +13,9 @@ from standardwebhooks.webhooks import Webhook
 
 from app.domain.channels.channels import DeliveryState
 from app.domain.shared.limits import ChannelLimits
-from app.services.change_log.pruning import prune_entries
 from app.services.channels.deliveries import delete_old_deliveries, delete_orphaned_deliveries
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.migrate import start_new_epoch
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 from tests.webhook_receiver import ReceivedRequest, Response, receive_webhooks
@@ -58,6 +56,13 @@ query ($id: ID!) {
   auditEntries(filter: {subjectId: $id}, first: 100) { nodes { actor action changes } }
 }
 """
+REPORTS = """
+query ($source: String!) {
+  events(filter: {source: $source}) {
+    nodes { summary content severity alertKey status notification occurrences resolutionNote }
+  }
+}
+"""
 # Repeats at once what a test fails.
 QUICK = {"max_retry_seconds": 0.05, "max_probe_seconds": 0.05}
 
@@ -81,8 +86,11 @@ async def wait_for_deliveries(client: Client, id: str, state: str, count: int) -
             await asyncio.sleep(0.05)
 
 
-async def log_notification(client: Client, summary: str, entity: str | None = None) -> Any:
-    attributes = {} if entity is None else {"entity": {"type": "Pump", "id": entity}}
+async def log_notification(
+    client: Client, summary: str, entity: str | None = None, **attributes: Any
+) -> Any:
+    if entity is not None:
+        attributes["entity"] = {"type": "Pump", "id": entity}
     return await client.log_event(summary=summary, notification=True, **attributes)
 
 
@@ -287,7 +295,9 @@ async def test_a_dead_and_a_slow_receiver_delay_no_other_channel(
         release = asyncio.Event()
         slow.respond = lambda _: Response(release=release)
         dead.respond = lambda _: Response(500)
-        ids = [(await create_channel(client, each.url))[0] for each in (dead, slow, healthy)]
+        filter = {"severities": ["INFO"]}
+        receivers = (dead, slow, healthy)
+        ids = [(await create_channel(client, each.url, filter=filter))[0] for each in receivers]
 
         for summary in summaries:
             await log_notification(client, summary, entity="one")
@@ -305,10 +315,11 @@ async def test_a_dead_and_a_slow_receiver_delay_no_other_channel(
 async def test_an_outage_is_recorded_and_ends_with_the_first_success(
     serve: Serve, database_url: str
 ) -> None:
+    filter = {"missing": ["ALERT_KEY"]}
     async with serve(database_url, channels=QUICK) as client, receive_webhooks() as receiver:
         is_broken = True
         receiver.respond = lambda _: Response(503 if is_broken else 200, b"down\x00for now")
-        channel_id, _ = await create_channel(client, receiver.url)
+        channel_id, _ = await create_channel(client, receiver.url, filter=filter)
         for number in range(8):
             await log_notification(client, f"e{number}", entity=str(number))
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -322,11 +333,14 @@ async def test_an_outage_is_recorded_and_ends_with_the_first_success(
             while after["failingSince"] is not None:
                 after = await client.execute_field(CHANNEL, id=channel_id)
         actions = await list_actions(client, channel_id)
-        delivered = await client.execute_field(CHANGES, after=after["cursor"])
+        # The channel also reads the entries about itself, which it does not deliver.
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while (await client.execute_field(CHANGES, after=after["cursor"]))["nodes"]:
+                after = await client.execute_field(CHANNEL, id=channel_id)
 
     assert during["lastError"] == "The response has the status 503: down for now"
     assert during["failingSince"] is not None
-    assert (len(left["nodes"]), delivered["nodes"]) == (8, [])
+    assert len(left["nodes"]) == 9
     assert actions == ["CREATED", "DELIVERIES_FAILING", "DELIVERIES_RECOVERED"]
     assert (after["lastError"], after["lagSeconds"]) == (None, 0)
     assert {request.message["id"] for request in receiver.requests} == {
@@ -344,6 +358,7 @@ async def test_a_receiver_that_is_gone_disables_its_channel(
         failed = await wait_for_deliveries(client, channel_id, "FAILED", 1)
         await log_notification(client, "a2", entity="a")
         entries = (await client.execute_field(AUDIT, id=channel_id))["nodes"]
+        reports = await client.execute_field(REPORTS, source=f"/channels/{channel_id}")
         [delivery] = failed["deliveries"]["nodes"]
         disabled = await client.execute_field(
             REDELIVER, channel=channel_id, delivery=delivery["id"]
@@ -352,6 +367,9 @@ async def test_a_receiver_that_is_gone_disables_its_channel(
     assert failed["enabled"] is False
     assert failed["lastError"] == "The response has the status 410"
     assert receiver.summaries == ["a1"]
+    [report] = reports["nodes"]
+    assert report["content"].endswith("status 410, which has disabled the channel.")
+    assert [entry["action"] for entry in entries] == ["UPDATED", "DELIVERIES_FAILING", "CREATED"]
     assert entries[0] == {
         "actor": "channel hook",
         "action": "UPDATED",
@@ -419,6 +437,125 @@ async def test_everything_after_a_cursor_can_be_repeated(client: Client) -> None
     assert len(channel["deliveries"]["nodes"]) == 4
 
 
+async def test_what_is_repeated_after_a_cursor_arrives_in_order(client: Client) -> None:
+    async with receive_webhooks() as receiver:
+        channel_id, _ = await create_channel(client, receiver.url)
+        cursor = await client.execute_field("{ logHead }")
+        await log_notification(client, "1", entity="a")
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+        await client.execute_field(UPDATE, input={"id": channel_id, "enabled": False})
+        await log_notification(client, "2 while disabled", entity="a")
+        await client.execute_field(UPDATE, input={"id": channel_id, "enabled": True})
+        await log_notification(client, "3", entity="a")
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 2)
+        sent = receiver.requests[:]
+
+        repeated = await client.execute_field(REDELIVER, channel=channel_id, after=cursor)
+        await receiver.wait_for(5)
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 3)
+
+    assert repeated == {"queuedCount": 2, "userErrors": []}
+    assert receiver.summaries[2:] == ["1", "2 while disabled", "3"]
+    ids = [request.headers["webhook-id"] for request in receiver.requests]
+    assert [ids[2], ids[4]] == [request.headers["webhook-id"] for request in sent]
+    assert [each["webhookId"] for each in channel["deliveries"]["nodes"]] == ids[:1:-1]
+
+
+async def test_the_delivery_of_a_test_cannot_be_repeated(client: Client) -> None:
+    test = "mutation ($id: ID!) { testChannel(id: $id) { delivery { id } } }"
+    async with receive_webhooks() as receiver:
+        channel_id, _ = await create_channel(client, receiver.url)
+        delivery = (await client.execute_field(test, id=channel_id))["delivery"]
+
+        refused = await client.execute_field(REDELIVER, channel=channel_id, delivery=delivery["id"])
+        channel = await client.execute_field(CHANNEL, id=channel_id)
+
+    message = "The delivery is a test, which cannot be repeated. Use testChannel."
+    error = {"code": "INVALID_INPUT", "message": message, "path": ["deliveryId"]}
+    assert refused == {"queuedCount": 0, "userErrors": [error]}
+    [shown] = channel["deliveries"]["nodes"]
+    assert (shown["state"], shown["attempts"], channel["lagSeconds"]) == ("DELIVERED", 1, 0)
+    assert len(receiver.requests) == 1
+
+
+async def test_recovery_ends_no_pause_that_the_receiver_asked_for(
+    serve: Serve, database_url: str
+) -> None:
+    retry_later = ((b"retry-after", b"3600"),)
+    async with serve(database_url, channels=QUICK) as client, receive_webhooks() as receiver:
+        is_broken = True
+
+        def respond(request: ReceivedRequest) -> Response:
+            if request.summary == "later":
+                return Response(429, headers=retry_later)
+            return Response(500 if is_broken else 200)
+
+        receiver.respond = respond
+        channel_id, _ = await create_channel(client, receiver.url, filter={"severities": ["INFO"]})
+        started = datetime.now(UTC)
+        await log_notification(client, "later")
+        for number in range(5):
+            await log_notification(client, str(number))
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while "DELIVERIES_FAILING" not in await list_actions(client, channel_id):
+                await asyncio.sleep(0.05)
+        is_broken = False
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 5)
+        actions = await list_actions(client, channel_id)
+        channel = await client.execute_field(CHANNEL, id=channel_id, state="PENDING")
+
+    [delivery] = channel["deliveries"]["nodes"]
+    assert "DELIVERIES_RECOVERED" in actions
+    assert (delivery["event"]["summary"], delivery["attempts"]) == ("later", 1)
+    next_attempt = datetime.fromisoformat(delivery["nextAttemptAt"])
+    assert next_attempt >= started + timedelta(seconds=3_600)
+
+
+async def test_an_outage_is_one_notification_to_the_others_and_is_resolved(
+    serve: Serve, database_url: str
+) -> None:
+    async with (
+        serve(database_url, channels=QUICK) as client,
+        receive_webhooks() as broken,
+        receive_webhooks() as healthy,
+    ):
+        is_broken = True
+        broken.respond = lambda _: Response(503 if is_broken else 200)
+        channel_id, _ = await create_channel(client, broken.url, name="broken")
+        await create_channel(client, healthy.url, filter={"severities": ["ERROR"]})
+        source = f"/channels/{channel_id}"
+        for number in range(12):
+            await log_notification(client, str(number))
+        await healthy.wait_for(1)
+        during = await client.execute_field(REPORTS, source=source)
+        is_broken = False
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 12)
+        await healthy.wait_for(2)
+        after = await client.execute_field(REPORTS, source=source)
+        last = await log_notification(client, "last")
+        await broken.wait_until(lambda: "last" in broken.summaries)
+
+    alert = {
+        "summary": "Deliveries to the channel broken fail",
+        "content": f"{broken.url.removesuffix('/hook')} receives no messages. The channel shows "
+        "the error and what is waiting. It is delivered as soon as deliveries succeed again.",
+        "severity": "ERROR",
+        "alertKey": f"channel:{channel_id}",
+        "status": "OPEN",
+        "notification": True,
+        "occurrences": 1,
+        "resolutionNote": None,
+    }
+    resolved = {"status": "RESOLVED", "resolutionNote": "Deliveries succeed again."}
+    assert during == {"nodes": [alert]}
+    assert after == {"nodes": [alert | resolved]}
+    assert [each.message["type"] for each in healthy.requests] == [
+        "tocsin.notification.added",
+        "tocsin.event.resolved",
+    ]
+    assert {*broken.summaries} == {*map(str, range(12)), last["summary"]}
+
+
 async def test_redeliver_takes_exactly_one_of_a_delivery_and_a_cursor(client: Client) -> None:
     channel_id, _ = await create_channel(client, "http://127.0.0.1:65535/")
     other = {"code": "INVALID_INPUT", "path": ["deliveryId"]}
@@ -460,38 +597,6 @@ async def test_another_server_continues_where_one_has_stopped(
     delivered = {each["webhookId"] for each in channel["deliveries"]["nodes"]}
     assert {request.headers["webhook-id"] for request in receiver.requests} == delivered
     assert set(receiver.summaries) == {"pending", "logged meanwhile"}
-
-
-async def test_a_channel_whose_entries_are_lost_continues_at_the_end_of_the_change_log(
-    serve: Serve, database_url: str
-) -> None:
-    async with receive_webhooks() as receiver:
-        async with serve(database_url) as client:
-            pruned, _ = await create_channel(client, receiver.url, name="pruned")
-        async with serve(database_url, secrets_keys=None) as client:
-            await log_notification(client, "lost")
-        database = Database(database_url)
-        await prune_entries(database, datetime.now(UTC) + timedelta(seconds=1))
-        await database.close()
-        async with serve(database_url) as client:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                while "DELIVERIES_SKIPPED" not in await list_actions(client, pruned):
-                    await asyncio.sleep(0.05)
-            gap = await client.execute_field(CHANNEL, id=pruned)
-            await log_notification(client, "after the gap")
-            await receiver.wait_for(1)
-        await start_new_epoch(database.url)
-        async with serve(database_url) as client:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                while (await list_actions(client, pruned)).count("DELIVERIES_SKIPPED") < 2:
-                    await asyncio.sleep(0.05)
-            restored = await client.execute_field(CHANNEL, id=pruned)
-            await log_notification(client, "after the restore")
-            await receiver.wait_for(2)
-
-    assert gap["lastError"].startswith("Entries of the change log were pruned")
-    assert restored["lastError"].startswith("The change log was replaced by a restore")
-    assert receiver.summaries == ["after the gap", "after the restore"]
 
 
 async def test_old_deliveries_and_those_of_deleted_channels_are_removed(

@@ -33,6 +33,8 @@ UNDO_SINCE_0022 = (
     "ALTER TABLE first_event DROP COLUMN resolved",
     "CREATE INDEX ix_first_event_rule_id_digest_occurred_at"
     " ON first_event (rule_id, digest, occurred_at)",
+    "ALTER TABLE channel DROP COLUMN has_gap",
+    "ALTER TABLE delivery DROP COLUMN not_before",
     "DROP TABLE channel",
     "DROP TABLE delivery",
 )

@@ -355,6 +355,16 @@ class RetentionLimits:
         "after each transaction, which removes at most 500 events or 1,000 entries, it pauses.",
         ge=0.1,
     )
+    undelivered_days: float = _limit(
+        3,
+        "Time in days for which the change log keeps what enabled channels have not read yet: "
+        "retention policies and `tocsin prune` do not remove it earlier.",
+        ge=0,
+    )
+
+    @property
+    def undelivered_time(self) -> timedelta:
+        return timedelta(days=self.undelivered_days)
 
 
 @dataclass(frozen=True)

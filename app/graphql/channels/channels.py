@@ -162,8 +162,8 @@ class TestChannelPayload:
 class RedeliverPayload:
     queued_count: int = strawberry.field(
         default=0,
-        description="Number of existing deliveries that became PENDING again. Changes after the "
-        "cursor that had no delivery are delivered, too, but not counted.",
+        description="Number of deliveries that are repeated, without those that were PENDING. "
+        "Changes after the cursor that had no delivery are delivered, too, but not counted.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the repetition. Empty on success."
@@ -380,8 +380,10 @@ class ChannelMutations:
     @strawberry.mutation(
         description=with_example(
             "Repeats a delivery, or everything after a cursor of the change log, with the same "
-            "`webhook-id`. Exactly one of `deliveryId` and `after` is required. At most 10,000 "
-            "deliveries can be repeated at once.\n\n"
+            "`webhook-id`. Exactly one of `deliveryId` and `after` is required. The delivery of a "
+            "test cannot be repeated. After a cursor, the changes that the channel selects now are "
+            "delivered in order, by new deliveries that replace the existing ones. At most 10,000 "
+            "deliveries can be replaced at once.\n\n"
             "Requires CHANNEL_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if the channel is "
             "disabled, `LIMIT_REACHED`, `INVALID_INPUT`. Request errors: `INVALID_CURSOR`, "
             "`CURSOR_EXPIRED`.",

@@ -114,8 +114,8 @@ register_enum(
     DELIVERIES_FAILING="The last five deliveries of the channel failed. Recorded once until they "
     "succeed again.",
     DELIVERIES_RECOVERED="A delivery of the channel succeeded after DELIVERIES_FAILING.",
-    DELIVERIES_SKIPPED="The channel continued at the end of the change log, because entries that "
-    "it had not delivered were pruned or replaced by a restore.",
+    DELIVERIES_SKIPPED="The channel has skipped changes, because entries that it had not delivered "
+    "were pruned, or because the change log was replaced by a restore.",
 )
 register_enum(
     ListTransition,

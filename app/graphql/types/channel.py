@@ -69,8 +69,10 @@ class Channel(Node):
         return (await self._load_progress(info)).cursor
 
     @strawberry.field(
-        description="Age in seconds of the oldest change that is not delivered yet. 0 if there is "
-        "none."
+        description="Age in seconds of the oldest change that is not delivered yet, also if no "
+        "server process delivers to the channel. 0 if there is none. Changes while the channel is "
+        "disabled do not count. If the channel has not read 1,000 changes or more, and none of the "
+        "first 1,000 is for it, the age of the last of them."
     )
     async def lag_seconds(self, info: Info) -> int:
         return int((await self._load_progress(info)).lag.total_seconds())

@@ -131,18 +131,27 @@ class Feed:
                     yield entries
 
     async def follow_progress(
-        self, feed_filter: FeedFilter, after: LogPosition, interval_seconds: float | None = None
+        self,
+        feed_filter: FeedFilter,
+        after: LogPosition,
+        interval_seconds: float | None = None,
+        *,
+        skips_pruned: bool = False,
     ) -> AsyncGenerator[tuple[list[Entry], LogPosition], None]:
         """Yields batches as `follow_entries` does, with the position up to which no match is left.
 
-        A batch is empty if there were no matching entries for the interval.
+        A batch is empty if there were no matching entries for the interval. `skips_pruned`:
+        continues with the oldest entry that exists, instead of raising CURSOR_EXPIRED.
         """
         while True:
             # Join first, then read up to the feed's position: no entry is missed in between.
             follower = Follower(feed_filter, self.read_position, self._buffer_entries)
             self.followers.add(follower)
             try:
-                async for batch in self.fetch_stored(feed_filter, after, follower.joined_at):
+                stored = self.fetch_stored(
+                    feed_filter, after, follower.joined_at, skips_pruned=skips_pruned
+                )
+                async for batch in stored:
                     after = batch[-1].position
                     yield batch, after
                 after = max(after, follower.joined_at)
@@ -159,12 +168,17 @@ class Feed:
                 self.followers.discard(follower)
 
     async def fetch_stored(
-        self, feed_filter: FeedFilter, after: LogPosition, until: LogPosition
+        self,
+        feed_filter: FeedFilter,
+        after: LogPosition,
+        until: LogPosition,
+        *,
+        skips_pruned: bool = False,
     ) -> AsyncGenerator[list[Entry], None]:
         """Yields batches of matching entries between two positions, `until` included."""
         while after < until:
             async with self._database.read(feed_filter.organization_id) as session:
-                if after < await changes.fetch_pruned_position(session):
+                if not skips_pruned and after < await changes.fetch_pruned_position(session):
                     raise changes.expired_cursor_error("after")
                 batch = await changes.fetch_entries_after(
                     session, after, BATCH_SIZE, until, feed_filter.notifications_only

@@ -1,6 +1,7 @@
 """Pruning: removes old entries from the change log, on an operator's command or by a policy.
 
-Each organization gets an audit entry of what was removed, unless nothing was.
+Each organization gets an audit entry of what was removed, unless nothing was. What an enabled
+channel has not read yet is kept for some time. After that, the channel learns that it has a gap.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.access.audit import AuditAction
+from app.domain.shared.limits import RetentionLimits
 from app.domain.shared.values import format_instant
 from app.store import tables
 from app.store.change_log import changes
@@ -25,11 +27,12 @@ from app.store.change_log.audit import collect_values, create_entry
 from app.store.change_log.changes import LogPosition
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading.event_conditions import Condition
-from app.store.tables.columns import Horizon
+from app.store.tables.columns import Horizon, IsAfter, IsNotAfter
 
 ACTOR = "tocsin prune"
 BATCH_SIZE = 1_000
 MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
+UNDELIVERED_TIME = RetentionLimits().undelivered_time
 _POSITION_COLUMNS = (col(tables.Change.tx), col(tables.Change.seq))
 
 
@@ -37,12 +40,14 @@ _POSITION_COLUMNS = (col(tables.Change.tx), col(tables.Change.seq))
 class _Options:
     """What to remove: entries before a time, of events or of everything.
 
-    `organization_id`: None for all organizations.
+    `organization_id`: None for all organizations. `protected_since`: what happened since then is
+    kept for the channels that have not read it.
     """
 
     before: datetime
-    audit_entries: bool = False
-    organization_id: UUID | None = None
+    audit_entries: bool
+    organization_id: UUID | None
+    protected_since: datetime
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,11 @@ async def count_prunable_entries(
     *,
     audit_entries: bool = False,
     organization_id: UUID | None = None,
+    undelivered_time: timedelta = UNDELIVERED_TIME,
 ) -> int:
     """Counts the entries that `prune_entries` would remove."""
-    options = _Options(before, audit_entries, organization_id)
+    protected_since = datetime.now(UTC) - undelivered_time
+    options = _Options(before, audit_entries, organization_id, protected_since)
     await database.log_horizon.refresh()
     async with database.read(ALL_ORGANIZATIONS) as session:
         statement = (
@@ -91,6 +98,7 @@ async def prune_entries(
     *,
     audit_entries: bool = False,
     organization_id: UUID | None = None,
+    undelivered_time: timedelta = UNDELIVERED_TIME,
     actor: str = ACTOR,
     until: LogPosition | None = None,
     pause: Callable[[float], Awaitable[None]] = pause_as_long,
@@ -98,13 +106,15 @@ async def prune_entries(
     """Removes the entries before the time, in batches, and returns their number.
 
     `audit_entries`: whether to remove those of everything but events, too. `organization_id`: None
-    for all organizations. `until`: the last position to examine. `pause` is called after each
-    batch, with the seconds that it took.
+    for all organizations. `undelivered_time`: how long enabled channels keep what they have not
+    read. `until`: the last position to examine. `pause` is called after each batch, with the
+    seconds that it took.
 
     If it is interrupted, the start of the change log and the audit entries match the removed
     entries.
     """
-    options = _Options(before, audit_entries, organization_id)
+    protected_since = datetime.now(UTC) - undelivered_time
+    options = _Options(before, audit_entries, organization_id, protected_since)
     pruning = _Pruning(options, actor)
     position = changes.LOG_START
     while True:
@@ -145,7 +155,20 @@ def _prunable_conditions(options: _Options) -> list[Condition]:
         conditions.append(col(tables.Change.organization_id) == options.organization_id)
     if not options.audit_entries:
         conditions.append(col(tables.Change.subject) == changes.EVENT)
-    return conditions
+    return [*conditions, ~_is_protected(options.protected_since)]
+
+
+def _is_protected(since: datetime) -> ColumnElement[bool]:
+    """Whether an enabled channel of the organization has not read the entry, which is recent."""
+    channel = tables.Channel
+    is_awaited = exists().where(
+        col(channel.organization_id) == col(tables.Change.organization_id),
+        col(channel.enabled),
+        IsAfter(*_POSITION_COLUMNS, col(channel.tx), col(channel.seq)),
+    )
+    return and_(
+        col(tables.Change.subject) == changes.EVENT, col(tables.Change.at) >= since, is_awaited
+    )
 
 
 async def _find_prunable(
@@ -195,6 +218,7 @@ class _Pruning:
                 _add_entry(self._removals.setdefault(entry.organization_id, _Removal()), entry)
             for organization_id in sorted(organization_ids):
                 await self._write_audit_entry(session, organization_id)
+                await _mark_gaps(session, organization_id, batch)
         self.removed_count += len(batch)
 
     async def _write_audit_entry(self, session: AsyncSession, organization_id: UUID) -> None:
@@ -227,6 +251,32 @@ def _add_entry(removal: _Removal, entry: _PrunableEntry) -> None:
     removal.removed[entry.is_audit_entry] += 1
     removal.oldest = min(removal.oldest or entry.at, entry.at)
     removal.newest = max(removal.newest or entry.at, entry.at)
+
+
+async def _mark_gaps(
+    session: AsyncSession, organization_id: UUID, batch: Sequence[_PrunableEntry]
+) -> None:
+    """Marks the enabled channels that have not read what was removed. Their workers report it."""
+    removed = [
+        entry.position
+        for entry in batch
+        if entry.organization_id == organization_id and not entry.is_audit_entry
+    ]
+    if not removed:
+        return
+    channel = tables.Channel
+    before = removed[-1]._replace(seq=removed[-1].seq - 1)
+    statement = update(channel).where(
+        col(channel.organization_id) == organization_id,
+        col(channel.enabled),
+        ~col(channel.has_gap),
+        IsNotAfter(col(channel.tx), col(channel.seq), *changes.position_literals(before)),
+    )
+    await session.execute(
+        statement.values(has_gap=True, updated_at=datetime.now(UTC)).execution_options(
+            synchronize_session=False
+        )
+    )
 
 
 async def _move_start(session: AsyncSession, before: datetime, position: LogPosition) -> None:

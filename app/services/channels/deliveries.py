@@ -6,19 +6,23 @@ Every transaction requires that the process still holds the lease.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     bindparam,
+    case,
     delete,
     exists,
     func,
+    literal,
     literal_column,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,25 +31,34 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from app.domain.access.audit import AuditAction
+from app.domain.access.caller import Caller, Permission
 from app.domain.channels.attempts import AttemptResult, find_next_attempt
 from app.domain.channels.channels import ChannelTrigger, DeliveryState
 from app.domain.channels.messages import build_message, build_webhook_id, format_event
 from app.domain.events.filters import EventFilter, filter_matches
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.values import format_instant
 from app.services.change_log.feed_filters import matches_before_or_after
+from app.services.events.reports import ReportCall, process_reports
 from app.services.shared.leases import is_held_by
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry
 from app.store.change_log.changes import REPORT, Entry, LogPosition, LogSnapshot
-from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_deadlock
+from app.store.tables.columns import UTCDateTime
 from app.store.writing.inserts import KEEP_EXISTING, RowValues, insert_rows
 
 _DELIVERIES = tables.METADATA.tables["delivery"]
 _CHANNELS = tables.METADATA.tables["channel"]
 _DELETED_PER_TRANSACTION = 1_000
+# A process that dies is replaced after at most LEASE_TIME and the time between two polls.
+LEASE_TIME = timedelta(seconds=10)
 RESOLVED = "RESOLVED"
+
+log = structlog.get_logger(__name__)
 
 
 class LeaseLostError(Exception):
@@ -168,8 +181,7 @@ class LeasedChannel:
         """Returns deliveries to attempt now, at most one of each order key.
 
         A delivery is due at its time, unless an earlier one with its order key holds it back. Also
-        returns the time of the next attempt of any delivery that is not in flight; None if no
-        other one is pending.
+        returns the next time at which another one can become due; None if there is none.
         """
         table, earlier, now = tables.Delivery, aliased(tables.Delivery), datetime.now(UTC)
         of_channel = (col(table.channel_id) == self.row.id, is_pending())
@@ -191,16 +203,18 @@ class LeasedChannel:
             .order_by(*order)
             .limit(limit)
         )
-        next_attempt = select(func.min(col(table.next_attempt_at))).where(
-            *of_channel, col(table.id).not_in([delivery.id for delivery in in_flight])
-        )
+        times = (col(table.next_attempt_at), col(table.hold_until))
+        next_times = union_all(
+            *(select(func.min(time).label("time")).where(*of_channel, time > now) for time in times)
+        ).subquery()
         async with self.database.read(self.row.organization_id) as session:
             rows = list(await session.scalars(due))
             first_by_key = {row.order_key: row for row in sorted(rows, key=_number_of)[::-1]}
             return [row for row in rows if first_by_key[row.order_key] is row], (
-                await session.scalars(next_attempt)
+                await session.scalars(select(func.min(next_times.c.time)))
             ).one()
 
+    @retry_on_deadlock
     async def record_results(
         self,
         results: Sequence[tuple[tables.Delivery, AttemptResult]],
@@ -209,7 +223,8 @@ class LeasedChannel:
     ) -> None:
         """Stores the results of attempts and the health of the channel. Raises LeaseLostError.
 
-        A receiver that is gone disables the channel.
+        A receiver that is gone disables the channel. An outage is reported with its beginning, and
+        resolved with its end.
         """
         now, table = datetime.now(UTC), tables.Channel
         is_gone = any(result.is_gone for _, result in results)
@@ -221,6 +236,9 @@ class LeasedChannel:
             values |= {"enabled": False, "updated_at": now}
         writes_log = is_gone or health.transition is not None
         async with self.database.write(self.row.organization_id, writes_log=writes_log) as session:
+            if health.transition is not None:
+                report = build_outage_report(self.row, health, is_gone=is_gone)
+                await self._report(session, report)
             await self._update(session, values, col(table.id))
             statement = (
                 update(_DELIVERIES)
@@ -228,31 +246,68 @@ class LeasedChannel:
                 .values({name: bindparam(name) for name in _RESULT_COLUMNS})
             )
             rows = [_build_result(delivery, result, limits) for delivery, result in results]
-            await (await session.connection()).execute(statement, rows)
+            if rows:
+                await (await session.connection()).execute(statement, rows)
             if health.transition is AuditAction.DELIVERIES_RECOVERED:
                 await self._hasten_retries(session, now)
             if writes_log:
                 await self._append_entries(session, now, health, is_gone=is_gone)
 
-    async def fail(self, error: str) -> None:
-        """Stores why nothing can be delivered. Raises LeaseLostError."""
-        async with self.database.write(self.row.organization_id, writes_log=False) as session:
-            await self._update(session, {"last_error": error}, col(tables.Channel.id))
-
+    @retry_on_deadlock
     async def skip_to_head(self, reason: str) -> tuple[LogPosition, LogSnapshot]:
-        """Continues at the end of the change log, because entries before it are missing.
+        """Continues at the end of the change log, because it is another one.
 
         Raises LeaseLostError.
         """
         await self.database.log_horizon.refresh()
         async with self.database.write(self.row.organization_id) as session:
+            await self._report(session, build_gap_report(self.row, reason))
             snapshot = await changes.fetch_snapshot(session)
             head = await changes.fetch_head(session)
-            values = {"log_identity": snapshot.identity, "last_error": reason, **head._asdict()}
-            await self._update(session, values, col(tables.Channel.id))
-            entry = self._create_entry(AuditAction.DELIVERIES_SKIPPED, {"reason": reason})
-            await changes.append_entries(session, [entry])
+            values = {"log_identity": snapshot.identity, **head._asdict()}
+            await self._record_gap(session, reason, values)
         return head, snapshot
+
+    @retry_on_deadlock
+    async def report_gap(self, reason: str) -> None:
+        """Records that entries were pruned before they were delivered. Raises LeaseLostError."""
+        async with self.database.write(self.row.organization_id) as session:
+            await self._report(session, build_gap_report(self.row, reason))
+            await self._record_gap(session, reason, {})
+
+    async def rewind(self, time: timedelta) -> tuple[LogPosition, LogSnapshot]:
+        """Continues an earlier time in the change log, but not before the channel was changed.
+
+        Deliveries that exist are kept. Raises LeaseLostError.
+        """
+        position = LogPosition(self.row.tx, self.row.seq)
+        async with self.database.write(self.row.organization_id, writes_log=False) as session:
+            snapshot = await changes.fetch_snapshot(session)
+            start = await changes.find_earlier_position(
+                session, position, time, self.row.updated_at
+            )
+            values = {"log_identity": snapshot.identity, **start._asdict()}
+            await self._update(session, values, col(tables.Channel.id))
+        return start, snapshot
+
+    async def _record_gap(self, session: AsyncSession, reason: str, values: dict[str, Any]) -> None:
+        values |= {"has_gap": False, "last_error": reason}
+        await self._update(session, values, col(tables.Channel.id))
+        entry = self._create_entry(AuditAction.DELIVERIES_SKIPPED, {"reason": reason})
+        await changes.append_entries(session, [entry])
+
+    async def _report(self, session: AsyncSession, draft: EventDraft) -> None:
+        """Logs an event about the channel. Guard rules of the organization can reject it."""
+        permissions = frozenset({Permission.EVENT_CREATE, Permission.EVENT_UPDATE})
+        actor = Caller(f"channel {self.row.name}", self.row.organization_id, permissions)
+        command = CommandContext(actor, datetime.now(UTC))
+        [result] = await process_reports(session, [ReportCall(command, [draft])])
+        if result.problems:
+            log.warning(
+                "channel_report_rejected",
+                channel=str(self.row.id),
+                cause=[problem.message for problem in result.problems],
+            )
 
     async def _update(
         self,
@@ -261,12 +316,13 @@ class LeasedChannel:
         returned: Any,
         *conditions: ColumnElement[bool],
     ) -> Any:
-        """Changes the row of the channel, which verifies and locks the lease."""
+        """Changes the row of the channel, which verifies, locks and extends the lease."""
         table = tables.Channel
+        extended = {"leased_until": datetime.now(UTC) + LEASE_TIME}
         statement = (
             update(table)
             .where(col(table.id) == self.row.id, is_held_by(table, self.holder), *conditions)
-            .values(**values)
+            .values(**values | extended)
             .returning(returned)
             .execution_options(synchronize_session=False)
         )
@@ -276,14 +332,19 @@ class LeasedChannel:
         return row[0]
 
     async def _hasten_retries(self, session: AsyncSession, now: datetime) -> None:
+        """Ends the pauses of pending deliveries that the receiver has not asked for."""
         table = tables.Delivery
         statement = update(table).where(
             col(table.channel_id) == self.row.id,
             is_pending(),
             col(table.next_attempt_at) > now,
         )
+        asked = col(table.not_before)
+        next_attempt = case((asked > now, asked), else_=literal(now, UTCDateTime()))
         await session.execute(
-            statement.values(next_attempt_at=now).execution_options(synchronize_session=False)
+            statement.values(next_attempt_at=next_attempt).execution_options(
+                synchronize_session=False
+            )
         )
 
     async def _append_entries(
@@ -324,6 +385,47 @@ class ChannelHealth:
     transition: AuditAction | None = None
 
 
+def build_outage_report(
+    channel: tables.Channel, health: ChannelHealth, *, is_gone: bool
+) -> EventDraft:
+    """Builds the report of an outage, or of its end: an alert of the channel.
+
+    `is_gone`: whether the receiver has disabled the channel.
+    """
+    report = EventDraft(source=find_source(channel), alert_key=f"channel:{channel.id}")
+    if health.failing_since is None:
+        return replace(report, resolved=True, summary="Deliveries succeed again.")
+    content = (
+        f"{channel.url} receives no messages. The channel shows the error and what is waiting. "
+    )
+    if is_gone:
+        content += "The receiver has responded with status 410, which has disabled the channel."
+    else:
+        content += "It is delivered as soon as deliveries succeed again."
+    return replace(
+        report,
+        severity="error",
+        summary=f"Deliveries to the channel {channel.name} fail",
+        content=content,
+        notification=True,
+    )
+
+
+def build_gap_report(channel: tables.Channel, reason: str) -> EventDraft:
+    return EventDraft(
+        source=find_source(channel),
+        severity="warning",
+        summary=f"The channel {channel.name} has skipped changes",
+        content=reason,
+        notification=True,
+    )
+
+
+def find_source(channel: tables.Channel) -> str:
+    """The source of the events about a channel, which are not delivered to it."""
+    return f"/channels/{channel.id}"
+
+
 def _number_of(delivery: tables.Delivery) -> int:
     return delivery.number
 
@@ -332,6 +434,7 @@ _RESULT_COLUMNS = (
     "state",
     "attempts",
     "hold_until",
+    "not_before",
     "last_attempt_at",
     "next_attempt_at",
     "response_status",
@@ -350,12 +453,16 @@ def _build_result(
         if not result.is_gone:
             next_attempt = find_next_attempt(result, attempts, delivery.expires_at, limits)
         state = DeliveryState.FAILED if next_attempt is None else DeliveryState.PENDING
+    not_before = None
+    if next_attempt is not None and result.retry_after is not None:
+        not_before = min(next_attempt, result.at + result.retry_after)
     hold_until = delivery.hold_until or result.at + timedelta(seconds=limits.hold_seconds)
     return {
         "delivery_id": delivery.id,
         "state": state,
         "attempts": attempts,
         "hold_until": hold_until if state is DeliveryState.PENDING else None,
+        "not_before": not_before,
         "last_attempt_at": result.at,
         "next_attempt_at": next_attempt,
         "response_status": result.status,

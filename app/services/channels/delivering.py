@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -23,18 +24,21 @@ from app.domain.channels.attempts import AttemptResult, pause_seconds
 from app.domain.channels.channels import ChannelTrigger
 from app.domain.channels.messages import sign_message
 from app.domain.events.filter_json import filter_from_json
+from app.domain.events.filters import EventFilter
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.change_log.feed import Feed
 from app.services.change_log.feed_filters import FeedFilter
 from app.services.channels.channel_secrets import ChannelSecrets, decrypt_secrets
 from app.services.channels.channels import ChannelTools
 from app.services.channels.deliveries import (
+    LEASE_TIME,
     ChannelHealth,
     LeasedChannel,
     LeaseLostError,
     build_delivery,
     delete_old_deliveries,
     delete_orphaned_deliveries,
+    find_source,
     find_triggers,
 )
 from app.services.channels.encryption import DecryptionError, SecretKeys
@@ -45,11 +49,13 @@ from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
-# A process that dies is replaced after at most LEASE_TIME + POLL_SECONDS.
-LEASE_TIME = timedelta(seconds=10)
 RENEWAL_SECONDS = 3.0
 POLL_SECONDS = 1.0
-RESTART_SECONDS = 5.0
+# Maximum pause before a worker that has failed is started again, and before it reads the change log
+# again. The first pause is a second, and each further one twice as long.
+MAX_RESTART_SECONDS = 60.0
+# A worker that fails later fails for the first time again.
+STABLE_SECONDS = 300.0
 # A worker that stops finishes what it has begun to send.
 MAX_STOP_SECONDS = 5.0
 CLEANING_SECONDS = 60.0
@@ -61,15 +67,16 @@ MAX_NEW_DELIVERIES = 1_000
 PROGRESS_SECONDS = 30.0
 # After so many failures one after another, only one delivery is attempted at a time.
 FAILURES_OF_OUTAGE = 5
-_MIN_WAIT_SECONDS = 0.2
+# A failover can lose the transactions of the last seconds.
+REWIND_TIME = timedelta(minutes=15)
 
 _REPLACED = (
-    "The change log was replaced by a restore or a failover. The channel continues at its end: "
-    "changes before it are not delivered."
+    "The change log was replaced by a restore. The channel continues at its end: changes before it "
+    "are not delivered."
 )
 _PRUNED = (
-    "Entries of the change log were pruned before they were delivered. The channel continues at "
-    "its end: changes before it are not delivered."
+    "Entries of the change log were pruned before they were delivered. The channel continues with "
+    "the oldest entry that exists."
 )
 
 log = structlog.get_logger(__name__)
@@ -115,7 +122,7 @@ class _Dispatcher:
         self._keys = keys
         self._holder = str(uuid4())
         self._workers: dict[UUID, _Worker] = {}
-        self._restart_at: dict[UUID, float] = {}
+        self._failures: dict[UUID, _Failures] = {}
         self._renewed_at = 0.0
 
     async def run(self) -> None:
@@ -153,8 +160,13 @@ class _Dispatcher:
         table = tables.Channel
         is_ours = (col(table.id).in_(self._workers), leases.is_held_by(table, self._holder))
         renewed = await self._take_leases(*is_ours)
-        self._renewed_at = time.monotonic()
-        for channel_id in self._workers.keys() - renewed:
+        is_unexpired = col(table.leased_until) > datetime.now(UTC)
+        statement = select(col(table.id)).where(*is_ours, is_unexpired)
+        async with self._database.read(ALL_ORGANIZATIONS) as session:
+            ours = {*await session.scalars(statement)}
+        if renewed >= ours:  # those that were locked are tried again with the next poll
+            self._renewed_at = time.monotonic()
+        for channel_id in self._workers.keys() - ours:
             self._workers[channel_id].cancel()
 
     async def _remove_stopped(self) -> None:
@@ -164,17 +176,22 @@ class _Dispatcher:
         for channel_id in stopped:
             worker = self._workers.pop(channel_id)
             if worker.has_failed:
-                self._restart_at[channel_id] = time.monotonic() + RESTART_SECONDS
+                self._failures.setdefault(channel_id, _Failures()).add(time.monotonic())
         await self._release(stopped)
 
     async def _start_workers(self, channel_ids: Collection[UUID]) -> None:
         now = time.monotonic()
-        self._restart_at = {id: at for id, at in self._restart_at.items() if at > now}
-        free_ids = [each for each in channel_ids if each not in self._restart_at]
+        self._failures = {id: each for id, each in self._failures.items() if not each.is_old(now)}
+        free_ids = [
+            each
+            for each in channel_ids
+            if each not in self._failures or self._failures[each].restart_at <= now
+        ]
         if not free_ids:
             return
         table = tables.Channel
-        is_free = (col(table.id).in_(free_ids), leases.is_free(table))
+        is_enabled = col(table.enabled).is_(True)
+        is_free = (col(table.id).in_(free_ids), is_enabled, leases.is_free(table))
         async with self._database.read(ALL_ORGANIZATIONS) as session:
             free = list(await session.scalars(select(col(table.id)).where(*is_free)))
         if not free:
@@ -197,6 +214,21 @@ class _Dispatcher:
         )
 
 
+@dataclass
+class _Failures:
+    """The failures of a worker one after another."""
+
+    count: int = 0
+    restart_at: float = 0.0
+
+    def add(self, now: float) -> None:
+        self.count += 1
+        self.restart_at = now + pause_seconds(self.count, MAX_RESTART_SECONDS)
+
+    def is_old(self, now: float) -> bool:
+        return now > self.restart_at + STABLE_SECONDS
+
+
 class _Worker:
     """Delivers to a channel, in a task of its own, until it is stopped or loses its lease."""
 
@@ -211,8 +243,7 @@ class _Worker:
         self._limits = tools.limits
         self._keys = keys
         self._source = f"{(tools.public_url or '').rstrip('/')}/channels/{self._row.id}"
-        self._filter = filter_from_json(self._row.filter or {})
-        self._triggers = frozenset(map(ChannelTrigger, self._row.triggers))
+        self._position = changes.LOG_START
         self._new_count = 0
         self._has_room = asyncio.Event()
         self._has_work = asyncio.Event()
@@ -230,7 +261,9 @@ class _Worker:
     @property
     def has_failed(self) -> bool:
         """Whether the worker ended because of an error, and not because it was stopped."""
-        return not self._task.cancelled() and self._task.result()
+        if self._task.cancelled():
+            return False
+        return self._task.exception() is not None or self._task.result()
 
     def request_stop(self) -> None:
         """Stops after the attempts that have begun."""
@@ -250,15 +283,18 @@ class _Worker:
         """Returns whether an error ended the worker."""
         try:
             secrets = decrypt_secrets(self._keys, self._row)
+            filter = filter_from_json(self._row.filter or {})
+            triggers = frozenset(map(ChannelTrigger, self._row.triggers))
             position, snapshot = await self._find_start()
             self._change_new_count(await self._channel.count_new())
-            async with run_in_background(self._follow(position, snapshot), "channel entries"):
+            self._position = position
+            follow = self._follow(filter, triggers, snapshot)
+            async with run_in_background(follow, "channel entries"):
                 await self._deliver(secrets)
         except LeaseLostError:
             return False
         except DecryptionError as error:
-            with contextlib.suppress(LeaseLostError):
-                await self._channel.fail(str(error))
+            await self._store_failure(str(error))
             return True
         except Exception as error:
             log_failure("channel_failed", error, channel=str(self._row.id))
@@ -268,43 +304,72 @@ class _Worker:
     async def _find_start(self) -> tuple[LogPosition, LogSnapshot]:
         async with self._channel.database.read(self._row.organization_id) as session:
             snapshot = await changes.fetch_snapshot(session)
-        if snapshot.identity != self._row.log_identity:
+        if not snapshot.has_epoch_of(self._row.log_identity):
             return await self._channel.skip_to_head(_REPLACED)
+        if self._row.has_gap:
+            await self._channel.report_gap(_PRUNED)
+        if snapshot.identity != self._row.log_identity:
+            return await self._channel.rewind(REWIND_TIME)
         return LogPosition(self._row.tx, self._row.seq), snapshot
+
+    async def _store_failure(self, error: str) -> None:
+        """Stores why nothing can be delivered, which is an outage."""
+        since = self._row.failing_since
+        transition = AuditAction.DELIVERIES_FAILING if since is None else None
+        health = ChannelHealth(error, since or datetime.now(UTC), transition)
+        try:
+            await self._channel.record_results([], self._limits, health)
+        except LeaseLostError:
+            return
+        except Exception as failure:  # it is stored when the worker is started again
+            log_failure("channel_failed", failure, channel=str(self._row.id))
+            return
+        self._log_transition(health)
 
     # Entries of the change log become deliveries.
 
-    async def _follow(self, position: LogPosition, snapshot: LogSnapshot) -> None:
-        try:
-            while True:
-                try:
-                    await self._add_deliveries(position, snapshot)
-                except RequestError as error:
-                    if error.code is not ErrorCode.CURSOR_EXPIRED:
-                        raise
-                    position, snapshot = await self._channel.skip_to_head(_PRUNED)
-        except Exception as error:
-            if not isinstance(error, LeaseLostError):
+    async def _follow(
+        self, filter: EventFilter, triggers: Collection[ChannelTrigger], snapshot: LogSnapshot
+    ) -> None:
+        """If it fails, it is tried again. What is stored already is delivered meanwhile."""
+        failures = 0
+        while True:
+            begin = self._position
+            try:
+                await self._add_deliveries(filter, triggers, snapshot)
+            except LeaseLostError:
+                return self.request_stop()
+            except Exception as error:
+                if isinstance(error, RequestError) and error.code is ErrorCode.CURSOR_EXPIRED:
+                    return self.request_stop()  # the change log was replaced: start again
+                failures = 1 if self._position > begin else failures + 1
                 log_failure("channel_failed", error, channel=str(self._row.id))
-            self.request_stop()
+                await asyncio.sleep(pause_seconds(failures, MAX_RESTART_SECONDS))
 
-    async def _add_deliveries(self, position: LogPosition, snapshot: LogSnapshot) -> None:
+    async def _add_deliveries(
+        self, filter: EventFilter, triggers: Collection[ChannelTrigger], snapshot: LogSnapshot
+    ) -> None:
         feed_filter = FeedFilter(
             self._row.organization_id,
-            self._filter,
-            notifications_only=self._triggers == {ChannelTrigger.NOTIFICATION_ADDED},
+            filter,
+            notifications_only=triggers == {ChannelTrigger.NOTIFICATION_ADDED},
         )
         retry_time = timedelta(seconds=self._limits.retry_seconds)
-        progress = self._feed.follow_progress(feed_filter, position, PROGRESS_SECONDS)
+        own_events = find_source(self._row)
+        progress = self._feed.follow_progress(
+            feed_filter, self._position, PROGRESS_SECONDS, skips_pruned=True
+        )
         async with contextlib.aclosing(progress):
             async for entries, end in progress:
                 rows = [
                     build_delivery(self._row, entry, trigger, self._source, snapshot, retry_time)
                     for entry in entries
-                    for trigger in find_triggers(entry, self._filter, self._triggers)
+                    if entry.state.source != own_events
+                    for trigger in find_triggers(entry, filter, triggers)
                 ]
                 await self._has_room.wait()
                 self._change_new_count(await self._channel.add_deliveries(rows, end))
+                self._position = end
                 if rows:
                     self._has_work.set()
 
@@ -355,7 +420,7 @@ class _Worker:
         if len(due) == room or next_attempt is None:
             return None
         pause = (next_attempt - datetime.now(UTC)).total_seconds()
-        return time.monotonic() + max(_MIN_WAIT_SECONDS, min(pause, PROGRESS_SECONDS))
+        return time.monotonic() + min(pause, PROGRESS_SECONDS)
 
     async def _wait_for_work(
         self, attempts: Collection[asyncio.Task[AttemptResult]], until: float | None
@@ -392,6 +457,11 @@ class _Worker:
         for _, result in results:
             metrics.DELIVERY_ATTEMPTS.labels("success" if result.is_success else "error").inc()
         self._failing_since = health.failing_since
+        self._log_transition(health)
+        if any(result.is_gone for _, result in results):
+            self._is_stopping = True
+
+    def _log_transition(self, health: ChannelHealth) -> None:
         if health.transition is not None:
             log.warning(
                 "channel_failing" if health.failing_since else "channel_recovered",
@@ -399,8 +469,6 @@ class _Worker:
                 name=self._row.name,
                 cause=health.last_error,
             )
-        if any(result.is_gone for _, result in results):
-            self._is_stopping = True
 
     def _judge_health(self, results: list[AttemptResult]) -> ChannelHealth:
         """Counts failures, and decides whether an outage begins or ends."""
@@ -411,8 +479,9 @@ class _Worker:
             pause = pause_seconds(failures_in_outage, self._limits.max_probe_seconds)
             self._probe_at = time.monotonic() + pause
         last_error, since = results[-1].error, self._failing_since
-        if since is None and failures_in_outage > 0:
+        is_gone = any(result.is_gone for result in results)
+        if since is None and (failures_in_outage > 0 or is_gone):
             return ChannelHealth(last_error, results[-1].at, AuditAction.DELIVERIES_FAILING)
-        if since is not None and any(result.is_success for result in results):
+        if since is not None and not is_gone and any(result.is_success for result in results):
             return ChannelHealth(last_error, None, AuditAction.DELIVERIES_RECOVERED)
         return ChannelHealth(last_error, since)

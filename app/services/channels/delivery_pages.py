@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal, select, union_all, update
+from sqlalchemy import (
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
@@ -16,6 +27,7 @@ from uuid_utils.compat import uuid7
 from app.domain.access.caller import Caller
 from app.domain.channels.channels import ChannelTrigger, DeliveryState
 from app.domain.channels.messages import build_message, build_webhook_id, sign_message
+from app.domain.events.filter_json import filter_from_json
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import (
     Problem,
@@ -24,12 +36,13 @@ from app.domain.shared.problems import (
     not_found,
 )
 from app.services.channels.channels import ChannelTools, read_secrets
-from app.services.channels.deliveries import is_pending
+from app.services.channels.deliveries import RESOLVED, is_pending
 from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
 from app.store.engine.database import Database, retry_on_deadlock
+from app.store.reading.event_conditions import build_conditions
 from app.store.reading.pages import (
     Page,
     PageRequest,
@@ -47,6 +60,8 @@ _TABLE = tables.METADATA.tables["delivery"]
 # All but the body, which is large and not returned.
 _COLUMNS = [column for column in _TABLE.c if column.name != "body"]
 _MAX_NUMBER = 2**63 - 1
+# Entries of the change log that are examined for what a channel has not read yet.
+_MAX_UNREAD_ENTRIES = 1_000
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,7 @@ class ChannelProgress:
 async def fetch_progress(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, ChannelProgress]:
-    """Returns the progress of each channel."""
+    """Returns the progress of each channel, by three statements."""
     table = tables.Delivery
     order = (col(table.tx), col(table.seq))
     numbered = (
@@ -146,30 +161,93 @@ async def fetch_progress(
             .over(partition_by=col(table.channel_id), order_by=order)
             .label("number"),
         )
-        .where(col(table.channel_id).in_(ids), is_pending())
+        .where(col(table.channel_id).in_(ids), is_pending(), col(table.seq).is_not(None))
         .subquery()
     )
     async with database.read(caller.organization_id) as session:
         snapshot = await changes.fetch_snapshot(session)
-        channels = await session.scalars(
-            select(tables.Channel).where(col(tables.Channel.id).in_(ids))
-        )
+        statement = select(tables.Channel).where(col(tables.Channel.id).in_(ids))
+        channels = list(await session.scalars(statement))
         rows = await session.execute(select(numbered).where(numbered.c.number == 1))
         first = {row.channel_id: row for row in rows}
+        unread = await _find_unread(session, channels, snapshot)
     now = datetime.now(UTC)
     return {
-        channel.id: _build_progress(channel, first.get(channel.id), snapshot, now)
+        channel.id: _build_progress(
+            channel, first.get(channel.id), unread.get(channel.id), snapshot, now
+        )
         for channel in channels
     }
 
 
+async def _find_unread(
+    session: AsyncSession, channels: Sequence[tables.Channel], snapshot: LogSnapshot
+) -> dict[UUID, datetime]:
+    """Returns the time of the oldest change that each channel will deliver, but has not read yet.
+
+    If there are too many changes to examine, it is the time of the last one that was examined.
+    """
+    following = [
+        channel
+        for channel in channels
+        if channel.enabled and snapshot.has_epoch_of(channel.log_identity)
+    ]
+    if not following:
+        return {}
+    statements = [_select_unread(channel, number) for number, channel in enumerate(following)]
+    rows = await session.execute(union_all(*statements), changes.horizon_parameters(session))
+    times = {
+        following[number].id: examined_at if first is None and count else first
+        for number, first, count, examined_at in rows
+    }
+    return {channel_id: at for channel_id, at in times.items() if at is not None}
+
+
+def _select_unread(channel: tables.Channel, number: int) -> Any:
+    """Selects the time of the first change that matches, and of the last one if all are examined.
+
+    The filter is evaluated on the current state of the events.
+    """
+    event, filter = tables.Event, filter_from_json(channel.filter or {})
+    examined = changes.select_event_entries(
+        LogPosition(channel.tx, channel.seq), _MAX_UNREAD_ENTRIES
+    ).subquery()
+    rang = col(event.rang_seq).is_not(None)
+    matches_trigger = {
+        ChannelTrigger.NOTIFICATION_ADDED: and_(examined.c.notifies, col(event.id).is_not(None)),
+        ChannelTrigger.EVENT_CHANGED: true(),
+        ChannelTrigger.EVENT_RESOLVED: and_(examined.c.kind == RESOLVED, rang),
+    }
+    is_delivered = and_(
+        or_(*(matches_trigger[ChannelTrigger(each)] for each in channel.triggers)),
+        *build_conditions(filter, channel.organization_id),
+    )
+    is_full = func.count() == _MAX_UNREAD_ENTRIES
+    return (
+        select(
+            literal(number),
+            func.min(case((is_delivered, examined.c.at))),
+            is_full,
+            func.max(examined.c.at),
+        )
+        .select_from(examined)
+        .outerjoin(event, col(event.id) == examined.c.subject_id)
+    )
+
+
 def _build_progress(
-    channel: tables.Channel, first_pending: Any, snapshot: LogSnapshot, now: datetime
+    channel: tables.Channel,
+    first_pending: Any,
+    unread_since: datetime | None,
+    snapshot: LogSnapshot,
+    now: datetime,
 ) -> ChannelProgress:
-    position, lag = LogPosition(channel.tx, channel.seq), timedelta()
+    position = LogPosition(channel.tx, channel.seq)
+    oldest = now if unread_since is None else unread_since
     if first_pending is not None:
-        before = LogPosition(first_pending.tx, first_pending.seq - 1)
-        position, lag = min(position, before), max(now - first_pending.oldest, timedelta())
+        position = min(position, LogPosition(first_pending.tx, first_pending.seq - 1))
+        oldest = min(oldest, first_pending.oldest)
+    lag = max(now - oldest, timedelta())
     # A position in an earlier change log is of no use in this one: its cursor has expired.
     if channel.log_identity != snapshot.identity:
         snapshot = replace(snapshot, epoch=channel.log_identity, timeline="")
@@ -266,7 +344,7 @@ async def redeliver(
     delivery_id: UUID | None,
     after: str | None,
 ) -> RedeliveryResult:
-    """Makes a delivery, or everything after a cursor of the change log, pending again.
+    """Repeats a delivery, or everything after a cursor of the change log.
 
     Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """
@@ -282,49 +360,75 @@ async def redeliver(
             message = "The channel is disabled, so nothing is delivered. Enable it first."
             problem = Problem(UserErrorCode.CONFLICT, message, ("channelId",))
             return RedeliveryResult(problems=(problem,))
-        table = tables.Delivery
-        conditions: list[Any] = [col(table.channel_id) == channel.id]
         if delivery_id is not None:
-            conditions.append(col(table.id) == delivery_id)
-            if not await _count(session, conditions):
-                problem = not_found("delivery", delivery_id, "deliveryId")
-                return RedeliveryResult(problems=(problem,))
+            retry_time = timedelta(seconds=tools.limits.retry_seconds)
+            result = await _repeat_delivery(session, channel, delivery_id, command.now, retry_time)
         else:
-            snapshot = await changes.fetch_snapshot(session)
-            decoded = changes.decode_log_cursor(channel.organization_id, after or "", snapshot)
-            position = snapshot.check_not_pruned(decoded.subscription_position)
-            is_after = IsAfter(col(table.tx), col(table.seq), *changes.position_literals(position))
-            conditions += [col(table.state) != DeliveryState.PENDING, is_after]
-            if (count := await _count(session, conditions)) > MAX_REDELIVERIES:
-                message = (
-                    f"At most {MAX_REDELIVERIES:,} deliveries can be repeated at once; {count:,} "
-                    "are after the cursor. Use a later cursor."
-                )
-                problem = Problem(UserErrorCode.LIMIT_REACHED, message, ("after",))
-                return RedeliveryResult(problems=(problem,))
-            # What has no delivery becomes one.
-            channel.tx, channel.seq = min(LogPosition(channel.tx, channel.seq), position)
-        queued = await _queue(session, command.now, tools, conditions)
-        # The worker of the channel reads the row again.
-        channel.updated_at = command.now
-    return RedeliveryResult(queued)
+            result = await _repeat_after(session, channel, after or "")
+        if not result.problems:
+            # The worker of the channel reads the row again.
+            channel.updated_at = command.now
+    return result
 
 
-async def _count(session: AsyncSession, conditions: Sequence[Any]) -> int:
-    statement = select(func.count()).select_from(tables.Delivery).where(*conditions)
-    return (await session.scalars(statement)).one()
-
-
-async def _queue(
-    session: AsyncSession, now: datetime, tools: ChannelTools, conditions: Sequence[Any]
-) -> int:
-    values: Mapping[str, Any] = {
+async def _repeat_delivery(
+    session: AsyncSession,
+    channel: tables.Channel,
+    delivery_id: UUID,
+    now: datetime,
+    retry_time: timedelta,
+) -> RedeliveryResult:
+    """Makes a delivery pending again. It is not one of a test, which has no place in the order."""
+    table = tables.Delivery
+    is_delivery = (col(table.channel_id) == channel.id, col(table.id) == delivery_id)
+    trigger = (await session.scalars(select(col(table.trigger)).where(*is_delivery))).one_or_none()
+    if trigger is None:
+        return RedeliveryResult(problems=(not_found("delivery", delivery_id, "deliveryId"),))
+    if trigger is ChannelTrigger.TEST:
+        message = "The delivery is a test, which cannot be repeated. Use testChannel."
+        return RedeliveryResult(problems=(invalid_input(message, "deliveryId"),))
+    values: dict[str, Any] = {
         "state": DeliveryState.PENDING,
         "attempts": 0,
-        "expires_at": now + timedelta(seconds=tools.limits.retry_seconds),
+        "expires_at": now + retry_time,
         "hold_until": None,
+        "not_before": None,
         "next_attempt_at": now,
     }
-    statement = update(tables.Delivery).where(*conditions).values(**values)
-    result: Any = await session.execute(statement.execution_options(synchronize_session=False))
-    return int(result.rowcount)
+    statement = update(table).where(*is_delivery).values(**values)
+    await session.execute(statement.execution_options(synchronize_session=False))
+    return RedeliveryResult(1)
+
+
+async def _repeat_after(
+    session: AsyncSession, channel: tables.Channel, after: str
+) -> RedeliveryResult:
+    """Moves the channel back, so that everything becomes a delivery again, in order.
+
+    The deliveries that exist are deleted: the new ones have the same webhook-id.
+    """
+    snapshot = await changes.fetch_snapshot(session)
+    decoded = changes.decode_log_cursor(channel.organization_id, after, snapshot)
+    position = snapshot.check_not_pruned(decoded.subscription_position)
+    table = tables.Delivery
+    is_after = (
+        col(table.channel_id) == channel.id,
+        IsAfter(col(table.tx), col(table.seq), *changes.position_literals(position)),
+    )
+    finished = func.count(case((col(table.state) != DeliveryState.PENDING, 1)))
+    counts = await session.execute(select(func.count(), finished).where(*is_after))
+    all_count, finished_count = counts.one()
+    if all_count > MAX_REDELIVERIES:
+        message = (
+            f"At most {MAX_REDELIVERIES:,} deliveries can be repeated at once; {all_count:,} are "
+            "after the cursor. Use a later cursor."
+        )
+        problem = Problem(UserErrorCode.LIMIT_REACHED, message, ("after",))
+        return RedeliveryResult(problems=(problem,))
+    statement = delete(table).where(*is_after)
+    await session.execute(statement.execution_options(synchronize_session=False))
+    if snapshot.has_epoch_of(channel.log_identity):
+        position = min(LogPosition(channel.tx, channel.seq), position)
+    channel.log_identity = snapshot.identity
+    channel.tx, channel.seq = position
+    return RedeliveryResult(finished_count)

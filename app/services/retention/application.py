@@ -123,6 +123,7 @@ class _Application:
         self._database = database
         self._policy = policy
         self._holder = holder
+        self._undelivered_time = retention.undelivered_time
         self._pause_factor = max(0.0, 100 / retention.max_time_percent - 1)
         self._now = datetime.now(UTC)
         self._before = policy.to_domain().expiration_time(self._now)
@@ -186,6 +187,7 @@ class _Application:
             self._database,
             self._before,
             organization_id=organization_id,
+            undelivered_time=self._undelivered_time,
             actor=self._command.actor.name,
             until=end,
             pause=self._pause,

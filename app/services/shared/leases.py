@@ -1,7 +1,8 @@
 """Leases: one process at a time works on a row, until its lease ends or is released.
 
 A process that loses its lease may not notice it at once. Every transaction of its work therefore
-requires that the row still has the holder: `is_held_by`.
+requires that the row still has the holder: `is_held_by`. Rows that another transaction has locked
+are skipped, so that they delay the leases of no others.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_, select, update
 from sqlmodel import col
 
 from app.store.engine.database import Database, OrganizationScope
@@ -37,10 +38,14 @@ async def take_leases(
     holder: str,
     lease_time: timedelta,
 ) -> set[UUID]:
-    """Takes or extends the leases of the rows that meet the conditions. Returns their IDs."""
+    """Takes or extends the leases of the rows that meet the conditions. Returns their IDs.
+
+    Rows that are locked are left as they are.
+    """
+    unlocked = select(col(table.id)).where(*conditions).with_for_update(skip_locked=True)
     statement = (
         update(table)
-        .where(*conditions)
+        .where(col(table.id).in_(unlocked))
         .values(lease_holder=holder, leased_until=datetime.now(UTC) + lease_time)
         .returning(col(table.id))
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from types import NoneType
 from typing import Any, NamedTuple
@@ -181,6 +181,14 @@ async def list_event_entries(
     return await _fetch_entries(session, statement)
 
 
+def select_event_entries(after: LogPosition, limit: int) -> Any:
+    """Selects the next complete entries of events, with the horizon as a parameter."""
+    table = tables.Change
+    columns = (col(table.subject_id), col(table.kind), col(table.notifies), col(table.at))
+    is_next = (*build_range(after), col(table.subject) == EVENT, col(table.tx) < Horizon())
+    return select(*columns).where(*is_next).order_by(*_POSITION).limit(limit)
+
+
 def _build_conditions(filter: EventChangeFilter) -> list[Any]:
     conditions: list[Any] = [col(tables.Change.subject) == EVENT]
     if filter.kinds is not None:
@@ -291,6 +299,28 @@ async def fetch_pruned_position(session: AsyncSession) -> LogPosition:
     return LogPosition(*(await session.execute(select(*PRUNED_COLUMNS))).one())
 
 
+async def find_earlier_position(
+    session: AsyncSession, position: LogPosition, time: timedelta, earliest: datetime
+) -> LogPosition:
+    """The last position up to this one whose entry is older by a time than that at this position.
+
+    Entries before `earliest` are older, too.
+    """
+    table = tables.Change
+    newest_first = (
+        select(*_POSITION, col(table.at))
+        .where(*build_range(until=position))
+        .order_by(*(column.desc() for column in _POSITION))
+        .limit(1)
+    )
+    last: Any = (await session.execute(newest_first)).one_or_none()
+    if last is None:
+        return position
+    is_older = col(table.at) < max(last.at - time, earliest)
+    row: Any = (await session.execute(newest_first.where(is_older))).one_or_none()
+    return LOG_START if row is None else LogPosition(row.tx, row.seq)
+
+
 @dataclass(frozen=True)
 class LogSnapshot:
     """State of the change log for cursors. Fetch it in the session that reads the list."""
@@ -307,6 +337,13 @@ class LogSnapshot:
     def identity(self) -> str:
         """Changes when positions get another meaning: after a restore, and after a failover."""
         return f"{self.epoch}.{self.timeline}" if self.timeline else self.epoch
+
+    def has_epoch_of(self, identity: str) -> bool:
+        """Whether an identity differs by failovers at most.
+
+        Positions stay valid then, but those of lost entries are used again.
+        """
+        return identity.partition(".")[0] == self.epoch
 
     def check_not_pruned(self, position: LogPosition) -> LogPosition:
         """Returns the position. Raises CURSOR_EXPIRED if entries after it may have been pruned."""

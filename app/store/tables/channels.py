@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Text, text
+from sqlalchemy import BigInteger, Index, Text, false, text
 from sqlmodel import Field
 
 from app.domain.channels.channels import ChannelKind, ChannelTrigger, DeliveryState
@@ -20,7 +20,8 @@ class Channel(LeasedRow, table=True):
     `url`: scheme, host and port of the address. `secrets`: the address, the request headers and the
     signing secrets, encrypted. `tx` and `seq`: the position up to which the change log of
     `log_identity` has become deliveries. `last_number`: the greatest number of a delivery.
-    `failing_since`: when the deliveries began to fail; None if the last one succeeded.
+    `has_gap`: whether later entries were pruned, which is not reported yet. `failing_since`: when
+    the deliveries began to fail; None if the last one succeeded.
     """
 
     __table_args__ = (Index(None, "organization_id", "id"),)
@@ -35,6 +36,7 @@ class Channel(LeasedRow, table=True):
     log_identity: str
     tx: int = Field(sa_type=LogNumber)
     seq: int = Field(sa_type=LogNumber)
+    has_gap: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     last_number: int = Field(default=0, sa_type=BigInteger)
     last_error: str | None = None
     failing_since: datetime | None = Field(default=None, sa_type=UTCDateTime)
@@ -60,8 +62,8 @@ class Delivery(OrganizationOwned, table=True):
 
     `order_key`: deliveries with the same key are attempted in order. `tx` and `seq`: the position
     of the change; None for a test. `hold_until`: until then, a failing delivery holds back later
-    ones with the same key; None before its first attempt. A delivery is repeated until
-    `expires_at`.
+    ones with the same key; None before its first attempt. `not_before`: the receiver asked for no
+    attempt until then. A delivery is repeated until `expires_at`.
     """
 
     __table_args__ = (
@@ -100,6 +102,7 @@ class Delivery(OrganizationOwned, table=True):
     created_at: datetime = Field(sa_type=UTCDateTime)
     expires_at: datetime = Field(sa_type=UTCDateTime)
     hold_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    not_before: datetime | None = Field(default=None, sa_type=UTCDateTime)
     last_attempt_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     next_attempt_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     response_status: int | None = None
