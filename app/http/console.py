@@ -20,7 +20,16 @@ from app.domain.access.provider_urls import origin_of
 from app.http.page_assets import STATIC, AssetFiles, build_security_headers
 
 # The first segments of the paths in web/console/src/routes.tsx.
-SECTIONS = ("events", "report", "event-types", "rules", "containers", "silences", "administration")
+SECTIONS = (
+    "events",
+    "report",
+    "event-types",
+    "rules",
+    "containers",
+    "silences",
+    "channels",
+    "administration",
+)
 
 # The address to which the identity provider sends users back, also after they have signed out.
 SIGN_IN_PATH = "/sign-in"

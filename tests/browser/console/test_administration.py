@@ -11,6 +11,7 @@ from tests.browser.console.actions import expect_to_fit, find_violations, sign_i
 from tests.browser.page_actions import create_key
 from tests.client import Client
 
+POLICIES = "{ retentionPolicies { nodes { name target filter keepFor } } }"
 KEYS = "{ organization { name apiKeys { name permissions revokedAt } } }"
 VIEWER = "{ viewer { name permissions } }"
 LOG = """mutation ($id: String!, $event: ContainerEventInput!) {
@@ -49,6 +50,34 @@ async def test_keys_organizations_the_audit_trail_and_health_are_managed(
     await page.get_by_role("button", name="Revoke field app").click()
     await page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
     await expect(page.get_by_role("row", name="field app")).to_contain_text("Revoked")
+
+    # A retention policy is created after its effect is shown, and deleted.
+    await page.get_by_role("button", name="New policy").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("Old readings")
+    await dialog.get_by_label("Source").fill("/pumps/7")
+    await dialog.get_by_role("checkbox", name="Info").check()
+    await dialog.get_by_label("Days to keep").fill("30")
+    assert await find_violations(page) == []
+    await dialog.get_by_role("button", name="Continue").click()
+    await expect(dialog).to_contain_text("would now delete up to 0 events")
+    await dialog.get_by_role("button", name="Create the policy").click()
+    policy = page.get_by_role("row", name="Old readings")
+    await expect(policy).to_contain_text("source: /pumps/7")
+    await expect(policy).to_contain_text("30 days")
+    policies = (await client.execute_field(POLICIES))["nodes"]
+    await policy.get_by_role("button", name="Delete").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    await expect(policy).to_have_count(0)
+    assert policies == [
+        {
+            "name": "Old readings",
+            "target": "EVENTS",
+            "filter": {"source": "/pumps/7", "severities": ["INFO"]},
+            "keepFor": "P30D",
+        }
+    ]
+    assert (await client.execute_field(POLICIES))["nodes"] == []
 
     # The organization is renamed, and another one is created and switched to.
     await page.get_by_role("button", name="Rename").click()

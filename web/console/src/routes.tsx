@@ -7,6 +7,7 @@ import {
   IconForms,
   IconList,
   IconPencilPlus,
+  IconSend,
   IconSettings,
   IconShieldCheck,
 } from "@tabler/icons-react";
@@ -35,6 +36,7 @@ export const SECTIONS: Section[] = [
   { path: "/rules", label: texts.sections.rules, icon: IconShieldCheck, permission: "EVENT_READ" },
   { path: "/containers", label: texts.sections.containers, icon: IconBox, permission: "EVENT_READ" },
   { path: "/silences", label: texts.sections.silences, icon: IconBellZ, permission: "EVENT_READ" },
+  { path: "/channels", label: texts.sections.channels, icon: IconSend, permission: "CHANNEL_MANAGE" },
   { path: "/administration", label: texts.sections.administration, icon: IconSettings, permission: "ORGANIZATION_MANAGE" },
 ];
 
@@ -84,6 +86,8 @@ export const router = createBrowserRouter(
         page("report", "EVENT_CREATE", () => import("./pages/report")),
         page("containers", "EVENT_READ", () => import("./pages/containers")),
         page("silences", "EVENT_READ", () => import("./pages/silences")),
+        page("channels", "CHANNEL_MANAGE", () => import("./pages/channels")),
+        page("channels/:id", "CHANNEL_MANAGE", () => import("./pages/channels/channel")),
         page("administration", "ORGANIZATION_MANAGE", () => import("./pages/administration")),
         page("administration/audit", "ORGANIZATION_MANAGE", () => import("./pages/administration/audit")),
         page("*", null, () => import("./pages/not-found")),

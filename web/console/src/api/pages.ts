@@ -11,11 +11,17 @@ interface ApiPage<Item> {
   pageInfo: { hasNextPage: boolean; endCursor?: string | null };
 }
 
+interface PagesOptions {
+  /** Milliseconds after which a visible page loads the data again. */
+  refetchMs?: number;
+}
+
 /** Reads the pages of a connection. `select` returns the connection of a response. */
 export function useApiPages<Data, Variables extends object, Item, Page extends ApiPage<Item>>(
   document: Document<Data, Variables & { after?: string | null }>,
   variables: Variables,
   select: (data: Data) => Page & ApiPage<Item>,
+  { refetchMs }: PagesOptions = {},
 ) {
   const { client } = useApi();
   const query = useInfiniteQuery<Page & ApiPage<Item>, TocsinError, { pages: (Page & ApiPage<Item>)[] }, unknown[], string | null>({
@@ -23,6 +29,7 @@ export function useApiPages<Data, Variables extends object, Item, Page extends A
     queryFn: async ({ pageParam, signal }) =>
       select(await client.request(document, { ...variables, after: pageParam }, { signal })),
     initialPageParam: null,
+    refetchInterval: refetchMs ?? false,
     getNextPageParam: ({ pageInfo }) => (pageInfo.hasNextPage ? pageInfo.endCursor : undefined),
   });
   return { ...query, items: query.data?.pages.flatMap(({ nodes }) => nodes as Item[]) };

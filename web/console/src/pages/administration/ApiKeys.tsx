@@ -1,6 +1,6 @@
 // The API keys of the organization. The secret of a new key is shown once.
 
-import { Button, Checkbox, Code, CopyButton, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Button, Checkbox, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -15,6 +15,7 @@ import {
 } from "../../api/generated";
 import { Confirm } from "../../common/Confirm";
 import { Dialog } from "../../common/Dialog";
+import { Secret } from "../../common/Secret";
 import { Time } from "../../common/time";
 import { checked, problemsAt } from "../../common/userErrors";
 import { ErrorState, Loading } from "../../shell/states";
@@ -151,22 +152,13 @@ function NewKey({ onClose }: { onClose: () => void }) {
   return (
     <Dialog isOpen onClose={onClose} title={t.newKey}>
       {secret ? (
-        <Stack>
-          <Text>{t.secretHint}</Text>
-          <Code block tabIndex={0} aria-label={t.secret}>
-            {secret}
-          </Code>
-          <Group>
-            <CopyButton value={secret}>
-              {({ copied, copy }) => (
-                <Button onClick={copy}>{copied ? texts.event.copied : t.copySecret}</Button>
-              )}
-            </CopyButton>
-            <Button variant="default" onClick={onClose}>
-              {texts.close}
-            </Button>
-          </Group>
-        </Stack>
+        <Secret
+          secret={secret}
+          label={t.secret}
+          hint={t.secretHint}
+          copyLabel={t.copySecret}
+          onClose={onClose}
+        />
       ) : (
         <form onSubmit={submit}>
           <Stack>

@@ -1,4 +1,4 @@
-// The organization, its API keys, and the health of the server.
+// The organization, its API keys and retention policies, and the health of the server.
 
 import { Anchor, Stack, Title } from "@mantine/core";
 import { Link } from "react-router";
@@ -6,6 +6,7 @@ import { texts } from "../../texts";
 import { ApiKeys } from "./ApiKeys";
 import { Health } from "./Health";
 import { Organizations } from "./Organizations";
+import { Retention } from "./Retention";
 
 const t = texts.administration;
 
@@ -20,6 +21,7 @@ export default function AdministrationPage() {
       </Anchor>
       <Organizations />
       <ApiKeys />
+      <Retention />
       <Health />
     </Stack>
   );

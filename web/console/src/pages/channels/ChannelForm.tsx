@@ -1,0 +1,133 @@
+// The dialogs that create a channel, whose secret is shown once, and that change one.
+
+import { Button, Checkbox, Group, Stack, TextInput } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { useApi } from "../../api/client";
+import {
+  type ChannelRowFragment,
+  type ChannelTrigger,
+  CreateChannelDocument,
+  UpdateChannelDocument,
+} from "../../api/generated";
+import { Dialog } from "../../common/Dialog";
+import { FilterInputs, readFilter } from "../../common/FilterInputs";
+import { Secret } from "../../common/Secret";
+import { checked, problemsAt } from "../../common/userErrors";
+import { ErrorState } from "../../shell/states";
+import { texts } from "../../texts";
+
+const t = texts.channels;
+const TRIGGERS = ["NOTIFICATION_ADDED", "EVENT_RESOLVED", "EVENT_CHANGED"] as const;
+
+interface Props {
+  /** The channel to change, or null to create one. */
+  channel: ChannelRowFragment | null;
+  onClose: () => void;
+}
+
+export function ChannelForm({ channel, onClose }: Props) {
+  const { client } = useApi();
+  const queries = useQueryClient();
+  const [triggers, setTriggers] = useState<ChannelTrigger[]>(
+    channel?.triggers ?? ["NOTIFICATION_ADDED", "EVENT_RESOLVED"],
+  );
+  const saving = useMutation<string | null, Error, FormData>({
+    mutationFn: async (form) => {
+      const text = (name: string) => String(form.get(name) ?? "").trim();
+      const name = text("name");
+      const header = text("headerName") ? { headers: { [text("headerName")]: text("headerValue") } } : {};
+      if (channel) {
+        const url = text("url") ? { url: text("url") } : {};
+        const input = { id: channel.id, name, triggers, ...url, ...header };
+        checked((await client.request(UpdateChannelDocument, { input })).updateChannel);
+        return null;
+      }
+      const filter = readFilter(form);
+      const conditions = Object.keys(filter).length > 0 ? filter : null;
+      const input = { name, kind: "WEBHOOK" as const, url: text("url"), triggers, filter: conditions, ...header };
+      return checked((await client.request(CreateChannelDocument, { input })).createChannel).secret ?? null;
+    },
+    onSuccess: async (secret) => {
+      await queries.invalidateQueries();
+      if (secret === null) onClose();
+    },
+  });
+
+  function submit(event: FormEvent<HTMLFormElement>): void {
+    event.preventDefault();
+    saving.mutate(new FormData(event.currentTarget));
+  }
+
+  return (
+    <Dialog isOpen onClose={onClose} title={channel ? t.changeTitle(channel.name) : t.create}>
+      {saving.data ? (
+        <Secret
+          secret={saving.data}
+          label={t.secret}
+          hint={t.secretHint}
+          copyLabel={t.copySecret}
+          onClose={onClose}
+        />
+      ) : (
+        <form onSubmit={submit}>
+          <Stack>
+            <TextInput
+              name="name"
+              label={t.name}
+              defaultValue={channel?.name}
+              error={problemsAt(saving.error, "name")}
+              autoComplete="off"
+              required
+              withAsterisk={false}
+              data-autofocus
+            />
+            <TextInput
+              name="url"
+              label={t.url}
+              description={channel ? t.newUrlHint(channel.url) : t.urlHint}
+              error={problemsAt(saving.error, "url")}
+              autoComplete="off"
+              required={!channel}
+              withAsterisk={false}
+            />
+            <Group align="start" grow>
+              <TextInput
+                name="headerName"
+                label={t.headerName}
+                description={t.headerHint}
+                error={problemsAt(saving.error, "headers")}
+                autoComplete="off"
+              />
+              <TextInput
+                name="headerValue"
+                label={t.headerValue}
+                description={t.headerValueHint}
+                autoComplete="off"
+              />
+            </Group>
+            <Checkbox.Group
+              label={t.triggers}
+              value={triggers}
+              error={problemsAt(saving.error, "triggers")}
+              onChange={(chosen) => setTriggers(chosen as ChannelTrigger[])}
+            >
+              <Stack gap={4} mt={4}>
+                {TRIGGERS.map((trigger) => (
+                  <Checkbox key={trigger} value={trigger} label={t.triggerNames[trigger]} />
+                ))}
+              </Stack>
+            </Checkbox.Group>
+            {!channel && <FilterInputs hint={t.filterHint} error={problemsAt(saving.error, "filter")} />}
+            {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+            <Group>
+              <Button type="submit" loading={saving.isPending} disabled={triggers.length === 0}>
+                {channel ? t.save : t.create}
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      )}
+    </Dialog>
+  );
+}
