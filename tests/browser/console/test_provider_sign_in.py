@@ -83,6 +83,11 @@ async def answer_without_font(route: Route) -> None:
     await route.fulfill(body="", content_type="text/css")
 
 
+async def reject_token(route: Route) -> None:
+    error = {"message": "Unknown key.", "extensions": {"code": "UNAUTHENTICATED"}}
+    await route.fulfill(status=401, json={"data": None, "errors": [error]})
+
+
 async def expect_signed_in(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
 
@@ -232,6 +237,17 @@ async def test_a_session_that_ends_keeps_what_the_user_has_entered_and_the_other
         [event] = (await client.execute_field("{ events { nodes { summary source } } }"))["nodes"]
         assert event == {"summary": "Pump stopped", "source": "eve"}
         await expect_signed_in(other)
+
+        # A token that the server rejects concerns its tab only.
+        await other.route("**/graphql", reject_token)
+        await other.get_by_role("link", name="Rules").click()
+        dialog = other.get_by_role("dialog", name="Sign in again")
+        await expect(dialog).to_contain_text("The server no longer accepts your session.")
+        await other.unroute("**/graphql", reject_token)
+        await dialog.get_by_role("button", name="Sign in with 127.0.0.1").click()
+        await expect(dialog).to_be_hidden()
+        await expect(other.get_by_role("main")).to_contain_text("There are no guard rules yet")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
 
         # Signing out with a key ends what would sign the tab in again, but no other tab.
         await other.goto(f"{visitor.url}/events#key={client.key}")
