@@ -55,7 +55,8 @@ async def test_a_channel_is_created_tested_followed_changed_and_deleted(
         assert test.headers["authorization"] == "Bearer 7f3a"
 
         # A delivery that fails is repeated, and can be repeated again.
-        receiver.respond = lambda _: Response(503)
+        # The pause keeps the channel from failing five times before the page shows it.
+        receiver.respond = lambda _: Response(503, headers=((b"retry-after", b"8"),))
         await client.log_event(summary="Door opens", severity="info", notification=True)
         await client.log_event(summary="Pump stopped", severity="error", notification=True)
         delivery = page.get_by_role("row", name="Pump stopped")
