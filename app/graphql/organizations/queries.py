@@ -168,7 +168,7 @@ class OrganizationQueries:
         if caller.has_any_permission(MANAGE_CHANNELS):
             if channel := await channels.CHANNEL_BY_ID.fetch_row(database, caller, node_id):
                 return Channel.from_row(channel)
-            if delivery := await delivery_pages.fetch_delivery(database, caller, node_id):
+            if delivery := await delivery_pages.DELIVERY_BY_ID.fetch_row(database, caller, node_id):
                 return Delivery.from_row(delivery)
         if caller.has_any_permission(MANAGE_ORGANIZATION):
             if key := await keys.KEY_BY_ID.fetch_row(database, caller, node_id):

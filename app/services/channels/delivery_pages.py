@@ -37,6 +37,7 @@ from app.domain.shared.problems import (
 )
 from app.services.channels.channels import ChannelTools, read_secrets
 from app.services.channels.deliveries import RESOLVED, is_pending
+from app.services.shared.readers import lookup_by_id
 from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log import changes
@@ -47,19 +48,19 @@ from app.store.reading.pages import (
     Page,
     PageRequest,
     build_page,
-    decode_cursor,
-    encode_cursor,
-    invalid_cursor_error,
+    decode_page_bounds,
+    number_order,
 )
 from app.store.tables.columns import IsAfter
 from app.store.writing.inserts import insert_rows
 
 MAX_REDELIVERIES = 10_000
-_CURSOR = "delivery"
-_TABLE = tables.METADATA.tables["delivery"]
+_NEWEST_FIRST = number_order("delivery", col(tables.Delivery.number), descending=True)
 # All but the body, which is large and not returned.
-_COLUMNS = [column for column in _TABLE.c if column.name != "body"]
-_MAX_NUMBER = 2**63 - 1
+_COLUMNS = [
+    getattr(tables.Delivery, name) for name in tables.Delivery.model_fields if name != "body"
+]
+DELIVERY_BY_ID = lookup_by_id(tables.Delivery)
 # Entries of the change log that are examined for what a channel has not read yet.
 _MAX_UNREAD_ENTRIES = 1_000
 
@@ -77,18 +78,17 @@ async def fetch_pages(
     database: Database, caller: Caller, keys: Sequence[DeliveryPageKey]
 ) -> dict[DeliveryPageKey, Page[tables.Delivery]]:
     """Returns the pages, by one statement. Raises RequestError INVALID_CURSOR."""
+    number = col(tables.Delivery.number)
     selects = [
         select(*_COLUMNS)
         .where(*_build_conditions(caller, key))
-        .order_by(_TABLE.c.number.desc())
+        .order_by(number.desc())
         .limit(key.page.size + 1)
         .subquery()
         for key in keys
     ]
     # Each page is a subquery with a limit of its own. Keys of one channel may differ in their page.
-    numbered = [
-        select(*part.c, literal(number).label("page")) for number, part in enumerate(selects)
-    ]
+    numbered = [select(*part.c, literal(index).label("page")) for index, part in enumerate(selects)]
     async with database.read(caller.organization_id) as session:
         rows = (await session.execute(union_all(*numbered))).mappings().all()
     by_page: dict[int, list[tables.Delivery]] = {}
@@ -97,43 +97,28 @@ async def fetch_pages(
         by_page.setdefault(values.pop("page"), []).append(tables.Delivery.from_columns(values))
     return {
         key: build_page(
-            sorted(by_page.get(number, ()), key=lambda each: each.number, reverse=True), key.page
+            sorted(by_page.get(index, ()), key=lambda each: each.number, reverse=True), key.page
         )
-        for number, key in enumerate(keys)
+        for index, key in enumerate(keys)
     }
 
 
 def _build_conditions(caller: Caller, key: DeliveryPageKey) -> list[Any]:
-    conditions: list[Any] = [
-        _TABLE.c.organization_id == caller.organization_id,
-        _TABLE.c.channel_id == key.channel_id,
-    ]
+    table = tables.Delivery
+    conditions = [col(table.channel_id) == key.channel_id]
     if key.state is not None:
-        conditions.append(_TABLE.c.state == key.state)
-    if (after := key.page.after) is not None:
-        parts = decode_cursor(caller.organization_id, _CURSOR, after, "after")
-        match parts:
-            case [int() as number] if 0 <= number <= _MAX_NUMBER:
-                conditions.append(_TABLE.c.number < number)
-            case _:
-                raise invalid_cursor_error("after")
+        conditions.append(col(table.state) == key.state)
+    for bound in decode_page_bounds(_NEWEST_FIRST, key.page, caller.organization_id):
+        [number] = bound.key
+        is_within = (
+            col(table.number) > number if bound.is_lower_bound else col(table.number) < number
+        )
+        conditions.append(is_within)
     return conditions
 
 
-async def fetch_delivery(
-    database: Database, caller: Caller, delivery_id: UUID
-) -> tables.Delivery | None:
-    """Returns the delivery with this ID. None if there is none in the organization."""
-    statement = select(*_COLUMNS).where(
-        _TABLE.c.id == delivery_id, _TABLE.c.organization_id == caller.organization_id
-    )
-    async with database.read(caller.organization_id) as session:
-        row = (await session.execute(statement)).mappings().one_or_none()
-    return None if row is None else tables.Delivery.from_columns(dict(row))
-
-
 def encode_delivery_cursor(row: tables.Delivery) -> str:
-    return encode_cursor(row.organization_id, _CURSOR, row.number)
+    return _NEWEST_FIRST.encode_key_cursor(row.organization_id, (row.number,))
 
 
 @dataclass(frozen=True)

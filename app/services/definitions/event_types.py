@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -172,12 +171,8 @@ async def fetch_version_definitions(
         return await load_version_definitions(session, versions)
 
 
-VERSIONS_NEWEST_FIRST = pages.Order(
-    "event-type-versions",
-    (col(tables.EventTypeVersion.number),),
-    descending=True,
-    key_to_json=list,
-    key_from_json=lambda parts: (operator.index(parts[0]),),
+VERSIONS_NEWEST_FIRST = pages.number_order(
+    "event-type-versions", col(tables.EventTypeVersion.number), descending=True
 )
 
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,7 @@ T = TypeVar("T")
 DEFAULT_PAGE_SIZE = 20
 _CHECKSUM_BYTES = 6
 _MAX_POSITION = 2**31 - 1  # of an integer column
+_MAX_NUMBER = 2**63 - 1  # of a big integer column
 
 
 def encode_cursor(organization_id: UUID, kind: str, *parts: Any) -> str:
@@ -132,6 +134,17 @@ def creation_order(name: str, id_column: Any) -> Order:
 def newest_first_order(name: str, id_column: Any) -> Order:
     """The order by ID, newest first."""
     return replace(creation_order(name, id_column), descending=True)
+
+
+def number_order(name: str, column: Any, *, descending: bool) -> Order:
+    """The order by a number that is unique in the list."""
+    return Order(
+        name=name,
+        columns=(column,),
+        descending=descending,
+        key_to_json=list,
+        key_from_json=lambda parts: (min(max(0, operator.index(parts[0])), _MAX_NUMBER),),
+    )
 
 
 def position_order(name: str, position_column: Any, id_column: Any) -> Order:
