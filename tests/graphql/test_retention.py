@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from app.domain.access.caller import Permission
@@ -18,6 +18,7 @@ from app.services.events.bulk_changes import BATCH_SIZE
 from app.services.events.events import delete_selected
 from app.services.retention import application
 from app.services.retention.application import apply_due_policies
+from app.services.shared import leases
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import TIMEOUT_SECONDS, Client
@@ -389,6 +390,11 @@ async def test_a_policy_that_cannot_be_applied_does_not_stop_others(
         "unreadable": True,
         "readable": False,
     }
+    table = tables.RetentionPolicy
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        statement = select(col(table.name), ~leases.is_free(table))
+        leased = [tuple(row) for row in await session.execute(statement)]
+    assert dict(leased) == {"unreadable": True, "readable": False}
 
 
 @pytest.mark.usefixtures("retention")

@@ -78,10 +78,7 @@ async def apply_due_policies(
     for policy in policies:
         holder = str(uuid4())
         if await _take_lease(database, policy, holder, _is_due(retention)):
-            try:
-                await _Application(database, policy, holder, retention, limits).run()
-            except Exception as error:  # it is applied again; others do not wait for it
-                log_failure("retention_failed", error, policy=policy.name)
+            await _Application(database, policy, holder, retention, limits).run()
 
 
 def _is_due(retention: RetentionLimits) -> list[Any]:
@@ -94,13 +91,24 @@ def _is_due(retention: RetentionLimits) -> list[Any]:
 
 
 async def _take_lease(
-    database: Database, policy: tables.RetentionPolicy, holder: str, conditions: Sequence[Any]
+    database: Database,
+    policy: tables.RetentionPolicy,
+    holder: str,
+    conditions: Sequence[Any],
+    *,
+    skip_locked: bool = True,
 ) -> bool:
     """Takes or extends the lease, if the conditions hold and the policy has not changed."""
     table = tables.RetentionPolicy
     is_same = (col(table.id) == policy.id, col(table.updated_at) == policy.updated_at)
     taken = await leases.take_leases(
-        database, policy.organization_id, table, [*is_same, *conditions], holder, LEASE_TIME
+        database,
+        policy.organization_id,
+        table,
+        [*is_same, *conditions],
+        holder,
+        LEASE_TIME,
+        skip_locked=skip_locked,
     )
     return bool(taken)
 
@@ -136,7 +144,12 @@ class _Application:
         self._entry_sequence: int | None = None
 
     async def run(self) -> None:
-        table, policy = tables.RetentionPolicy, self._policy
+        """Applies the policy and releases its lease.
+
+        After an error the lease stays until its end, so that other policies are applied first.
+        """
+        policy, is_failed = self._policy, False
+        organization = str(policy.organization_id)
         try:
             if policy.target is RetentionTarget.EVENTS:
                 await self._delete_events()
@@ -145,18 +158,25 @@ class _Application:
             await self._record_completion()
         except _LeaseLostError:
             return
+        except Exception as error:
+            is_failed = True
+            log_failure("retention_failed", error, policy=policy.name, organization=organization)
         finally:
-            await leases.release_leases(
-                self._database, policy.organization_id, table, self._holder, policy.id
-            )
-        removed = self._removed
-        if removed:
+            if not is_failed:
+                await leases.release_leases(
+                    self._database,
+                    policy.organization_id,
+                    tables.RetentionPolicy,
+                    self._holder,
+                    policy.id,
+                )
+        if self._removed:
             log.info(
                 "retention_applied",
                 policy=policy.name,
-                organization=str(policy.organization_id),
+                organization=organization,
                 target=policy.target.value,
-                removed=removed,
+                removed=self._removed,
             )
 
     async def _delete_events(self) -> None:
@@ -197,7 +217,9 @@ class _Application:
         """Pauses in proportion to the seconds of a batch. Raises _LeaseLostError."""
         await asyncio.sleep(seconds * self._pause_factor)
         is_holder = leases.is_held_by(tables.RetentionPolicy, self._holder)
-        if not await _take_lease(self._database, self._policy, self._holder, [is_holder]):
+        if not await _take_lease(
+            self._database, self._policy, self._holder, [is_holder], skip_locked=False
+        ):
             raise _LeaseLostError
 
     async def _record_batch(self, session: AsyncSession, deleted: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from app.domain.events.filter_json import UnreadableFilterError
 from app.store.engine.database_errors import DATABASE_ERRORS
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ async def run_in_background(
 
 def log_failure(event: str, error: Exception, **values: Any) -> None:
     """Logs that work was not done, in its `except` block. A bug is an error with a traceback."""
-    if isinstance(error, DATABASE_ERRORS):
+    if isinstance(error, (*DATABASE_ERRORS, UnreadableFilterError)):
         log.warning(event, cause=str(error), **values)
     else:
         log.exception(event, **values)

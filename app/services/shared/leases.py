@@ -37,12 +37,14 @@ async def take_leases(
     conditions: Sequence[Condition],
     holder: str,
     lease_time: timedelta,
+    *,
+    skip_locked: bool = True,
 ) -> set[UUID]:
     """Takes or extends the leases of the rows that meet the conditions. Returns their IDs.
 
-    Rows that are locked are left as they are.
+    Rows that are locked are left as they are with `skip_locked`.
     """
-    unlocked = select(col(table.id)).where(*conditions).with_for_update(skip_locked=True)
+    unlocked = select(col(table.id)).where(*conditions).with_for_update(skip_locked=skip_locked)
     statement = (
         update(table)
         .where(col(table.id).in_(unlocked))
