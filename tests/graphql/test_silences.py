@@ -647,3 +647,25 @@ async def test_a_silence_that_a_newer_version_stored_suppresses_nothing(
     await notify(own_client, "is silenced", source="/other")
 
     assert await list_bell(own_client) == ["rings"]
+
+
+@pytest.mark.usefixtures("without_sweeps")
+async def test_an_event_that_is_silenced_later_in_its_batch_is_not_in_the_bell(
+    own_client: Client, database: Database
+) -> None:
+    created = await silence(own_client, filter={"severities": ["ERROR"]})
+    report = PUMP | {"type": "t", "notification": True, "alertKey": "k"}
+    reports = [
+        report | {"summary": "escalated", "severity": "WARN"},
+        report | {"summary": "escalates", "severity": "ERROR"},
+    ]
+
+    payload = await own_client.execute_field(LOG_MANY, input=reports)
+    silenced = await list_bell(own_client)
+    await end_by_clock(database, created)
+    await silence_expiry.ring_silenced_events(database)
+
+    events = [each["event"] for each in payload["results"]]
+    assert events == [{"id": events[0]["id"], "silencedBy": {"id": created["id"]}}] * 2
+    assert silenced == []
+    assert await list_bell(own_client) == ["escalated"]

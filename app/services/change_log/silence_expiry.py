@@ -22,7 +22,7 @@ from sqlmodel import col
 from app.domain.access.caller import Caller
 from app.domain.events.state import EventStatus
 from app.domain.intake.intake import CommandContext
-from app.services.events.event_writes import EventChange, write_changes
+from app.services.events.event_writes import EventUpdate, write_updates
 from app.services.events.silencing import load_silencer
 from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
@@ -119,15 +119,15 @@ async def _ring_batch(
         rows = await _lock_silenced_events(session, silence_id)
         actor = Caller(f"silence {silence_id}", organization_id, frozenset())
         command = CommandContext(actor, now)
-        event_changes = []
+        updates = []
         for row in rows:
             before = row.to_domain()
-            after, notifies = silencer.silence(before, before, now, again=True)
+            after, notifies = silencer.decide_notification(before, before, now, again=True)
             kind = "RANG" if notifies else "UPDATED"
-            event_changes.append(EventChange(row, after, kind, notifies))
-        await write_changes(session, command, event_changes)
+            updates.append(EventUpdate(row, after, kind, notifies))
+        await write_updates(session, command, updates)
         await silencer.store_counts(session)
-        return len(rows), sum(change.notifies for change in event_changes)
+        return len(rows), sum(update.notifies for update in updates)
 
 
 async def _lock_silenced_events(session: AsyncSession, silence_id: UUID) -> Sequence[tables.Event]:

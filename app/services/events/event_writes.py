@@ -17,7 +17,7 @@ from app.store.change_log import changes
 
 
 @dataclass(frozen=True)
-class EventChange:
+class EventUpdate:
     """A change of an event. `kind`: that of its log entry. `notifies`: whether it notifies now."""
 
     row: tables.Event
@@ -26,22 +26,22 @@ class EventChange:
     notifies: bool = False
 
 
-async def write_changes(
-    session: AsyncSession, command: CommandContext, event_changes: Sequence[EventChange]
+async def write_updates(
+    session: AsyncSession, command: CommandContext, updates: Sequence[EventUpdate]
 ) -> None:
     """Changes the rows and appends their entries. Those that notify move up in the bell."""
     entries = []
-    for change in event_changes:
-        before = change.row.to_domain()
+    for update in updates:
+        before = update.row.to_domain()
         entries.append(
-            build_log_entry(command, change.kind, change.after, before, notifies=change.notifies)
+            build_log_entry(command, update.kind, update.after, before, notifies=update.notifies)
         )
-        change.row.update_from(change.after)
+        update.row.update_from(update.after)
     if entries:
         positions = await changes.append_entries(session, entries)
-        for change, position in zip(event_changes, positions, strict=True):
-            if change.notifies:
-                change.row.set_rang(position)
+        for update, position in zip(updates, positions, strict=True):
+            if update.notifies:
+                update.row.set_rang(position)
     await session.flush()
 
 

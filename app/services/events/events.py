@@ -32,7 +32,7 @@ from app.services.definitions.event_types import find_later_fields, load_snapsho
 from app.services.definitions.guards import build_guards, load_published_rules
 from app.services.events import bulk_changes, references
 from app.services.events.bulk_changes import BulkResult, EventSelection
-from app.services.events.event_writes import EventChange, build_log_entry, write_changes
+from app.services.events.event_writes import EventUpdate, build_log_entry, write_updates
 from app.services.events.reports import EventResult, ReportCall, process_reports
 from app.services.events.silencing import Silencer, load_silencer
 from app.services.shared.row_locks import lock_row
@@ -379,7 +379,7 @@ async def _write_update(
 ) -> None:
     becomes_notification = after.notification and not before.notification
     silencer = await load_silencer(session) if becomes_notification else Silencer()
-    after, notifies = silencer.silence(before, after, command.now)
-    await write_changes(session, command, [EventChange(row, after, "UPDATED", notifies)])
+    after, notifies = silencer.decide_notification(before, after, command.now)
+    await write_updates(session, command, [EventUpdate(row, after, "UPDATED", notifies)])
     await search_index.update_index(session, row.organization_id, before, after)
     await silencer.store_counts(session)

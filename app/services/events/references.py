@@ -16,7 +16,7 @@ from sqlmodel import col
 from app.domain.events.correlations import Link
 from app.domain.intake.intake import CommandContext
 from app.services.events import correlations
-from app.services.events.event_writes import EventChange, write_changes
+from app.services.events.event_writes import EventUpdate, write_updates
 from app.services.shared.row_locks import lock_events
 from app.store import tables
 from app.store.engine.database import BY_ID
@@ -88,11 +88,11 @@ async def remove_references(
     """
     rows = {row.id: row for row in await lock_events(session, references.changed_ids)}
     others = {id: row for id, row in rows.items() if id not in event_ids}
-    event_changes = [
-        EventChange(row, replace(row.to_domain(), duplicate_of_id=None), "UPDATED")
+    updates = [
+        EventUpdate(row, replace(row.to_domain(), duplicate_of_id=None), "UPDATED")
         for row in others.values()
         if row.duplicate_of_id in event_ids
     ]
-    await write_changes(session, command, event_changes)
+    await write_updates(session, command, updates)
     links = [link for link in references.links if not event_ids.isdisjoint(astuple(link))]
     await correlations.remove_links(session, command, links, others if deletes_events else rows)

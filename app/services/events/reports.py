@@ -265,7 +265,7 @@ class ReportBatch:
                 return replace(decision, event_id=flagged.id, stored=True)
 
     def _store_new(self, event: EventState, command: CommandContext) -> None:
-        event, notifies = self.silencer.silence(None, event, command.now)
+        event, notifies = self.silencer.decide_notification(None, event, command.now)
         self.new_events[event.id] = event
         if event.alert_key is not None:
             self.reporters[event.id] = command.actor.reader
@@ -276,7 +276,7 @@ class ReportBatch:
     ) -> None:
         states, before = self._find_state(original_id)
         counted = count_duplicate(before, duplicate, escalate=escalate)
-        original, notifies = self.silencer.silence(
+        original, notifies = self.silencer.decide_notification(
             before, counted.original, command.now, again=counted.notifies
         )
         states[original_id] = original
@@ -444,23 +444,24 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
     if any(each.notifies or each.kind == "RESOLVED" for each in entries):
         positions = await changes.append_entries(session, entries)
         known_rows = batch.lookup.events | rows
+        _update_changed(batch)
         for entry, position in zip(entries, positions, strict=True):
-            if entry.notifies:
-                known_rows[entry.subject_id].set_rang(position)
+            row = known_rows[entry.subject_id]
+            if entry.notifies and row.silenced_by_id is None:  # a later report may be silenced
+                row.set_rang(position)
         # First, because a new event may have the alert key of one that was resolved.
-        await _update_changed(session, batch)
+        await session.flush()
         await insert_rows(session, *_new_rows(organization_id, batch, rows))
     else:
         await changes.append_entries(session, entries, _new_rows(organization_id, batch, rows))
-        await _update_changed(session, batch)
+        _update_changed(batch)
+        await session.flush()
     return rows
 
 
-async def _update_changed(session: AsyncSession, batch: ReportBatch) -> None:
+def _update_changed(batch: ReportBatch) -> None:
     for event_id, event in batch.changed_events.items():
         batch.lookup.events[event_id].update_from(event)
-    if batch.changed_events:
-        await session.flush()
 
 
 def _new_rows(

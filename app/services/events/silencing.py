@@ -30,7 +30,7 @@ class Silencer:
         self._silences = silences
         self._counts: Counter[UUID] = Counter()
 
-    def silence(
+    def decide_notification(
         self, before: EventState | None, after: EventState, now: datetime, *, again: bool = False
     ) -> tuple[EventState, bool]:
         """Returns the changed event, silenced if a silence suppresses it, and whether it notifies.

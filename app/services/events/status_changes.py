@@ -18,7 +18,7 @@ from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.domain.shared.values import validate_text
 from app.services.events import alert_keys, bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
-from app.services.events.event_writes import EventChange, write_changes
+from app.services.events.event_writes import EventUpdate, write_updates
 from app.services.events.events import event_not_found
 from app.services.events.reports import EventResult
 from app.services.events.silencing import Silencer, load_silencer
@@ -216,14 +216,14 @@ async def _apply_change(
     change: StatusChange,
 ) -> None:
     silencer = await load_silencer(session) if change.notifies_again else Silencer()
-    event_changes = []
+    updates = []
     for row in rows:
         before = row.to_domain()
-        after, notifies = silencer.silence(
+        after, notifies = silencer.decide_notification(
             before, replace(before, **change.values), command.now, again=change.notifies_again
         )
-        event_changes.append(EventChange(row, after, change.kind, notifies))
-    await write_changes(session, command, event_changes)
+        updates.append(EventUpdate(row, after, change.kind, notifies))
+    await write_updates(session, command, updates)
     if change.time_attribute == "resolved_at":
         is_resolved = change.values["resolved_at"] is not None
         await duplicates.mark_resolved(session, [row.id for row in rows], is_resolved=is_resolved)
