@@ -115,6 +115,8 @@ async def test_the_organization_can_be_switched(visitor: BrowserVisit, client: C
     await expect(page.get_by_role("link", name="Event of the default")).to_be_visible()
 
     await page.get_by_role("button", name="Account").click()
+    await expect(page.get_by_role("menuitem", name="North")).to_be_visible()
+    assert await find_violations(page) == []
     await page.get_by_role("menuitem", name="North").click()
 
     await expect(page.get_by_text("There are no events yet")).to_be_visible()

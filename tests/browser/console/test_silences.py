@@ -113,3 +113,11 @@ async def test_the_page_fits_a_phone_and_shows_no_actions_without_the_permission
     await expect(page.get_by_role("main").get_by_role("button")).to_have_count(0)
     await expect_to_fit(page)
     assert await find_violations(page) == []
+
+    await client.log_event(summary="Pump stopped", source="x" * 200, notification=True)
+    page = await sign_in_to(narrow)
+    await page.get_by_role("button", name="Notifications:").click()
+    await page.get_by_role("button", name="Silence notifications like").click()
+    await expect(page.get_by_role("menuitem")).to_have_count(2)
+    await expect_to_fit(page)
+    assert await find_violations(page) == []

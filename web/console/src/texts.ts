@@ -766,9 +766,9 @@ export const texts = {
     urlHint: "An http or https URL. Only its host is shown later.",
     newUrlHint: (url: string) => `Leave it empty to keep the present address at ${url}.`,
     headerName: "Request header",
-    headerHint: "For example authorization. It is stored encrypted.",
+    headerHint: "Such as authorization.",
     headerValue: "Value of the header",
-    headerValueHint: "It is not shown later.",
+    headerValueHint: "Not shown later.",
     triggers: "Delivers",
     triggerNames: {
       NOTIFICATION_ADDED: "New notifications",

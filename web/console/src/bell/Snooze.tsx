@@ -12,6 +12,8 @@ import { texts } from "../texts";
 const t = texts.bell.snooze;
 const HOUR_MS = 3_600_000;
 const MORNING = 8;
+/** Fits the narrowest phones. Longer entries are wrapped. */
+const MENU_WIDTH = 300;
 
 /** Ends of a silence, which starts now. */
 const ENDS = {
@@ -46,7 +48,14 @@ export function Snooze({ event, onSilenced, onError }: Props) {
     onError,
   });
   return (
-    <Menu position="bottom-end">
+    <Menu
+      position="bottom-end"
+      width={MENU_WIDTH}
+      styles={{ itemLabel: { overflowWrap: "anywhere" } }}
+      // The menu is a part of the dialog, and has nothing but items.
+      withinPortal={false}
+      withInitialFocusPlaceholder={false}
+    >
       <Menu.Target>
         <ActionIcon variant="default" aria-label={t.label(summary)} title={t.label(summary)} loading={silencing.isPending}>
           <IconBellZ size={16} />

@@ -15,7 +15,7 @@ export function Account() {
   const { organization, organizations } = viewer;
 
   return (
-    <Menu width={260} position="bottom-end">
+    <Menu width={260} position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
       <Menu.Target>
         <ActionIcon variant="default" size="lg" aria-label={t.account} title={t.account}>
           <IconUser size={18} />
