@@ -8,16 +8,17 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.domain.channels.addresses import parse_networks
 from app.graphql.schema import build_schema
 from app.graphql.transport.router import create_graphql_routes
-from app.http import cloudevents, console, graphiql, probes, type_schemas
+from app.http import cloudevents, console, graphiql, probes, sources, type_schemas
 from app.http.cross_origin import AllowedHeaders, AllowedOrigins, CrossOriginMiddleware
 from app.http.errors import register_error_handlers
 from app.http.graphql_fast_path import GraphQLFastPath
-from app.http.request_middleware import RequestMiddleware
+from app.http.request_middleware import RequestMiddleware, move_path_token
 from app.http.webhook_handshake import WebHookHandshake
 from app.services.auth.access import Access
 from app.services.auth.auth_throttle import AuthThrottle
@@ -47,6 +48,13 @@ _TELEMETRY: TelemetryConfig = {
     "logs": False,  # they would export exception messages
     "operation_spans": False,
 }
+
+
+class Application(FastAPI):
+    """An application that no token in a path reaches, including its spans."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(move_path_token(scope), receive, send)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -95,7 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
                 await tokens.close()
             await database.close()
 
-    app = FastAPI(
+    app = Application(
         title="Tocsin",
         lifespan=lifespan,
         docs_url=None,
@@ -135,6 +143,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
     app.include_router(type_schemas.router)
     app.include_router(cloudevents.router)
+    app.include_router(sources.router)
     app.router.routes.append(graphiql.GraphiQLRoute("/graphql"))
     app.router.routes += console.create_routes(_provider_sign_in(settings))
     app.mount("/graphql/assets", graphiql.create_assets_app())

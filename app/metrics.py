@@ -28,12 +28,13 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.domain.shared.problems import ErrorCode
+from app.domain.sources.sources import SourceKind
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it when it is imported
 
 # The APIs that log events.
-APIS = ("graphql", "cloudevents")
+APIS = ("graphql", "cloudevents", "sources")
 
 REQUEST_API: ContextVar[str] = ContextVar("request_api", default="graphql")
 """The API that received the current request."""
@@ -73,6 +74,12 @@ EVENTS = Counter(
     "tocsin_events",
     "Number of events that clients sent, by API and result: stored, duplicate or rejected.",
     ["api", "result"],
+)
+SOURCE_PAYLOADS = Counter(
+    "tocsin_source_payloads",
+    "Number of payloads that sources received, by kind of the source and result: accepted, or "
+    "rejected if it could not be read or an event was rejected.",
+    ["kind", "result"],
 )
 SILENCED_NOTIFICATIONS = Counter(
     "tocsin_silenced_notifications", "Number of notifications that silences suppressed."
@@ -196,6 +203,9 @@ def create_series(operations: Iterable[tuple[str, str]]) -> None:
         FAILED_AUTHENTICATIONS.labels(reason)
     for attempt_result in ("success", "error"):
         DELIVERY_ATTEMPTS.labels(attempt_result)
+    for source_kind in SourceKind:
+        for payload_result in ("accepted", "rejected"):
+            SOURCE_PAYLOADS.labels(source_kind.value, payload_result)
     for plan_result in ("planned", "not_planned", "fallback", "failed"):
         plan_counter(plan_result)
 

@@ -24,6 +24,7 @@ from app.graphql.types.field_value import FieldValue
 from app.graphql.types.guard_rule import GuardRuleVersion
 from app.graphql.types.loaders import RuleKey
 from app.graphql.types.silence import Silence
+from app.graphql.types.source import RejectedPayload
 from app.services.change_log import history, read_marks
 from app.services.channels import delivery_pages
 from app.services.channels.delivery_pages import ChannelProgress, DeliveryPageKey
@@ -32,6 +33,7 @@ from app.services.definitions.event_types import Version, VersionPageKey
 from app.services.events import correlation_queries
 from app.services.rules import duplication_rules
 from app.services.shared.readers import RowT, fetch_rows_by_id
+from app.services.sources import sources
 from app.store import tables
 from app.store.change_log.changes import LogPosition
 from app.store.reading.pages import PageRequest
@@ -47,6 +49,9 @@ class RequestLoaders:
         self._context = context
         self.events: DataLoader[UUID, Event | None] = self._create_loader(self._load_events)
         self.silences: DataLoader[UUID, Silence | None] = self._create_loader(self._load_silences)
+        self.rejected_payloads: DataLoader[UUID, list[RejectedPayload] | None] = (
+            self._create_loader(self._load_rejected_payloads)
+        )
         self.event_types: DataLoader[UUID, EventType | None] = self._create_loader(
             self._load_event_types
         )
@@ -175,6 +180,18 @@ class RequestLoaders:
     async def _load_events(self, ids: list[UUID]) -> dict[UUID, Event]:
         rows = await self._fetch_rows(tables.Event, ids)
         return {id: Event.from_row(row) for id, row in rows.items()}
+
+    async def _load_rejected_payloads(
+        self, source_ids: list[UUID]
+    ) -> dict[UUID, list[RejectedPayload]]:
+        context = self._context
+        payloads = await sources.fetch_rejected_payloads(
+            context.database, context.caller, source_ids
+        )
+        return {
+            source_id: [RejectedPayload.from_row(row) for row in rows]
+            for source_id, rows in payloads.items()
+        }
 
     async def _load_silences(self, ids: list[UUID]) -> dict[UUID, Silence]:
         rows = await self._fetch_rows(tables.Silence, ids)

@@ -56,6 +56,7 @@ from app.graphql.shared.error_codes import (
 )
 from app.graphql.shared.permissions import enforce_permissions
 from app.graphql.shared.scalars import SCALARS
+from app.graphql.sources.sources import SourceMutations, SourceQueries
 from app.graphql.types.user_error import (
     DuplicateError,
     ExpressionError,
@@ -99,6 +100,7 @@ class Query(
     OrganizationQueries,
     RetentionQueries,
     SilenceQueries,
+    SourceQueries,
 ):
     pass
 
@@ -123,6 +125,7 @@ class Mutation(
     ApiKeyMutations,
     RetentionMutations,
     ChannelMutations,
+    SourceMutations,
     SilenceMutations,
 ):
     pass

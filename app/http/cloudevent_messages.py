@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from app.domain.shared.problems import ErrorCode, UserErrorCode
-from app.domain.shared.strict_json import STRICT_DECODER
+from app.domain.shared.problems import UserErrorCode
+from app.http.json_bodies import (
+    ErrorDetail,
+    InvalidMessage,
+    malformed_message,
+    read_json,
+    read_text,
+    unsupported_media_type,
+)
 
 PATH = "/cloudevents"
 EVENT_MEDIA_TYPE = "application/cloudevents+json"
 BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
 _MEDIA_TYPE_PREFIX = "application/cloudevents"
 _HEADER_PREFIX = "ce-"
-# The allowed charsets: Python has codecs that are not charsets, and unsafe ones.
-_CHARSETS = {"utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"}
-_CHARSET_PARAMETER = re.compile(r';\s*charset\s*=\s*"?([^\s;"]+)"?', re.IGNORECASE)
 # Booleans in the string encoding of CloudEvents. Of the known attributes, only `notification` is
 # always a boolean: `resolved` is one if the event has an alert key, and is read with that.
 _BOOLEANS = {"true": True, "false": False}
@@ -39,35 +43,18 @@ class CloudEventMessage:
     batched: bool = False
 
 
-@dataclass(frozen=True)
-class ErrorDetail:
-    """An error with an error code of the GraphQL API and the path of the attribute."""
-
-    code: str
-    message: str
-    path: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class InvalidMessage:
-    """A message that cannot be read, with the HTTP status and all errors."""
-
-    status: int
-    errors: tuple[ErrorDetail, ...]
-
-
 def read_message(headers: Headers, body: bytes) -> CloudEventMessage | InvalidMessage:
     """Reads a message in structured, batched or binary mode, selected by its Content-Type."""
     header_list = [(name.decode("latin-1").lower(), value) for name, value in headers]
     headers_by_name = dict(header_list)
     if [name for name, _ in header_list].count("content-type") > 1:
-        return _malformed_message("The header content-type occurs more than once.")
+        return malformed_message("The header content-type occurs more than once.")
     content_type = headers_by_name.get("content-type", b"").decode("latin-1").strip()
     if content_type.lower().startswith(_MEDIA_TYPE_PREFIX):
         return _read_structured(content_type, body)
     if any(name.startswith(_HEADER_PREFIX) for name in headers_by_name):
         return _read_binary(header_list, content_type, body)
-    return _unsupported_media_type(
+    return unsupported_media_type(
         f"The Content-Type {content_type[:100]!a} is not a CloudEvents media type: send "
         f"{EVENT_MEDIA_TYPE} or {BATCH_MEDIA_TYPE}, or send the event's attributes in headers "
         "(ce-specversion, ce-id and so on)."
@@ -77,24 +64,24 @@ def read_message(headers: Headers, body: bytes) -> CloudEventMessage | InvalidMe
 def _read_structured(content_type: str, body: bytes) -> CloudEventMessage | InvalidMessage:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in (EVENT_MEDIA_TYPE, BATCH_MEDIA_TYPE):
-        return _unsupported_media_type(
+        return unsupported_media_type(
             f"Unsupported media type {media_type[:100]!a}: send an event as {EVENT_MEDIA_TYPE}, "
             f"or a batch as {BATCH_MEDIA_TYPE}."
         )
-    read = _read_json(body, content_type)
+    read = read_json(body, content_type)
     if isinstance(read, InvalidMessage):
         return read
     if media_type == EVENT_MEDIA_TYPE and isinstance(read.value, list):
-        return _malformed_message(
+        return malformed_message(
             f"Expected one event, not an array: send a batch as {BATCH_MEDIA_TYPE}."
         )
     if media_type == EVENT_MEDIA_TYPE:
         return CloudEventMessage((read.value,))
     if not isinstance(read.value, list):
-        return _malformed_message("A batch must be a JSON array of events.")
+        return malformed_message("A batch must be a JSON array of events.")
     versions = [event.get("specversion") for event in read.value if isinstance(event, dict)]
     if "1.0" in versions and "0.3" in versions:
-        return _malformed_message(
+        return malformed_message(
             "All events of a batch must have the same specversion: this batch has 0.3 and 1.0."
         )
     return CloudEventMessage(tuple(read.value), batched=True)
@@ -173,15 +160,15 @@ def _read_data(
         return {"data": body.decode("latin-1")}
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type.endswith(("/json", "+json")):
-        read = _read_json(body, content_type, "data")
+        read = read_json(body, content_type, "data")
         return read if isinstance(read, InvalidMessage) else {"data": read.value}
     if not media_type:
         # RFC 9110, 8.3: the data may be sniffed. The Python SDK sends JSON without a Content-Type.
-        read = _read_json(body, content_type)
+        read = read_json(body, content_type)
         if not isinstance(read, InvalidMessage):
             return {"data": read.value}
     elif media_type.startswith("text/"):
-        text = _read_text(body, content_type)
+        text = read_text(body, content_type)
         if text is not None and "\0" not in text:  # PostgreSQL does not store it
             return {"data": text}
     encoded = base64.b64encode(body).decode()
@@ -192,47 +179,5 @@ def _read_data(
     )
 
 
-@dataclass(frozen=True)
-class _JsonValue:
-    value: Any
-
-
-def _read_json(body: bytes, content_type: str, *path: str) -> _JsonValue | InvalidMessage:
-    charset = _charset(content_type)
-    if charset not in _CHARSETS:
-        return _unsupported_media_type(f"Unsupported charset {charset[:100]!a}: send UTF-8.")
-    text = _read_text(body, content_type)
-    if text is None:
-        return _malformed_message(f"The JSON is not valid {charset.upper()}.", *path)
-    try:
-        value = STRICT_DECODER.decode(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
-    except RecursionError:
-        return _malformed_message("The JSON is nested too deeply.", *path)
-    except ValueError as error:
-        return _malformed_message(f"Invalid JSON: {error}.", *path)
-    return _JsonValue(value)
-
-
-def _charset(content_type: str) -> str:
-    match = _CHARSET_PARAMETER.search(content_type)
-    return match[1].lower() if match else "utf-8"
-
-
-def _read_text(body: bytes, content_type: str) -> str | None:
-    charset = _charset(content_type)
-    try:
-        return body.decode(charset) if charset in _CHARSETS else None
-    except UnicodeDecodeError:
-        return None
-
-
 def _attribute_error(message: str, *path: str) -> ErrorDetail:
     return ErrorDetail(UserErrorCode.INVALID_INPUT.value, message, path)
-
-
-def _malformed_message(message: str, *path: str) -> InvalidMessage:
-    return InvalidMessage(400, (ErrorDetail(ErrorCode.BAD_USER_INPUT.value, message, path),))
-
-
-def _unsupported_media_type(message: str) -> InvalidMessage:
-    return InvalidMessage(415, (ErrorDetail(ErrorCode.BAD_USER_INPUT.value, message),))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from random import getrandbits
+from urllib.parse import quote
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -19,7 +20,10 @@ from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import INTERNAL_ERROR, ErrorCode
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+# Paths whose last part is a token.
+_TOKEN_PATH = re.compile(r"(/sources/[^/]*)/(.+)", re.DOTALL)
 _API_BY_PATH = {
+    "/v2/enqueue": "sources",
     "/graphql": "graphql",
     "/cloudevents": "cloudevents",
     "/health": "probes",
@@ -30,6 +34,7 @@ _API_BY_PREFIX = {
     "/graphql/assets/": "page",
     "/console/assets/": "page",
     "/event-types/": "schemas",
+    "/sources/": "sources",
 }
 
 # Defaults of all responses: browsers do not cache them, sniff their type, execute anything in them,
@@ -120,6 +125,27 @@ class _ResponseSender:
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
         body = encode_json({"errors": [error]}).encode()
         await self.send({"type": "http.response.body", "body": body})
+
+
+def move_path_token(scope: Scope) -> Scope:
+    """Returns the scope with the token in the path of a source as the bearer token.
+
+    So that it is in no log, trace or error: `/sources/ID/TOKEN` becomes `/sources/ID`.
+    """
+    root_path = scope.get("root_path", "")
+    is_http = scope["type"] == "http"
+    match = _TOKEN_PATH.fullmatch(scope["path"].removeprefix(root_path)) if is_http else None
+    if match is None:
+        return scope
+    path, token = root_path + match[1], match[2].rstrip("/")
+    headers = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+    bearer = f"Bearer {token}".encode("latin-1", errors="replace")
+    return {
+        **scope,
+        "path": path,
+        "raw_path": quote(path).encode(),
+        "headers": [*headers, (b"authorization", bearer)],
+    }
 
 
 def remove_trailing_slash(scope: Scope) -> Scope:

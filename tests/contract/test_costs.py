@@ -63,6 +63,7 @@ DERIVED_COSTS = {
     "Query.notifications": 20,
     "Query.retentionPolicies": 20,
     "Query.silences": 20,
+    "Query.sources": 20,
 }
 
 

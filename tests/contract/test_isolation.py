@@ -66,6 +66,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             "duplication_rule",
             "channel",
             "delivery",
+            "event_source",
             "api_key",
             "retention_policy",
             "audit_entry",
@@ -148,6 +149,13 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         ),
         ("{ channels { totalCount nodes { id name url deliveries { nodes { id } } } } }", ANSWERED),
     ],
+    "Query.source": [('{ source(id: "$event_source") { id name rejected { body } } }', NULL)],
+    "Query.sources": [
+        ('{ sources(after: "$sources") { nodes { id } } }', INVALID_CURSOR),
+        ("{ sources { totalCount nodes { id name mapping { summary } } } }", ANSWERED),
+        ("{ sources { nodes { id rejected { at error body } } } }", ANSWERED),
+    ],
+    "Query.trySource": [],  # its arguments contain everything that it reads
     "Query.notifications": [
         ('{ notifications(after: "$bell") { nodes { id } } }', INVALID_CURSOR),
         ("{ notifications { totalCount unacknowledgedCount edges { cursor } } }", ANSWERED),
@@ -487,6 +495,22 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             ("testChannel", "delivery { id }"),
         )
     },
+    "Mutation.createSource": [],  # no argument names data of another organization
+    "Mutation.updateSource": [
+        (
+            build_mutation(
+                'updateSource(input: {id: "$event_source", name: "s"})', "source { id }"
+            ),
+            NOT_FOUND,
+        )
+    ],
+    **{
+        f"Mutation.{name}": [(build_mutation(f'{name}(id: "$event_source")', selection), NOT_FOUND)]
+        for name, selection in (
+            ("deleteSource", "source { id }"),
+            ("rotateSourceToken", "source { id } token url"),
+        )
+    },
     "Mutation.redeliver": [
         (build_mutation(f"redeliver({arguments})", "queuedCount"), expected)
         for arguments, expected in (
@@ -550,6 +574,8 @@ CHANNEL = """mutation ($enabled: Boolean) { createChannel(input: {name: "c", kin
   url: "http://127.0.0.1:65535/", enabled: $enabled, filter: {types: ["none"]}}) {
   channel { id } } }"""
 TEST = "mutation ($id: ID!) { testChannel(id: $id) { delivery { id } } }"
+SOURCE = """mutation { createSource(input: {name: "s", kind: JSON,
+  mapping: {summary: "body.s"}}) { source { id } url } }"""
 DELIVERIES = """query ($id: ID!) {
   channel(id: $id) { deliveries { pageInfo { endCursor } } } }"""
 SILENCE = """mutation { createSilence(input: {filter: {types: ["silenced"]}, comment: "c",
@@ -562,6 +588,7 @@ CURSORS = {
     "duplications": "{ duplicationRules(first: 1) { pageInfo { endCursor } } }",
     "policies": "{ retentionPolicies(first: 1) { pageInfo { endCursor } } }",
     "channels": "{ channels(first: 1) { pageInfo { endCursor } } }",
+    "sources": "{ sources(first: 1) { pageInfo { endCursor } } }",
     "silences": "{ silences(first: 1) { pageInfo { endCursor } } }",
     "bell": "{ notifications(first: 1) { pageInfo { endCursor } } }",
     "change": "{ eventChanges(first: 1) { pageInfo { endCursor } } }",
@@ -581,6 +608,7 @@ STATE_QUERIES = (
     "{ auditEntries(first: 100) { nodes { id action subjectId actor changes } } }",
     "{ retentionPolicies { nodes { id name filter keepFor updatedAt } } }",
     "{ channels { nodes { id name url updatedAt deliveries { nodes { id state } } } } }",
+    "{ sources { nodes { id name kind enabled updatedAt rejected { error body } } } }",
     "{ silences { nodes { id filter endsAt comment silencedCount } } }",
     "{ notifications { totalCount unacknowledgedCount nodes { id } } }",
     "{ eventCounts(by: [SEVERITY, TYPE, SOURCE, ACKNOWLEDGED]) { type source count } }",
@@ -615,6 +643,8 @@ async def populate_organization(client: Client) -> dict[str, str]:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     silence = (await client.execute_field(SILENCE % tomorrow))["silence"]
     await client.log_event(type="silenced", notification=True)
+    source = await client.execute_field(SOURCE)
+    await client.http.post(source["url"], json={"secret": 1})
     cursors = {
         name: (await client.execute_field(query))["pageInfo"]["endCursor"]
         for name, query in CURSORS.items()
@@ -625,6 +655,7 @@ async def populate_organization(client: Client) -> dict[str, str]:
         "channel": channel["id"],
         "enabled_channel": enabled_channel["id"],
         "delivery": delivery["id"],
+        "event_source": source["source"]["id"],
         "deliveries": deliveries["pageInfo"]["endCursor"],
         "type_versions": versions["pageInfo"]["endCursor"],
         "event": event["id"],

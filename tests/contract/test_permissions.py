@@ -147,6 +147,12 @@ OPERATIONS = {
     "Mutation.revokeApiKey": f"mutation {{ revokeApiKey(id: {ID}) {{ userErrors {{ code }} }} }}",
     "Query.channel": f"{{ channel(id: {ID}) {{ id }} }}",
     "Query.channels": "{ channels { nodes { id } } }",
+    "Query.source": f"{{ source(id: {ID}) {{ id }} }}",
+    "Query.sources": "{ sources { nodes { id } } }",
+    "Mutation.deleteSource": f"mutation {{ deleteSource(id: {ID}) {{ userErrors {{ code }} }} }}",
+    "Mutation.rotateSourceToken": (
+        f"mutation {{ rotateSourceToken(id: {ID}) {{ userErrors {{ code }} }} }}"
+    ),
     "Mutation.deleteChannel": f"mutation {{ deleteChannel(id: {ID}) {{ userErrors {{ code }} }} }}",
     "Mutation.rotateChannelSecret": (
         f"mutation {{ rotateChannelSecret(id: {ID}) {{ userErrors {{ code }} }} }}"
@@ -201,6 +207,9 @@ CHECKED_ELSEWHERE = {
     "Mutation.updateRetentionPolicy",
     "Mutation.createChannel",
     "Mutation.updateChannel",
+    "Mutation.createSource",
+    "Mutation.updateSource",
+    "Query.trySource",
     "Delivery.event",
     "Entity.events",
     "EventField.eventType",

@@ -358,7 +358,7 @@ REJECTED: list[tuple[dict[str, Any], str, list[str]]] = [
         {"subjectTypes": ["GuardRule", "Event"]},
         "Unknown subject type 'Event': expected one of ApiKey, Channel, ConditionalRule, "
         "DuplicationRule, EventField, EventType, GuardRule, Organization, RetentionPolicy, "
-        "Silence.",
+        "Silence, Source.",
         ["filter", "subjectTypes", "1"],
     ),
     (

@@ -12,10 +12,9 @@ from app.http.cloudevent_messages import (
     BATCH_MEDIA_TYPE,
     EVENT_MEDIA_TYPE,
     CloudEventMessage,
-    ErrorDetail,
-    InvalidMessage,
     read_message,
 )
+from app.http.json_bodies import ErrorDetail, InvalidMessage
 
 FIRST = {"specversion": "1.0", "id": "1", "source": "/wells", "type": "gauge"}
 

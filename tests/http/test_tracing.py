@@ -12,6 +12,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.client import Client
 from tests.http.test_command import find_free_port, start_server
 
+CREATE_SOURCE = """
+mutation {
+  createSource(input: {name: "s", kind: ALERTMANAGER}) { source { id } token url }
+}
+"""
+
 
 async def test_an_operation_is_one_span_within_that_of_its_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -27,22 +33,28 @@ async def test_an_operation_is_one_span_within_that_of_its_request(
     async with start_server(tmp_path, port := find_free_port(), bootstrap_key="k") as (process, _):
         async with Client(f"http://127.0.0.1:{port}", "k") as client:
             await client.execute_field("query Secret { events { nodes { id tags } totalCount } }")
+            source = await client.execute_field(CREATE_SOURCE)
+            await client.http.post(source["url"], json={"alerts": []})
         process.send_signal(signal.SIGTERM)
         await process.wait()
     collector.close()
 
-    spans = {
-        span.name: span
+    spans = [
+        span
         for body in received
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans
         for scope in resource.scope_spans
         for span in scope.spans
-    }
-    own = spans.pop("query events")
+    ]
+    [own] = [span for span in spans if span.name == "query events"]
     attributes = {each.key: each.value.string_value for each in own.attributes}
     assert attributes == {"graphql.operation.type": "query", "tocsin.result": "OK"}
-    assert own.parent_span_id in [each.span_id for each in spans.values()]
+    assert own.parent_span_id in [each.span_id for each in spans]
     assert not any(b"Secret" in body for body in received)
+    [of_source] = [span for span in spans if "/sources/" in span.name]
+    paths = [each.value.string_value for each in of_source.attributes if each.key == "url.path"]
+    assert paths == [f"/sources/{source['source']['id']}"]
+    assert not any(source["token"].encode() in body for body in received)
 
 
 async def serve_collector(

@@ -57,6 +57,8 @@ const eased = {
           "PageInfo",
           "ServerHealth",
           "SeverityCount",
+          "SourceMapping",
+          "SourceTrial",
           "Viewer",
         ],
       },

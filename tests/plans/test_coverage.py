@@ -17,6 +17,7 @@ AUDIT = "entries of the change log: derived from their values, which rows are no
 PUBLISHED = "compares the draft with the published version: a second row"
 ERRORS = "user errors: returned by mutations, checkEvent, checkEventType and tryGuardRule"
 CHANNELS = "administration, which is rare: loaders read the progress of channels and deliveries"
+SOURCES = "administration, which is rare: a loader reads the rejected payloads"
 UNPLANNED = {
     "Query.channel": CHANNELS,
     "Query.channels": CHANNELS,
@@ -24,7 +25,14 @@ UNPLANNED = {
     "Delivery.*": CHANNELS,
     "DeliveryConnection.*": CHANNELS,
     "DeliveryEdge.*": CHANNELS,
-    "Query.node": "one of eleven tables, queried in turn",
+    "Query.source": SOURCES,
+    "Query.sources": SOURCES,
+    "Query.trySource": "parses and validates a payload: reads no rows",
+    "Source.*": SOURCES,
+    "SourceMapping.*": SOURCES,
+    "RejectedPayload.*": SOURCES,
+    "SourceTrial.*": "part of trySource",
+    "Query.node": "one of twelve tables, queried in turn",
     "Query.checkEvent": "validates a report like `logEvent`: reads no rows",
     "EventCheck.*": "part of checkEvent",
     "Query.serverHealth": "the state of the process: reads no list or row of the answer",

@@ -37,6 +37,9 @@ UNDO_SINCE_0022 = (
     "ALTER TABLE delivery DROP COLUMN not_before",
     "DROP TABLE channel",
     "DROP TABLE delivery",
+    "DROP TABLE rejected_payload",
+    "DROP TABLE source",
+    "ALTER TABLE event DROP COLUMN state_digest",
 )
 UNDO_SINCE_0011 = (
     "DROP INDEX ix_event_organization_id_latest_occurrence_id",

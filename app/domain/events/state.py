@@ -99,7 +99,10 @@ class EventDraft:
     that of outgoing events. `type_version` is set if a Tocsin server validated the event by a
     registered type. With `resolved`, the report logs no event, but resolves that of its alert key,
     and uses only RESOLUTION_ATTRIBUTES. With `resolved_at`, the event was resolved before it was
-    exported: it is stored as resolved, and is neither a duplicate nor an original.
+    exported: it is stored as resolved, and is neither a duplicate nor an original. With
+    `state_digest`, the report is the state of an alert, which its sender repeats: it changes
+    nothing if the last report of the unresolved event had the same digest, or if the sender has
+    resolved this occurrence.
     """
 
     event_type_id: str | None = None
@@ -127,6 +130,7 @@ class EventDraft:
     is_cloud_event: bool = False
     has_field_names: bool = False
     type_version: int | None = None
+    state_digest: str | None = None
 
     @property
     def type_id(self) -> UUID | None:
@@ -461,7 +465,7 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
 _NOT_DIGESTED = frozenset(
     {
         *("severity_level", "severity_text", "is_cloud_event", "has_field_names", "type_version"),
-        "resolved_at",
+        *("resolved_at", "state_digest"),
     }
 )
 _KEY_OF_RECEIPT = frozenset({"source", "source_id"})

@@ -122,13 +122,15 @@ class Rejected:
 class Resolution:
     """A report that what the unresolved event of an alert key reports was over at a time.
 
-    `is_dated`: whether the time was reported. Otherwise it is when the report arrived.
+    `is_dated`: whether the time was reported. Otherwise it is when the report arrived. `is_state`:
+    whether it is of a sender that repeats its reports, also after the condition came back.
     """
 
     key: AlertKey
     at: datetime
     note: str | None
     is_dated: bool
+    is_state: bool = False
 
 
 ValidationResult = Accepted | Rejected | Resolution
@@ -229,7 +231,8 @@ def validate_resolution(draft: EventDraft, command: CommandContext) -> Resolutio
     source = draft.source if draft.source is not None else command.actor.source
     is_dated = draft.occurred_at is not None
     at = min(draft.occurred_at or command.now, command.now)  # the clock of a source may be ahead
-    return Resolution(AlertKey(source, draft.alert_key), at, draft.summary, is_dated)
+    key, is_state = AlertKey(source, draft.alert_key), draft.state_digest is not None
+    return Resolution(key, at, draft.summary, is_dated, is_state)
 
 
 def validate_update(

@@ -1,6 +1,6 @@
 """Finds the constant parts of an expression that can never be evaluated, such as `duration("1d")`.
 
-A part is constant if it uses neither the event nor the time nor the variable of an outer macro.
+A part is constant if it uses none of the variables, and not the variable of an outer macro.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from app.domain.rules.expression_problems import strip_status_code
 from app.domain.rules.expression_trees import ExpressionTree, Node, child_nodes, literal_string
 from app.domain.shared.messages import quote_value
 
-VARIABLES = frozenset({"event", "old", "now"})
+VARIABLES = frozenset({"event", "old", "now", "body", "headers"})
 # Operators and macros that can have a result although an operand has none.
 _LAZY_OPERATORS = frozenset({"_&&_", "_||_", "_?_:_"})
 _DIVISIONS = frozenset({"_/_", "_%_"})

@@ -87,6 +87,13 @@ def estimate_cost(tree: ExpressionTree, type_fields: TypeFields, limits: Limits)
     return steps
 
 
+def estimate_mapping_cost(tree: ExpressionTree, limits: Limits) -> int:
+    """Returns the maximum number of steps that an expression of a mapping takes."""
+    size = ValueSize(limits.fields_bytes // 2, limits.fields_bytes)
+    _, steps = _CostEstimator(tree, {}).estimate(tree.root, {"body": size, "headers": size})
+    return steps
+
+
 def compute_pattern_size(pattern: str) -> int:
     """Returns the size of a regular expression with its counted repetitions expanded."""
     sizes, last = [0], 0

@@ -1,4 +1,4 @@
-"""Events as protobuf messages for CEL, including the fields of an event type.
+"""Events and JSON values as protobuf messages for CEL, including the fields of an event type.
 
 Strings, numbers and booleans are wrapper messages, so that absent ones are null. CEL would read an
 absent Timestamp as 1970. Therefore expressions are checked against Timestamp and run on Any, which
@@ -31,6 +31,7 @@ from app.domain.events.state import EventState, Use, attributes_with
 from app.domain.shared.values import parse_instant
 
 EVENT_MESSAGE, ENTITY_MESSAGE, FIELDS_MESSAGE = "tocsin.Event", "tocsin.Entity", "tocsin.Fields"
+MAPPED_VALUE_MESSAGE = "tocsin.MappedValue"
 # protobuf supports at most 100 nested messages, and a nested object takes three.
 MAX_DEPTH = 30
 
@@ -76,6 +77,48 @@ class EventMessages:
         """Whether the attribute of an event, or the field of kind DATETIME, is an instant."""
         kinds = {EVENT_MESSAGE: EVENT_ATTRIBUTES, FIELDS_MESSAGE: self._kinds}
         return kinds.get(message_type, {}).get(name) == _INSTANT
+
+
+def build_mapping_pool() -> DescriptorPool:
+    """Describes the message that contains the value of an expression of a mapping."""
+    file = FileDescriptorProto(name="tocsin_mapping.proto", package="tocsin", syntax="proto3")
+    file.dependency.append(STRUCT.name)
+    pool = DescriptorPool()
+    pool.AddSerializedFile(STRUCT.serialized_pb)
+    _add_fields(file.message_type.add(name="MappedValue"), {"value": "Value"}, _INSTANT)
+    pool.Add(file)
+    return pool
+
+
+def build_json_message(value: Any) -> Value:
+    """Returns a JSON value as a message. Values nested deeper than MAX_DEPTH become null."""
+    message = Value()
+    _copy_value(value, message, MAX_DEPTH)
+    return message
+
+
+def read_mapped_value(message: Any) -> Any:
+    """Returns the JSON value in the result of an expression. None if it is absent."""
+    return _read_value(message.value)
+
+
+def _read_value(message: Any) -> Any:
+    match message.WhichOneof("kind"):
+        case "bool_value":
+            return message.bool_value
+        case "string_value":
+            return message.string_value
+        case "number_value":
+            number = message.number_value
+            return int(number) if number.is_integer() and abs(number) < _EXACT_NUMBERS else number
+        case "list_value":
+            return [_read_value(item) for item in message.list_value.values]
+        case "struct_value":
+            return {name: _read_value(item) for name, item in message.struct_value.fields.items()}
+    return None
+
+
+_EXACT_NUMBERS = 2**53  # below it, every integer is a double
 
 
 def to_timestamp(instant: datetime) -> Timestamp:

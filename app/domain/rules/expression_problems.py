@@ -31,11 +31,14 @@ def strip_status_code(error: str) -> str:
     return _STATUS_CODE.sub("", error).rstrip(".")
 
 
-def parse_cel_errors(error: str, text: str) -> Iterator[tuple[int, str]]:
-    """Parses CEL's error message. Yields the offset and the message of each error."""
+def parse_cel_errors(error: str, text: str, variables: str) -> Iterator[tuple[int, str]]:
+    """Parses CEL's error message. Yields the offset and the message of each error.
+
+    `variables`: the names of those that the expression can use, for messages.
+    """
     matches = list(_CEL_ERROR.finditer(error))
     if not matches:
-        yield 0, _translate_message(strip_status_code(error), text, 0)
+        yield 0, _translate_message(strip_status_code(error), text, 0, variables)
     line_starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
     has_syntax_error = False
     for match in matches:
@@ -52,7 +55,8 @@ def parse_cel_errors(error: str, text: str) -> Iterator[tuple[int, str]]:
         offset = (
             line_starts[min(line, len(line_starts)) - 1] + max(column, 1) - 1 if line > 0 else 0
         )
-        yield offset, _translate_message(message.removeprefix(_SYNTAX_ERROR), text, offset)
+        message = message.removeprefix(_SYNTAX_ERROR)
+        yield offset, _translate_message(message, text, offset, variables)
 
 
 MAX_DEPTH = 32
@@ -80,10 +84,6 @@ _TRANSLATIONS: list[tuple[re.Pattern[str], str]] = [
         re.compile(rf"undefined field '(\w+)' not found in struct '{EVENT_MESSAGE}'"),
         r"Unknown attribute '\1': events have no such attribute. Custom fields are in "
         r"event.fields.",
-    ),
-    (
-        re.compile(r"undeclared reference to '(.+)' \(in container ''\)"),
-        r"Unknown name '\1'. The available variables are event, old and now.",
     ),
     (
         re.compile(r"reserved identifier: (.+)"),
@@ -126,15 +126,17 @@ _TRANSLATIONS: list[tuple[re.Pattern[str], str]] = [
     ),
 ]
 # The position of a function is that of its parenthesis.
-_UNKNOWN_FUNCTION = re.compile(r"undeclared reference to '(.+)' \(in container ''\)")
+_UNKNOWN_NAME = re.compile(r"undeclared reference to '(.+)' \(in container ''\)")
 _OVERLOAD_ERROR = re.compile(
     r"found no matching overload for '(?P<function>.+)' applied to '(?P<arguments>.*)'"
 )
 
 
-def _translate_message(message: str, text: str, offset: int) -> str:
-    if (match := _UNKNOWN_FUNCTION.fullmatch(message)) and text.startswith("(", offset):
-        return f"Unknown function '{match[1]}', or wrong number of arguments."
+def _translate_message(message: str, text: str, offset: int, variables: str) -> str:
+    if match := _UNKNOWN_NAME.fullmatch(message):
+        if text.startswith("(", offset):
+            return f"Unknown function '{match[1]}', or wrong number of arguments."
+        return f"Unknown name '{match[1]}'. The available variables are {variables}."
     if message.endswith("expecting <EOF>") and re.search(r"(?<![\w.])not\s+$", text[:offset]):
         return "Use ! instead of not."
     if match := _OVERLOAD_ERROR.fullmatch(message):

@@ -1,4 +1,5 @@
-"""Compiles and evaluates expressions in CEL. No other module uses CEL.
+"""Compiles and evaluates expressions in CEL: those of guard rules, and those of the mappings of
+sources. No other module uses CEL.
 
 CEL never receives anything that could block it or crash the process: the length of texts is
 limited, trees are validated before the type check, and the cost is estimated before evaluation.
@@ -7,12 +8,12 @@ limited, trees are validated before the type check, and the cost is estimated be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from cel_expr_python import cel
 from cel_expr_python.ext.ext_math import ExtMath
@@ -24,12 +25,16 @@ from app.domain.event_types.patterns import is_portable_pattern
 from app.domain.events.state import EventState
 from app.domain.rules.expression_comparisons import ComparisonFinder
 from app.domain.rules.expression_constants import ConstantFinder, describe_constant_error
-from app.domain.rules.expression_costs import estimate_cost
+from app.domain.rules.expression_costs import estimate_cost, estimate_mapping_cost
 from app.domain.rules.expression_messages import (
     EVENT_MESSAGE,
     FIELDS_MESSAGE,
+    MAPPED_VALUE_MESSAGE,
     EventMessages,
     TypeFields,
+    build_json_message,
+    build_mapping_pool,
+    read_mapped_value,
     to_timestamp,
 )
 from app.domain.rules.expression_problems import (
@@ -38,6 +43,7 @@ from app.domain.rules.expression_problems import (
     ExpressionProblem,
     expression_problem,
     parse_cel_errors,
+    strip_status_code,
 )
 from app.domain.rules.expression_references import References, find_references
 from app.domain.rules.expression_trees import (
@@ -150,13 +156,49 @@ def _evaluate_program(program: Any, variables: dict[str, Any]) -> tuple[str, Any
 
 
 _MAX_ERROR_LENGTH = 300
-_READABLE_KINDS = frozenset({"BOOL", "STRING", "ERROR"})
+_READABLE_KINDS = frozenset({"BOOL", "STRING", "ERROR", MAPPED_VALUE_MESSAGE})
 # CEL's errors about an operand that is null, a missing key or element, and an event that is null.
 # Logical operators report no types.
 _ABSENCE_ERROR = re.compile(
     r"null_type|No matching overloads found : [^(]*$|of type NULL|Key not found|Index error|"
     r"to non-message type|optional\.none\(\) dereference"
 )
+
+
+@dataclass(frozen=True)
+class MappingExpression:
+    """An expression of a mapping, with a value of any JSON type. `steps`: its maximum cost."""
+
+    text: str
+    steps: int
+    program: Any = field(repr=False, compare=False)
+
+
+class MappingError(Exception):
+    """An expression of a mapping has no value for this payload."""
+
+
+def compile_mapping_expression(
+    text: str, limits: Limits
+) -> MappingExpression | list[ExpressionProblem]:
+    """Compiles an expression over `body` and `headers`, or returns its errors."""
+    compiled = _compile_mapping_cached(text, limits)
+    return compiled if isinstance(compiled, MappingExpression) else list(compiled)
+
+
+class MappingContext:
+    """The variables of the expressions of a mapping: a JSON value, and headers by name."""
+
+    def __init__(self, body: Any, headers: Mapping[str, str]) -> None:
+        self._variables = {"body": build_json_message(body), "headers": dict(headers)}
+
+    def evaluate(self, expression: MappingExpression) -> Any:
+        """Returns the JSON value of the expression; None if it is absent. Raises MappingError."""
+        kind, value = _evaluate_program(expression.program, self._variables)
+        if kind != MAPPED_VALUE_MESSAGE:
+            reason = str(value) if kind == "ERROR" else f"the result is of type {kind}"
+            raise MappingError(strip_status_code(reason)[:_MAX_ERROR_LENGTH])
+        return read_mapped_value(value)
 
 
 class _ExpressionError(Exception):
@@ -176,9 +218,10 @@ def _compile_cached(
         environments = _get_environments(type_fields)
         parsed = _parse_tree(text, environments.checker, disable_check=True)
         _validate_tree(parsed, limits)
-        tree = _check_types(text, parsed, environments.checker)
+        tree, _ = _check_types(text, parsed, environments.checker)
         steps = estimate_cost(tree, type_fields, limits)
-        _validate_result(tree, steps, limits)
+        _validate_result(tree)
+        _validate_steps(steps, limits, "event")
         field_names = _find_field_names(tree)
         constants = _ConstantEvaluator(tree, environments.runner)
         comparisons = ComparisonFinder.create(tree, type_fields, constants.evaluate_string)
@@ -208,9 +251,45 @@ def _compile_cached(
         return _locate_problems(text, error.errors)
 
 
+@lru_cache(maxsize=1024)
+def _compile_mapping_cached(
+    text: str, limits: Limits
+) -> MappingExpression | tuple[ExpressionProblem, ...]:
+    try:
+        _validate_expression_text(text, limits)
+        parsed = _parse_tree(text, _MAPPING_CHECKER, disable_check=True)
+        _validate_tree(parsed, limits)
+        tree, suffixed = _check_types(text, parsed, _MAPPING_CHECKER)
+        steps = estimate_mapping_cost(tree, limits)
+        _validate_steps(steps, limits, "payload")
+        environment = _MAPPING_CHECKER.environment
+        constants = _ConstantEvaluator(tree, environment, is_condition=False)
+        errors = [
+            (parsed.offsets.get(node.id, 0), message) for node, message in constants.find_errors()
+        ]
+        if errors:
+            raise _ExpressionError(errors)
+        # As a message, because the library cannot read null, nor lists and maps that contain it.
+        # The line breaks end a comment.
+        return_type = environment.compile(suffixed).return_type().name()
+        is_optional = return_type.startswith(_OPTIONAL_TYPE)
+        value = f"?value: (\n{suffixed}\n)" if is_optional else f"value: dyn(\n{suffixed}\n)"
+        program = environment.compile(f"{MAPPED_VALUE_MESSAGE}{{{value}}}")
+        return MappingExpression(text, steps, program)
+    except _ExpressionError as error:
+        return _locate_problems(text, error.errors)
+
+
 def _locate_problems(text: str, errors: list[tuple[int, str]]) -> tuple[ExpressionProblem, ...]:
     problems = [expression_problem(message, text, offset) for offset, message in sorted(errors)]
     return tuple(dict.fromkeys(problems))
+
+
+class _Checker(NamedTuple):
+    """An environment that checks expressions, and the names of its variables for messages."""
+
+    environment: Any
+    variables: str
 
 
 class _Environments:
@@ -229,8 +308,11 @@ class _Environments:
         }
         runtime_variables = dict.fromkeys(checked_variables, cel.Type.DYN)
         extensions = [ExtStrings(), ExtMath(), ExtOptional()]
-        self.checker = cel.NewEnv(
-            self.messages.checker_pool, variables=checked_variables, extensions=extensions
+        self.checker = _Checker(
+            cel.NewEnv(
+                self.messages.checker_pool, variables=checked_variables, extensions=extensions
+            ),
+            "event, old and now",
         )
         self.runner = cel.NewEnv(
             self.messages.runtime_pool, variables=runtime_variables, extensions=extensions
@@ -238,15 +320,29 @@ class _Environments:
 
 
 _get_environments = lru_cache(maxsize=256)(_Environments)
+_OPTIONAL_TYPE = "optional_type<"
+_MAPPING_CHECKER = _Checker(
+    cel.NewEnv(
+        build_mapping_pool(),
+        variables={
+            "body": cel.Type.DYN,
+            "headers": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+        },
+        extensions=[ExtStrings(), ExtMath(), ExtOptional()],
+    ),
+    "body and headers",
+)
 
 
-def _parse_tree(text: str, environment: Any, *, disable_check: bool = False) -> ExpressionTree:
+def _parse_tree(text: str, checker: _Checker, *, disable_check: bool = False) -> ExpressionTree:
     try:
-        return ExpressionTree(environment.compile(text, disable_check=disable_check).serialize())
+        expression = checker.environment.compile(text, disable_check=disable_check)
+        return ExpressionTree(expression.serialize())
     except DecodeError:
         raise _ExpressionError([(0, TOO_DEEP_MESSAGE)]) from None
     except RuntimeError as error:
-        raise _ExpressionError(list(parse_cel_errors(str(error), text))) from None
+        errors = parse_cel_errors(str(error), text, checker.variables)
+        raise _ExpressionError(list(errors)) from None
 
 
 def _validate_expression_text(text: str, limits: Limits) -> None:
@@ -279,8 +375,8 @@ def _validate_tree(tree: ExpressionTree, limits: Limits) -> None:
 class _ConstantEvaluator:
     """Evaluates the constant parts of a checked tree."""
 
-    def __init__(self, tree: ExpressionTree, runner: Any) -> None:
-        self._tree, self._runner = tree, runner
+    def __init__(self, tree: ExpressionTree, runner: Any, *, is_condition: bool = True) -> None:
+        self._tree, self._runner, self._is_condition = tree, runner, is_condition
         self._finder = ConstantFinder.create(tree, self._find_error)
 
     def find_errors(self) -> Iterator[tuple[Node, str]]:
@@ -297,7 +393,8 @@ class _ConstantEvaluator:
 
     def _find_error(self, node: Node) -> str | None:
         kind, error = self._evaluate(node)
-        if kind in ("BOOL", "ERROR") or node.id != self._tree.root.id:
+        is_result = self._is_condition and node.id == self._tree.root.id
+        if kind in ("BOOL", "ERROR") or not is_result:
             return str(error) if kind == "ERROR" else None
         return f"its result is of type {kind}, not true or false"
 
@@ -306,13 +403,17 @@ class _ConstantEvaluator:
         return _evaluate_program(program, {})
 
 
-def _validate_result(tree: ExpressionTree, steps: int, limits: Limits) -> None:
+def _validate_result(tree: ExpressionTree) -> None:
     if not tree.may_be_boolean(tree.root):
         raise _ExpressionError([(0, "The expression must evaluate to true or false.")])
+
+
+def _validate_steps(steps: int, limits: Limits, subject: str) -> None:
     if steps > limits.expression_steps:
         message = (
             f"At most {limits.expression_steps:,} evaluation steps are allowed; for the largest "
-            f"possible event, this expression could take {steps:,} steps. Simplify the expression."
+            f"possible {subject}, this expression could take {steps:,} steps. Simplify the "
+            "expression."
         )
         raise _ExpressionError([(0, message)])
 
@@ -362,13 +463,18 @@ def _is_time_zone(literal: str | None) -> bool:
     return isinstance(_run_program(_TIME_ZONE_PROBE, {"argument": literal}), bool)
 
 
-def _check_types(text: str, parsed: ExpressionTree, environment: Any) -> ExpressionTree:
-    """Checks types. Integer literals become doubles where only a double fits."""
+def _check_types(
+    text: str, parsed: ExpressionTree, checker: _Checker
+) -> tuple[ExpressionTree, str]:
+    """Checks types. Integer literals become doubles where only a double fits.
+
+    Returns the tree, and the text with these doubles.
+    """
     suffix_positions: set[int] = set()
     while True:
         suffixed = _insert_double_suffixes(text, suffix_positions)
         try:
-            tree = _parse_tree(suffixed, environment)
+            tree = _parse_tree(suffixed, checker)
             mismatches = {
                 _to_original_offset(tree.offsets.get(node.id, 0), suffix_positions)
                 for node in tree.iterate_nodes()
@@ -395,7 +501,7 @@ def _check_types(text: str, parsed: ExpressionTree, environment: Any) -> Express
         if required_positions <= suffix_positions:
             if errors:
                 raise _ExpressionError(errors)
-            return tree
+            return tree, suffixed
         suffix_positions |= required_positions
 
 

@@ -203,6 +203,14 @@ class Limits:
     )
 
     channels: int = _limit(100, "Maximum number of channels of an organization.")
+    sources: int = _limit(100, "Maximum number of sources of an organization.")
+    rejected_payloads: int = _limit(
+        20, "Maximum number of rejected payloads of a source that are kept: the newest ones."
+    )
+    rejected_payload_bytes: int = _limit(
+        65_536,
+        "Maximum size in bytes of a rejected payload that is kept. The rest is cut off.",
+    )
     silences: int = _limit(
         100, "Maximum number of silences of an organization that have not ended."
     )

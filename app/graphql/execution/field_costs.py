@@ -61,6 +61,10 @@ COSTS: dict[str, FieldCost] = {
     "Query.tryGuardRule": FieldCost(
         100, ("last",), "events_per_trial", row_fields=("examples",), charges_rows_once=True
     ),
+    # Validates the events of a payload.
+    "Query.trySource": FieldCost(row_cost=10),
+    # Each payload may be as large as several events.
+    "Source.rejected": FieldCost(20, row_cost=4),
     "Query.__schema": INTROSPECTION,
     "Query.__type": FieldCost(row_cost=20),
     # Each step of the traversal reads a page, whatever is selected.

@@ -28,6 +28,7 @@ from app.graphql.types.event_type import EventField, EventType
 from app.graphql.types.organization import Organization
 from app.graphql.types.retention_policy import RetentionPolicy
 from app.graphql.types.silence import Silence
+from app.graphql.types.source import Source
 from app.services.auth import keys, organizations
 from app.services.change_log import audit, silences
 from app.services.channels import channels, delivery_pages
@@ -35,6 +36,7 @@ from app.services.definitions import event_types
 from app.services.events import event_queries
 from app.services.retention import policies
 from app.services.shared.readers import lookup_by_id
+from app.services.sources import sources
 from app.store import tables
 
 
@@ -122,7 +124,7 @@ class OrganizationQueries:
     @strawberry.field(
         description=with_example(
             "Object with this ID: an event, silence, event type, field of an event type, rule of "
-            "any kind, channel, delivery, API key, retention policy or audit entry, or the "
+            "any kind, channel, delivery, source, API key, retention policy or audit entry, or the "
             "organization of the request. Null if there is no such object in the organization, or "
             "the caller is not permitted to read the object.\n\n"
             "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE, CHANNEL_MANAGE or "
@@ -170,6 +172,8 @@ class OrganizationQueries:
                 return Channel.from_row(channel)
             if delivery := await delivery_pages.DELIVERY_BY_ID.fetch_row(database, caller, node_id):
                 return Delivery.from_row(delivery)
+            if source := await sources.SOURCE_BY_ID.fetch_row(database, caller, node_id):
+                return Source.from_row(source)
         if caller.has_any_permission(MANAGE_ORGANIZATION):
             if key := await keys.KEY_BY_ID.fetch_row(database, caller, node_id):
                 return ApiKey.from_row(key)

@@ -22,6 +22,7 @@ from app.domain.intake.containers import ContainerActivity
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.rules.guards import GuardEnforcement, GuardRuleState, GuardViolationReason
 from app.domain.shared.problems import UserErrorCode
+from app.domain.sources.sources import SourceKind
 from app.services.events.event_counts import EventDimension
 from app.services.events.event_queries import EventOrderField
 
@@ -216,8 +217,8 @@ register_enum(
     EVENT_TYPE_MANAGE="Create, change and delete event types, fields and conditional rules.",
     RULE_MANAGE="Create, change, publish, retire, reset and delete rules, except the conditional "
     "rules of event types.",
-    CHANNEL_MANAGE="Read, create, change, test and delete channels. Creating and changing them "
-    "also requires EVENT_READ.",
+    CHANNEL_MANAGE="Read, create, change, test and delete channels and sources. Creating and "
+    "changing channels also requires EVENT_READ, and sources EVENT_CREATE.",
     ORGANIZATION_MANAGE="Read, create and revoke the API keys of the organization.",
 )
 register_enum(
@@ -360,4 +361,16 @@ register_enum(
     DELIVERED="The receiver responded with a status from 200 to 299.",
     FAILED="The delivery failed for good: it was repeated for three days (configurable), the "
     "receiver responded with 410, or it was a test.",
+)
+register_enum(
+    SourceKind,
+    "Format of the payloads that a source receives.",
+    ALERTMANAGER="Notifications of Alertmanager: the web hook format, version 4. Each alert is an "
+    "event with the type `alertmanager.alert` and its fingerprint as the alert key.",
+    GRAFANA="Notifications of Grafana Alerting: the contact point Webhook. Each alert is an event "
+    "with the type `grafana.alert` and its fingerprint as the alert key.",
+    PAGERDUTY="Events of the PagerDuty Events API, version 2. `trigger` logs an event with the "
+    "type `pagerduty.alert` and `dedup_key` as the alert key, `acknowledge` and `resolve` change "
+    "it.",
+    JSON="Any JSON value. CEL expressions map it to the attributes of an event.",
 )

@@ -58,6 +58,9 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.retentionPolicies": MANAGE_ORGANIZATION,
     "Query.channel": MANAGE_CHANNELS,
     "Query.channels": MANAGE_CHANNELS,
+    "Query.source": MANAGE_CHANNELS,
+    "Query.sources": MANAGE_CHANNELS,
+    "Query.trySource": MANAGE_CHANNELS,  # its service also requires CREATE_EVENTS
     "Query.serverHealth": MANAGE_ORGANIZATION,
     "Mutation.logEvent": CREATE_EVENTS,
     "Mutation.logEvents": CREATE_EVENTS,
@@ -115,6 +118,11 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Mutation.rotateChannelSecret": MANAGE_CHANNELS,
     "Mutation.testChannel": MANAGE_CHANNELS,
     "Mutation.redeliver": MANAGE_CHANNELS,
+    # The services of the first two also require CREATE_EVENTS.
+    "Mutation.createSource": MANAGE_CHANNELS,
+    "Mutation.updateSource": MANAGE_CHANNELS,
+    "Mutation.deleteSource": MANAGE_CHANNELS,
+    "Mutation.rotateSourceToken": MANAGE_CHANNELS,
     "Subscription.notificationAdded": READ_EVENTS,
     "Subscription.notificationSummaryChanged": READ_EVENTS,
     "Subscription.eventChanged": READ_EVENTS,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from app.graphql.types.field_value import FieldValue
     from app.graphql.types.guard_rule import GuardRuleVersion
     from app.graphql.types.silence import Silence
+    from app.graphql.types.source import RejectedPayload
     from app.store.change_log.changes import LogPosition
 
 RelatedT = TypeVar("RelatedT")
@@ -43,6 +44,7 @@ class Loaders(Protocol):
 
     events: DataLoader[UUID, Event | None]
     silences: DataLoader[UUID, Silence | None]
+    rejected_payloads: DataLoader[UUID, list[RejectedPayload] | None]
     event_types: DataLoader[UUID, EventType | None]
     event_fields: DataLoader[UUID, list[EventField] | None]
     conditional_rules: DataLoader[UUID, list[ConditionalRule] | None]

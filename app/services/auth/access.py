@@ -65,7 +65,7 @@ async def authenticate_headers(
 
 async def _authenticate(access: Access, headers: Mapping[str, str], address: str | None) -> Caller:
     partition = next((headers[name] for name in PARTITION_HEADERS if name in headers), None)
-    credential = _parse_bearer_credential(headers.get("authorization"))
+    credential = parse_bearer_credential(headers.get("authorization"))
     now = datetime.now(UTC)
     cache_key = create_cache_key(credential, partition)
     if (cached := access.caller_cache.get(cache_key, now)) is not None:
@@ -98,12 +98,13 @@ async def authenticate_credential(
     organization does not exist or the credential may not act in it, with the same message.
     """
     caller, _ = await _look_up_caller(
-        access, _parse_bearer_credential(authorization), organization_key
+        access, parse_bearer_credential(authorization), organization_key
     )
     return caller
 
 
-def _parse_bearer_credential(authorization: str | None) -> str:
+def parse_bearer_credential(authorization: str | None) -> str:
+    """Returns the credential in an Authorization header. Raises RequestError UNAUTHENTICATED."""
     scheme, _, credential = (authorization or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
         raise unauthenticated("Missing credential: send the header Authorization: Bearer KEY.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode, not_found
+from app.services.auth.stored_secrets import digest_secret, find_by_secret
 from app.services.shared.readers import lookup_by_id
 from app.services.shared.row_locks import lock_organization
 from app.store import tables
@@ -38,7 +37,6 @@ from app.store.writing.inserts import insert_rows
 
 log = structlog.get_logger(__name__)
 
-_PREFIX_LENGTH = 16
 KEY_BY_ID = lookup_by_id(tables.ApiKey)
 _KEY_TABLE = tables.METADATA.tables["api_key"]
 
@@ -65,18 +63,17 @@ async def authenticate_secret(session: AsyncSession, secret: str, now: datetime)
 
     Raises RequestError UNAUTHENTICATED, with the reason if the key was revoked or has expired.
     """
-    digest = _digest(secret)
-    candidates = select(tables.ApiKey).where(col(tables.ApiKey.prefix) == digest[:_PREFIX_LENGTH])
-    for key in await session.scalars(candidates):
-        if hmac.compare_digest(key.digest, digest):
-            if key.revoked_at is not None:
-                raise InactiveKeyError("The API key was revoked.", key)
-            if key.expires_at is not None and key.expires_at <= now:
-                raise InactiveKeyError("The API key has expired.", key)
-            return key
-    raise unauthenticated(
-        "Invalid API key. Check that the key is complete and that it was created on this server."
-    )
+    key = await find_by_secret(session, tables.ApiKey, secret)
+    if key is None:
+        raise unauthenticated(
+            "Invalid API key. Check that the key is complete and that it was created on this "
+            "server."
+        )
+    if key.revoked_at is not None:
+        raise InactiveKeyError("The API key was revoked.", key)
+    if key.expires_at is not None and key.expires_at <= now:
+        raise InactiveKeyError("The API key has expired.", key)
+    return key
 
 
 @retry_on_deadlock
@@ -132,13 +129,13 @@ async def insert_key(
     Without `secret`, it has 32 random bytes.
     """
     secret = secret or f"tocsin_{secrets.token_urlsafe(32)}"
-    digest = _digest(secret)
+    stored = digest_secret(secret)
     key = tables.ApiKey(
         id=uuid7(),
         organization_id=organization_id,
         name=name,
-        prefix=digest[:_PREFIX_LENGTH],
-        digest=digest,
+        prefix=stored.prefix,
+        digest=stored.digest,
         permissions=sorted(permission.value for permission in permissions),
         every_organization=every_organization,
         created_at=now,
@@ -249,7 +246,3 @@ def _is_valid(now: datetime) -> ColumnElement[bool]:
     table = tables.ApiKey
     unexpired = or_(col(table.expires_at).is_(None), col(table.expires_at) > now)
     return and_(col(table.revoked_at).is_(None), unexpired)
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()

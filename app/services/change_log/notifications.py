@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +12,12 @@ from sqlmodel import col
 
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
+from app.domain.events.state import AlertKey
 from app.domain.intake.intake import CommandContext
+from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import validate_text
 from app.services.definitions.event_types import check_filter_fields
-from app.services.events import bulk_changes
+from app.services.events import alert_keys, bulk_changes
 from app.services.events.bulk_changes import EventSelection
 from app.services.events.reports import EventResult
 from app.services.events.status_changes import (
@@ -198,6 +200,30 @@ async def unacknowledge_event(
     database: Database, command: CommandContext, event_id: UUID
 ) -> EventResult:
     return await change_status(database, command, event_id, _UNACKNOWLEDGEMENT)
+
+
+async def acknowledge_alert(
+    database: Database, command: CommandContext, key: AlertKey
+) -> EventResult:
+    """Acknowledges the unresolved event of an alert key, if the caller may change it.
+
+    Its own events need no EVENT_UPDATE, as in reports that resolve.
+    """
+    async with database.read(command.actor.organization_id) as session:
+        event_id = (await alert_keys.find_unresolved_events(session, [key])).get(key)
+        row = None if event_id is None else await session.get(tables.Event, event_id)
+    may_change = row is not None and (
+        alert_keys.may_resolve_all(command.actor) or row.reporter == command.actor.reader
+    )
+    if event_id is None or not may_change:
+        message = (
+            f"There is nothing to acknowledge: no unresolved event of source {key.source!r} with "
+            f"alertKey {key.alert_key!r} that the caller may change."
+        )
+        warning = Problem(UserErrorCode.NOT_FOUND, message, ("alertKey",))
+        return EventResult(duplicate=True, warnings=(warning,))
+    result = await change_status(database, command, event_id, _acknowledgement(command, None))
+    return replace(result, duplicate=True)
 
 
 def _acknowledgement(command: CommandContext, note: str | None) -> StatusChange:

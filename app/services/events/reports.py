@@ -118,7 +118,8 @@ class ReportBatch:
     existed before, and the changes to write.
 
     `new_events`: events to store. `reporters`: the callers that reported those with an alert key.
-    `changed_events`: existing events that were counted or resolved.
+    `changed_events`: existing events that were counted or resolved. `state_digests`: those of the
+    last reports of events that are the state of an alert.
     """
 
     receipts: dict[SourceIdentity, Receipt]
@@ -127,6 +128,7 @@ class ReportBatch:
     silencer: Silencer = field(default_factory=Silencer)
     new_events: dict[UUID, EventState] = field(default_factory=dict)
     reporters: dict[UUID, str] = field(default_factory=dict)
+    state_digests: dict[UUID, str] = field(default_factory=dict)
     changed_events: dict[UUID, EventState] = field(default_factory=dict)
     log_entries: list[changes.NewEntry] = field(default_factory=list)
     new_originals: list[tuple[EventState, list[RuleFingerprint]]] = field(default_factory=list)
@@ -151,8 +153,7 @@ class ReportBatch:
             self._store_new(validation.event, command)
             decision = Decision(validation.event.id, stored=True, warnings=validation.warnings)
         elif validation.event.alert_key is not None:
-            is_dated = draft.occurred_at is not None
-            decision = self._accept_alert(validation, command, is_dated=is_dated)
+            decision = self._accept_alert(validation, command, draft)
         else:
             decision = self._accept(validation, command)
         if key is not None and new_receipt is not None and not decision.problems:
@@ -175,24 +176,34 @@ class ReportBatch:
         return Decision(event.id, stored=True, warnings=validation.warnings)
 
     def _accept_alert(
-        self, validation: Accepted, command: CommandContext, *, is_dated: bool
+        self, validation: Accepted, command: CommandContext, draft: EventDraft
     ) -> Decision:
         """Counts the report for the unresolved event of its alert key, or stores a new event.
 
-        `is_dated`: whether the report has a time. The new event is resolved if its resolution has
-        arrived before it.
+        The new event is resolved if its resolution has arrived before it. A repetition of the state
+        of an alert is neither counted nor stored.
         """
         event, caller = validation.event, command.actor
         alert = self.alerts[AlertKey(event.source, event.alert_key or "")]
+        state_digest = draft.state_digest
         if alert.event_id is not None:
-            self._count_duplicate(alert.event_id, event, True, command)
+            if state_digest is None or state_digest != self._find_state_digest(alert.event_id):
+                self._count_duplicate(alert.event_id, event, True, command)
+                if state_digest is not None:
+                    self.state_digests[alert.event_id] = state_digest
             return Decision(
                 alert.event_id,
                 duplicate=True,
                 warnings=validation.warnings,
                 original_id=alert.event_id,
             )
-        resolution = alert.find_resolution(event.occurred_at, caller) if is_dated else None
+        resolution = None
+        if draft.occurred_at is not None:
+            resolution = alert.find_resolution(event.occurred_at, caller)
+        if resolution is not None and state_digest is not None:
+            return Decision(duplicate=True, warnings=validation.warnings)
+        if state_digest is not None:
+            self.state_digests[event.id] = state_digest
         if resolution is None:
             alert.event_id = event.id
         else:
@@ -210,7 +221,11 @@ class ReportBatch:
         alert, caller = self.alerts[resolution.key], command.actor
         alert.remember(resolution, caller, command.now)
         event_id = alert.event_id
-        if event_id is None or not self._may_resolve(caller, event_id):
+        if (
+            event_id is None
+            or not self._may_resolve(caller, event_id)
+            or (resolution.is_state and self._occurred_after(event_id, resolution))
+        ):
             source, alert_key = resolution.key
             message = (
                 f"There is nothing to resolve: no unresolved event of source {source!r} with "
@@ -237,6 +252,18 @@ class ReportBatch:
             return True
         reporter = self.reporters.get(event_id) or self.lookup.events[event_id].reporter
         return reporter == caller.reader
+
+    def _occurred_after(self, event_id: UUID, resolution: Resolution) -> bool:
+        """Whether the resolution is a late repetition: the condition has come back since."""
+        _, state = self._find_state(event_id)
+        return resolution.is_dated and resolution.at < state.latest_occurrence
+
+    def _find_state_digest(self, event_id: UUID) -> str | None:
+        """Returns the digest of the last report of an unresolved event."""
+        digest = self.state_digests.get(event_id)
+        if digest is None and event_id in self.lookup.events:
+            digest = self.lookup.events[event_id].state_digest
+        return digest
 
     def _find_state(self, event_id: UUID) -> tuple[dict[UUID, EventState], EventState]:
         """Returns the current state of an event, and where its next one belongs."""
@@ -437,7 +464,10 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
     organization_id = session.info["scope"]
     rows = {
         event.id: tables.Event.from_domain(
-            event, organization_id, reporter=batch.reporters.get(event.id)
+            event,
+            organization_id,
+            reporter=batch.reporters.get(event.id),
+            state_digest=batch.state_digests.get(event.id),
         )
         for event in batch.new_events.values()
     }
@@ -461,7 +491,9 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
 
 def _update_changed(batch: ReportBatch) -> None:
     for event_id, event in batch.changed_events.items():
-        batch.lookup.events[event_id].update_from(event)
+        row = batch.lookup.events[event_id]
+        row.update_from(event)
+        row.state_digest = batch.state_digests.get(event_id, row.state_digest)
 
 
 def _new_rows(

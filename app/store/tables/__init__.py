@@ -16,6 +16,7 @@ from app.store.tables.organizations import (
 from app.store.tables.retention import RetentionPolicy
 from app.store.tables.rules import *  # noqa: F403 (so that a rule is added in one module)
 from app.store.tables.silences import Silence
+from app.store.tables.sources import RejectedPayload, Source
 
 __all__ = [
     "METADATA",
@@ -39,7 +40,9 @@ __all__ = [
     "OrganizationOwned",
     "ReadMark",
     "Receipt",
+    "RejectedPayload",
     "RetentionPolicy",
     "Silence",
+    "Source",
     "owned_tables",
 ]

@@ -46,7 +46,8 @@ class Event(OrganizationOwned, table=True):
     """`rang_tx`, `rang_seq`: log position of the last entry that notified of the event; null while
     a silence suppresses the notification.
 
-    `reporter`: the caller that reported the event, if it has an alert key.
+    `reporter`: the caller that reported the event, if it has an alert key. `state_digest`: digest
+    of its last report, if that is the state of an alert that its sender repeats.
 
     The database computes `latest_occurrence` and `severity_rank`, by which lists are sorted, and
     `status`, by which they are filtered.
@@ -172,6 +173,7 @@ class Event(OrganizationOwned, table=True):
     resolved_by: str | None = None
     resolution_note: str | None = None
     reporter: str | None = None
+    state_digest: str | None = None
     silenced_by_id: UUID | None = Field(default=None, foreign_key="silence.id")
     version: int = 1
     rang_tx: int | None = Field(default=None, sa_type=LogNumber)
@@ -193,6 +195,7 @@ class Event(OrganizationOwned, table=True):
         organization_id: UUID,
         rang: tuple[int, int] | tuple[None, None] = (None, None),
         reporter: str | None = None,
+        state_digest: str | None = None,
     ) -> Event:
         tx, seq = rang
         owner = {
@@ -200,6 +203,7 @@ class Event(OrganizationOwned, table=True):
             "rang_tx": tx,
             "rang_seq": seq,
             "reporter": reporter,
+            "state_digest": state_digest,
         }
         return cls.from_columns(_state_columns(state) | owner)
 

@@ -15,7 +15,8 @@ export const possibleTypes: Record<string, string[]> = {
     "GuardRule",
     "Organization",
     "RetentionPolicy",
-    "Silence"
+    "Silence",
+    "Source"
   ],
   "UserError": [
     "DuplicateError",
@@ -100,7 +101,8 @@ export const connections: Record<string, Record<string, string[]>> = {
     "retentionPolicies": [],
     "silences": [
       "active"
-    ]
+    ],
+    "sources": []
   }
 };
 
@@ -160,6 +162,7 @@ export const typesWithoutId: string[] = [
   "OrganizationPayload",
   "PageInfo",
   "RedeliverPayload",
+  "RejectedPayload",
   "ResetDuplicationPayload",
   "RetentionPolicyConnection",
   "RetentionPolicyEdge",
@@ -169,6 +172,11 @@ export const typesWithoutId: string[] = [
   "SilenceConnection",
   "SilenceEdge",
   "SilencePayload",
+  "SourceConnection",
+  "SourceEdge",
+  "SourceMapping",
+  "SourcePayload",
+  "SourceTrial",
   "TestChannelPayload",
   "TransitionError",
   "UpdateEventPayload",

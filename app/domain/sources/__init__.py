@@ -1,0 +1,1 @@
+"""Payloads of other systems, as reports of events."""

@@ -1,0 +1,105 @@
+"""What the formats of all sources share: the parsed payload, severities, texts, repetitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from app.domain.events.severity import Severity, lookup_severity
+from app.domain.events.state import Entity, EventDraft
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem
+from app.domain.shared.values import (
+    is_blank,
+    parse_instant,
+    replace_unstorable,
+    validate_name,
+)
+
+# Names of the highest severity in these systems, which Tocsin itself does not define.
+_SEVERITIES = dict.fromkeys(("critical", "fatal", "page"), Severity.ERROR)
+_ADDRESS_ENDINGS = ("URL", "_url")
+_LINK_NAMES = frozenset({"links", "images"})
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """A report that somebody handles what the unresolved event of an alert key reports."""
+
+    alert_key: str
+
+
+SourceReport = EventDraft | Acknowledgement | list[Problem]
+
+
+@dataclass(frozen=True)
+class ParsedPayload:
+    """The reports of a payload; of one that cannot be read, its problems.
+
+    `deduplication_key`: that of a PagerDuty event.
+    """
+
+    reports: tuple[SourceReport, ...]
+    deduplication_key: str | None = None
+
+
+class UnreadablePayloadError(Exception):
+    """The payload does not have the format of its source."""
+
+
+def require_object(payload: Any) -> dict[str, Any]:
+    """Returns the payload if it is a JSON object. Raises UnreadablePayloadError."""
+    if not isinstance(payload, dict):
+        raise UnreadablePayloadError("The payload must be a JSON object.")
+    return payload
+
+
+def read_severity(text: str | None) -> dict[str, Any]:
+    """Returns the severity attributes of a draft."""
+    level = _SEVERITIES.get((text or "").strip().casefold())
+    if level is None or lookup_severity(text) is not None:
+        return {"severity": text}
+    return {"severity": text, "severity_level": level, "severity_text": text}
+
+
+def read_text(value: Any) -> str | None:
+    """Returns a string that is not blank, otherwise None."""
+    return value if isinstance(value, str) and not is_blank(value) else None
+
+
+def read_entity(entity_type: str, value: Any, limits: Limits) -> Entity | None:
+    """Returns the entity with this ID. None if the value is not a valid ID."""
+    entity_id = read_text(value)
+    is_valid = entity_id is not None and not validate_name(entity_id, limits.name_characters)
+    return Entity(entity_type, entity_id) if entity_id is not None and is_valid else None
+
+
+def shorten(text: str, max_characters: int) -> str:
+    """Returns a string that can be stored: an alert must not be lost because of its texts."""
+    text = replace_unstorable(text)
+    return text if len(text) <= max_characters else f"{text[: max_characters - 1]}…"
+
+
+def read_time(value: Any, now: datetime) -> datetime | None:
+    """Returns the instant in a string, at most now: the clock of the sender may be ahead.
+
+    None if there is none. Alertmanager sends the year 1 for an alert that has not ended.
+    """
+    instant = parse_instant(value) if isinstance(value, str) else None
+    return None if instant is None or instant.year == 1 else min(instant, now)
+
+
+def mark_as_state(draft: EventDraft) -> EventDraft:
+    """Marks the draft as the state of an alert: a repetition of it changes nothing.
+
+    The addresses in the fields are not part of the state. They name the server that sent them.
+    """
+    custom_values = draft.fields
+    if isinstance(custom_values, dict):
+        custom_values = {
+            name: value
+            for name, value in custom_values.items()
+            if not name.endswith(_ADDRESS_ENDINGS) and name not in _LINK_NAMES
+        }
+    return replace(draft, state_digest=replace(draft, fields=custom_values).digest())

@@ -1,0 +1,1 @@
+"""Inputs, queries and mutations of sources."""

@@ -1,0 +1,1 @@
+"""Sources, and the payloads that other systems send to them."""

@@ -1,0 +1,478 @@
+"""Payloads of other systems over HTTP: tokens, repetitions, rejected payloads, and secrecy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from tests.client import Client
+from tests.source_payloads import (
+    ALERT,
+    alertmanager_payload,
+    grafana_payload,
+    pagerduty_event,
+    resolve_alert,
+)
+
+CREATE = """
+mutation ($input: CreateSourceInput!) {
+  createSource(input: $input) { source { id } token url userErrors { code message } }
+}
+"""
+UPDATE = """
+mutation ($input: UpdateSourceInput!) { updateSource(input: $input) { userErrors { code } } }
+"""
+EVENTS = """
+{ events(orderBy: {field: RECORDED_AT, direction: ASC}) { nodes {
+  type summary severity status alertKey occurrences occurredAt resolvedAt acknowledgedBy
+} } }
+"""
+CHANGES = "{ eventChanges(first: 100) { nodes { kind actor } } }"
+REJECTED = """
+query ($id: ID!) { source(id: $id) { lastReceivedAt rejected { at error body } } }
+"""
+NOT_RESOLVED = "There is nothing to resolve"
+STARTED, ENDED = "2026-04-10T10:30:00.000000Z", "2026-04-10T11:00:00.000000Z"
+MAPPING = {
+    "summary": "body.title",
+    "alertKey": "body.?id",
+    "resolved": "body.?state.orValue('') == 'ok'",
+    "sourceId": "body.?delivery",
+    "notification": "true",
+}
+
+
+class Sender:
+    """Sends payloads to a source with its token in the path."""
+
+    def __init__(self, client: Client, payload: dict[str, Any]) -> None:
+        self.client = client.as_key(None)
+        self.id, self.token = payload["source"]["id"], payload["token"]
+        self.path = f"/sources/{self.id}"
+        self.url = payload["url"]
+
+    async def send(self, payload: Any) -> list[Any]:
+        """Returns the results of a payload that is accepted."""
+        response = await self.client.http.post(f"{self.path}/{self.token}", json=payload)
+        assert response.status_code == 202, response.text
+        results: list[Any] = response.json()["results"]
+        return results
+
+    async def post(self, content: bytes, **headers: str) -> httpx.Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.http.post(
+            f"{self.path}/{self.token}", content=content, headers=sent
+        )
+
+
+async def create_sender(client: Client, kind: str, **input: Any) -> Sender:
+    payload = await client.execute_field(CREATE, input={"name": "monitor", "kind": kind, **input})
+    assert payload["userErrors"] == []
+    return Sender(client, payload)
+
+
+async def list_events(client: Client) -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = (await client.execute_field(EVENTS))["nodes"]
+    return nodes
+
+
+async def list_changes(client: Client) -> list[tuple[str, str]]:
+    nodes = (await client.execute_field(CHANGES))["nodes"]
+    return [(each["kind"], each["actor"]) for each in nodes]
+
+
+async def list_rejected(client: Client, sender: Sender) -> list[dict[str, Any]]:
+    rejected: list[dict[str, Any]] = (await client.execute_field(REJECTED, id=sender.id))[
+        "rejected"
+    ]
+    return rejected
+
+
+@pytest.mark.parametrize("kind", ["ALERTMANAGER", "GRAFANA"])
+async def test_an_alert_fires_and_resolves_once_however_often_it_is_sent(
+    client: Client, kind: str
+) -> None:
+    sender = await create_sender(client, kind)
+    firing, resolved = (
+        alertmanager_payload(ALERT),
+        alertmanager_payload(resolve_alert(ALERT, ENDED)),
+    )
+
+    results = [await sender.send(payload) for payload in (firing, firing, resolved, resolved)]
+    late = await sender.send(firing)
+    events = await list_events(client)
+    changes = await list_changes(client)
+
+    assert [(each["duplicate"], bool(each["event"])) for [each] in [*results, late]] == [
+        (False, True),
+        (True, False),
+        (True, False),
+        (True, False),
+        (True, False),
+    ]
+    assert events == [
+        {
+            "type": f"{kind.lower()}.alert",
+            "summary": "Disk full",
+            "severity": "ERROR",
+            "status": "RESOLVED",
+            "alertKey": "c0ffee0123456789",
+            "occurrences": 1,
+            "occurredAt": STARTED,
+            "resolvedAt": ENDED,
+            "acknowledgedBy": None,
+        }
+    ]
+    assert changes == [("LOGGED", "monitor"), ("RESOLVED", "monitor")]
+    [[warning]] = [each["warnings"] for each in results[3]]
+    assert (warning["code"], warning["path"]) == ("NOT_FOUND", ["alertKey"])
+    assert warning["message"].startswith(NOT_RESOLVED)
+
+
+async def test_a_changed_alert_is_a_repeat_and_a_new_occurrence_is_a_new_event(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    worse = ALERT | {"annotations": ALERT["annotations"] | {"value": "1"}}
+    again = ALERT | {"startsAt": "2026-04-10T12:00:00Z"}
+
+    for alert in (ALERT, worse, worse, resolve_alert(worse, ENDED), again):
+        await sender.send(alertmanager_payload(alert))
+    await sender.send(alertmanager_payload(resolve_alert(worse, ENDED)))
+    events = await list_events(client)
+    changes = await list_changes(client)
+
+    assert [(each["status"], each["occurrences"]) for each in events] == [
+        ("RESOLVED", 2),
+        ("OPEN", 1),
+    ]
+    assert [kind for kind, _ in changes] == ["LOGGED", "DUPLICATED", "RESOLVED", "LOGGED"]
+
+
+async def test_a_repeated_alert_that_a_person_resolved_opens_a_new_event(client: Client) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    [result] = await sender.send(alertmanager_payload(ALERT))
+    resolve = "mutation ($id: ID!) { resolveEvent(id: $id) { userErrors { code } } }"
+    await client.execute_field(resolve, id=result["event"])
+
+    [repeated] = await sender.send(alertmanager_payload(ALERT))
+    [unchanged] = await sender.send(alertmanager_payload(ALERT))
+    statuses = [each["status"] for each in await list_events(client)]
+
+    assert (repeated["duplicate"], unchanged["duplicate"]) == (False, True)
+    assert statuses == ["RESOLVED", "OPEN"]
+
+
+async def test_a_pair_of_senders_opens_one_event(client: Client) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    first = alertmanager_payload(ALERT, ALERT | {"fingerprint": "f2"})
+    second = first | {"externalURL": "http://replica"}
+
+    await asyncio.gather(*(sender.send(each) for each in (first, second) * 4))
+    events = await list_events(client)
+    changes = await list_changes(client)
+
+    assert [each["occurrences"] for each in events] == [1, 1]
+    assert [kind for kind, _ in changes] == ["LOGGED", "LOGGED"]
+
+
+async def test_pagerduty_events_trigger_acknowledge_and_resolve(client: Client) -> None:
+    sender = await create_sender(client, "PAGERDUTY")
+    actions = ["acknowledge", "trigger", "trigger", "acknowledge", "acknowledge", "resolve"]
+
+    responses = [
+        await sender.client.http.post(
+            "/v2/enqueue", json=pagerduty_event(action, "disk", routing_key=sender.token)
+        )
+        for action in [*actions, "acknowledge", "trigger"]
+    ]
+    generated = (await sender.send(pagerduty_event("trigger", None)))[0]
+    first, *others = await list_events(client)
+    changes = await list_changes(client)
+
+    assert [response.status_code for response in responses] == [202] * 8
+    body = responses[1].json()
+    assert [body.pop("results")[0]["duplicate"], body] == [
+        False,
+        {"status": "success", "message": "Event processed", "dedup_key": "disk"},
+    ]
+    assert responses[0].json()["results"][0]["warnings"][0]["code"] == "NOT_FOUND"
+    assert generated["duplicate"] is False
+    assert (first["status"], first["acknowledgedBy"]) == ("RESOLVED", "monitor")
+    assert [each["status"] for each in others] == ["OPEN", "OPEN"]
+    assert [kind for kind, _ in changes] == [
+        *("LOGGED", "ACKNOWLEDGED", "RESOLVED"),
+        *("LOGGED", "LOGGED"),
+    ]
+
+
+async def test_a_mapping_logs_resolves_and_recognizes_what_was_sent_again(client: Client) -> None:
+    sender = await create_sender(client, "JSON", mapping=MAPPING)
+    opening = {"title": "Pump", "id": 7}
+    noted = {"title": "Note", "delivery": "d1"}
+
+    results = [
+        (await sender.send(body))[0]
+        for body in (opening, opening, noted, noted, opening | {"state": "ok"})
+    ]
+    pair = await sender.send([{"title": "a"}, {"title": "b"}])
+    events = await list_events(client)
+
+    assert [each["duplicate"] for each in results] == [False, True, False, True, True]
+    assert [each["duplicate"] for each in pair] == [False, False]
+    assert [(each["summary"], each["status"], each["occurrences"]) for each in events] == [
+        ("Pump", "RESOLVED", 1),
+        ("Note", "OPEN", 1),
+        ("a", "OPEN", 1),
+        ("b", "OPEN", 1),
+    ]
+
+
+async def test_an_invalid_event_does_not_fail_the_others_of_its_payload(client: Client) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    odd = ALERT | {"status": "odd"}
+
+    partly = await sender.post(json.dumps(alertmanager_payload(odd, ALERT)).encode())
+    wholly = await sender.post(json.dumps(alertmanager_payload(odd)).encode())
+    rejected = await list_rejected(client, sender)
+    types = [each["type"] for each in await list_events(client)]
+
+    assert (partly.status_code, wholly.status_code) == (207, 400)
+    statuses = [each["status"] for each in partly.json()["results"]]
+    assert statuses == [400, 202]
+    assert wholly.json()["errors"] == [
+        {
+            "code": "INVALID_INPUT",
+            "message": "Invalid status 'odd': expected firing or resolved.",
+            "path": ["alerts", "0", "status"],
+        }
+    ]
+    assert [each["error"].partition(":")[0] for each in rejected] == [
+        "Event 1 of 1 was rejected",
+        "Event 1 of 2 was rejected",
+    ]
+    assert types == ["alertmanager.alert", "tocsin.source.rejected"]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "message"),
+    [
+        (b"{", {}, 400, "Invalid JSON"),
+        (b'{"a": NaN}', {}, 400, "Invalid JSON"),
+        (b"\xff", {}, 400, "The JSON is not valid UTF-8."),
+        (b"[" * 100_000, {}, 400, "The JSON is nested too deeply."),
+        (b"{}", {"content_type": "text/plain"}, 415, "Unsupported media type 'text/plain'"),
+        (b"{}", {"content_encoding": "br"}, 415, "Unsupported Content-Encoding 'br'"),
+        (b"{}", {"content_encoding": "gzip"}, 400, "The request body is not valid gzip"),
+        (b"{}", {"content_type": "application/json"}, 400, "The payload has no list `alerts`"),
+    ],
+)
+async def test_an_unreadable_payload_is_kept_with_its_error_and_logs_only_a_notification(
+    client: Client, content: bytes, headers: dict[str, str], status: int, message: str
+) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+
+    response = await sender.post(content, **headers)
+    [rejected] = await list_rejected(client, sender)
+    [event] = await list_events(client)
+
+    body = response.json()
+    assert (response.status_code, body["code"]) == (status, "BAD_USER_INPUT")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert body["detail"].startswith(message)
+    assert rejected["error"] == body["detail"]
+    if "content_encoding" not in headers:
+        assert rejected["body"] == content.decode(errors="replace")[:65_536]
+    assert (event["type"], event["alertKey"], event["status"]) == (
+        "tocsin.source.rejected",
+        f"source:{sender.id}",
+        "OPEN",
+    )
+
+
+async def test_the_last_payloads_are_kept_up_to_a_size_without_the_token_and_notify_once(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    large = b'{"secret": "' + sender.token.encode() + b'", "a": "' + "é".encode() * 40_000 + b'"}'
+
+    for number in range(21):
+        await sender.post(f"{{{number}".encode())
+    await sender.post(large)
+    rejected = await list_rejected(client, sender)
+    events = await list_events(client)
+    changes = await list_changes(client)
+
+    assert len(rejected) == 20
+    assert rejected[0]["body"].startswith('{"secret": "***", "a": "é')
+    assert 65_534 <= len(rejected[0]["body"].encode()) <= 65_536
+    assert [each["body"] for each in rejected[1:]] == [f"{{{n}" for n in range(20, 1, -1)]
+    assert [(each["type"], each["occurrences"]) for each in events] == [
+        ("tocsin.source.rejected", 1)
+    ]
+    assert changes == [("LOGGED", "monitor")]
+
+
+async def test_the_limits_of_rejected_payloads_and_bodies_are_settings(
+    serve: Any, database_url: str
+) -> None:
+    limits = {"rejected_payloads": 1, "rejected_payload_bytes": 3, "body_bytes": 500}
+    async with serve(database_url, limits=limits) as client:
+        sender = await create_sender(client, "ALERTMANAGER")
+
+        await sender.post(b"first")
+        await sender.post(b"second")
+        kept = await list_rejected(client, sender)
+        large = await sender.post(b"1" * 501)
+        too_large = await list_rejected(client, sender)
+
+    assert [each["body"] for each in kept] == ["sec"]
+    assert (large.status_code, large.json()["detail"]) == (
+        413,
+        "The request body is too large; the maximum is 500 bytes.",
+    )
+    assert [(each["error"], each["body"]) for each in too_large] == [
+        ("The request body is too large; the maximum is 500 bytes.", "")
+    ]
+
+
+async def test_only_the_token_of_the_source_is_accepted_in_either_place(client: Client) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    other = await create_sender(client, "ALERTMANAGER")
+    http, payload = sender.client.http, alertmanager_payload(ALERT)
+    unknown = sender.path[:-1] + ("0" if sender.path[-1] != "0" else "1")
+
+    accepted = [
+        await http.post(sender.url, json=payload),
+        await http.post(sender.url + "/", json=payload),
+        await http.post(
+            sender.path, json=payload, headers={"authorization": f"Bearer {sender.token}"}
+        ),
+    ]
+    refused = [
+        await http.post(sender.path, json=payload),
+        await http.post(f"{sender.path}/{other.token}", json=payload),
+        await http.post(f"{sender.path}/{sender.token[:-1]}", json=payload),
+        await http.post(f"{unknown}/{sender.token}", json=payload),
+        await http.post(f"/sources/odd/{sender.token}", json=payload),
+        await http.post("/v2/enqueue", json=pagerduty_event("trigger", "a", routing_key=None)),
+        await http.post("/v2/enqueue", json=[sender.token]),
+        await http.post(
+            sender.path, json=payload, headers={"authorization": f"Bearer {client.key}"}
+        ),
+    ]
+    key_as_token = client.as_key(sender.token)
+    as_key = await key_as_token.post("{ viewer { name } }")
+    summaries = [each["summary"] for each in await list_events(client)]
+
+    assert [each.status_code for each in accepted] == [202] * 3
+    assert [(each.status_code, each.json()["code"]) for each in refused] == [
+        (401, "UNAUTHENTICATED")
+    ] * len(refused)
+    assert as_key.status_code == 401
+    assert summaries == ["Disk full"]
+
+
+async def test_a_disabled_source_and_another_method_are_refused(client: Client) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    await client.execute_field(UPDATE, input={"id": sender.id, "enabled": False})
+
+    disabled = await sender.post(b"{}")
+    methods = [
+        await sender.client.http.request(method, sender.url) for method in ("GET", "PUT", "DELETE")
+    ]
+    wrong_kind = await sender.client.http.post(
+        "/v2/enqueue",
+        json=pagerduty_event(
+            "trigger", "a", routing_key=(other := await create_sender(client, "GRAFANA")).token
+        ),
+    )
+
+    assert (disabled.status_code, disabled.json()["detail"]) == (403, "The source is disabled.")
+    assert [(each.status_code, each.headers["allow"]) for each in methods] == [(405, "POST")] * 3
+    assert (wrong_kind.status_code, wrong_kind.json()["detail"]) == (
+        400,
+        "The source has the kind GRAFANA: /v2/enqueue is for PAGERDUTY only. Send to "
+        f"/sources/{other.id}.",
+    )
+    assert await list_rejected(client, sender) == []
+    assert "***" in (await list_rejected(client, other))[0]["body"]
+
+
+async def test_the_token_in_a_path_is_in_no_log(serve: Any, database_url: str) -> None:
+    async with serve(database_url, access_log=True) as client:
+        sender = await create_sender(client, "ALERTMANAGER")
+        with structlog.testing.capture_logs() as logs:
+            accepted = await sender.client.http.post(sender.url, json=alertmanager_payload(ALERT))
+            await sender.post(f"{sender.token}".encode())
+            await sender.client.http.get(sender.url + "/")
+            invalid = await sender.client.http.post(sender.url + "x", json={})
+
+    paths = [each["path"] for each in logs if each["event"] == "request"]
+    assert (accepted.status_code, invalid.status_code) == (202, 401)
+    assert paths == [sender.path] * 4
+    assert sender.token not in json.dumps(logs, default=str)
+    assert sender.token not in invalid.text
+
+
+async def test_payloads_are_counted_by_kind_and_result(own_client: Client) -> None:
+    sender = await create_sender(own_client, "GRAFANA")
+    before = (await own_client.http.get("/metrics")).text
+    await sender.send(grafana_payload())
+    await sender.post(b"{")
+
+    after = (await own_client.http.get("/metrics")).text
+
+    name = "tocsin_source_payloads_total"
+    kinds = [
+        (kind, result)
+        for kind in ("ALERTMANAGER", "GRAFANA", "PAGERDUTY", "JSON")
+        for result in ("accepted", "rejected")
+    ]
+    assert all(f'{name}{{kind="{kind}",result="{result}"}} ' in before for kind, result in kinds)
+    counts = {
+        (kind, result): read_counter(after, f'{name}{{kind="{kind}",result="{result}"}}')
+        - read_counter(before, f'{name}{{kind="{kind}",result="{result}"}}')
+        for kind, result in kinds
+    }
+    assert {key for key, count in counts.items() if count} == {
+        ("GRAFANA", "accepted"),
+        ("GRAFANA", "rejected"),
+    }
+    events = 'tocsin_events_total{api="sources",result="stored"}'
+    assert read_counter(after, events) - read_counter(before, events) == 2
+
+
+def read_counter(metrics: str, series: str) -> float:
+    [line] = [line for line in metrics.splitlines() if line.startswith(series + " ")]
+    return float(line.removeprefix(series))
+
+
+async def test_the_last_payload_of_a_source_has_a_time(client: Client) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    before = await client.execute_field(REJECTED, id=sender.id)
+
+    await sender.send(alertmanager_payload(ALERT))
+    after = await client.execute_field(REJECTED, id=sender.id)
+
+    assert before["lastReceivedAt"] is None
+    received_at = datetime.fromisoformat(after["lastReceivedAt"])
+    assert abs(datetime.now(UTC) - received_at) < timedelta(minutes=5)
+
+
+async def test_a_group_may_have_more_alerts_than_a_call(serve: Any, database_url: str) -> None:
+    async with serve(database_url, limits={"events_per_call": 3}) as client:
+        sender = await create_sender(client, "ALERTMANAGER")
+        alerts = [ALERT | {"fingerprint": f"f{number}"} for number in range(7)]
+
+        results = await sender.send(alertmanager_payload(*alerts))
+        keys = [each["alertKey"] for each in await list_events(client)]
+
+    assert [each["duplicate"] for each in results] == [False] * 7
+    assert keys == [f"f{number}" for number in range(7)]
