@@ -79,6 +79,9 @@ def test_every_block_of_a_page_is_run_or_compared(file: Path) -> None:
         ("python", None),
         ("text", "Output"),
         ("text", None),  # compared below
+        # tests/deploy/test_alertmanager.py runs Alertmanager with them
+        ("yaml", "alertmanager.yml"),
+        ("yaml", "alertmanager-pagerduty.yml"),
     }
     fences = re.findall(r"^ *```", file.read_text(), re.MULTILINE)
     assert len(fences) == 2 * len(parse_blocks(file.read_text()))

@@ -213,7 +213,7 @@ async def test_the_number_of_sources_is_limited(serve: Serve, database_url: str)
     assert count == 1
 
 
-async def test_whoever_creates_a_source_may_log_events(
+async def test_creating_a_source_requires_the_permission_to_log_events(
     own_client: Client, database: Database
 ) -> None:
     source = (await create_source(own_client))["source"]

@@ -476,3 +476,19 @@ async def test_a_group_may_have_more_alerts_than_a_call(serve: Any, database_url
 
     assert [each["duplicate"] for each in results] == [False] * 7
     assert keys == [f"f{number}" for number in range(7)]
+
+
+async def test_the_rate_of_a_source_is_limited(serve: Any, database_url: str) -> None:
+    async with serve(database_url, requests={"points_per_minute": 3}) as client:
+        sender = await create_sender(client, "ALERTMANAGER")
+        alerts = [ALERT | {"fingerprint": f"f{number}"} for number in range(4)]
+        payload = json.dumps(alertmanager_payload(*alerts)).encode()
+
+        accepted = await sender.post(payload)
+        refused = await sender.post(json.dumps(alertmanager_payload(ALERT)).encode())
+        count = (await client.execute_field("{ events { totalCount } }"))["totalCount"]
+
+    assert (accepted.status_code, refused.status_code) == (202, 429)
+    assert refused.json()["code"] == "LIMIT_EXCEEDED"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert count == 4
