@@ -110,7 +110,7 @@ def read_configuration(title: str, address: str, **values: str) -> str:
         text = text.replace(name, value)
     configuration = yaml.safe_load(text.replace("https://tocsin.example.com", address))
     configuration["route"] |= TIMES
-    return yaml.safe_dump(configuration)
+    return str(yaml.safe_dump(configuration))
 
 
 @pytest.fixture(params=["ALERTMANAGER", "PAGERDUTY"])
