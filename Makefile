@@ -51,9 +51,10 @@ bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawber
 bench-faults: setup ## Break servers, sockets and the database, and count what is lost
 	$(BIN)/python -m benchmarks.faults $(if $(INTO),--into $(INTO))
 
-soak: setup ## Hold transactions of other programs open for 10 minutes (ARGS="--seconds 60"), use alert keys and apply 10,000 configurations on each database
+soak: setup ## Hold transactions of other programs open for 10 minutes (ARGS="--seconds 60"), use alert keys, kill servers of channels and apply 10,000 configurations on each database
 	$(BIN)/python -m benchmarks.soak $(if $(INTO),--into $(INTO)) $(ARGS)
 	$(BIN)/python -m benchmarks.alert_keys $(if $(INTO),--into $(INTO))
+	$(BIN)/python -m benchmarks.channels $(if $(INTO),--into $(INTO))
 	TEST_CONFIGURATIONS=10000 $(BIN)/python -m pytest tests/configuration/test_convergence.py
 
 bench-memory: setup ## Watch the server's memory through 10 minutes of load (ARGS="--minutes 1")

@@ -7,8 +7,10 @@ from __future__ import annotations
 import socket
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -37,10 +39,11 @@ class FaultCluster(ExitStack):
         self._logs = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the context
         self.callback(self._logs.close)
 
-    def start_server(self, port: int = 0) -> ServerProcess:
-        server = ServerProcess(
-            [*TOCSIN, str(port)], build_environment(self.database_url), self._logs
-        )
+    def start_server(
+        self, port: int = 0, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> ServerProcess:
+        variables = build_environment(self.database_url) | dict(environment)
+        server = ServerProcess([*TOCSIN, str(port)], variables, self._logs)
         self.callback(server.stop)
         return server
 
@@ -51,6 +54,7 @@ class FaultCluster(ExitStack):
         pause: float = 0,
         content: int = 0,
         until_refused: bool = False,
+        source: str = "faults",
     ) -> ChildProcess:
         instructions = {
             "ports": ports,
@@ -58,7 +62,7 @@ class FaultCluster(ExitStack):
             "pause": pause,
             "content": content,
             "until_refused": until_refused,
-            "source": "faults",
+            "source": source,
         }
         return self._start_child(WRITERS, instructions)
 

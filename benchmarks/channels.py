@@ -1,0 +1,300 @@
+"""Channels deliver to 20 receivers, of which 5 are dead and 3 are slow, while servers are killed.
+
+Nothing may be missing at the receivers at the end, repeats have the same ID, messages about an
+entity arrive in order, and the dead receivers delay no healthy one. Run it by `make soak`; it ends
+with 1 if one of these is broken. Servers and writers are those of `benchmarks.faults`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from benchmarks.faults import format_tables, record_load
+from benchmarks.faults_checks import FaultClient, FaultFigures
+from benchmarks.faults_cluster import (
+    FaultCluster,
+    await_writes,
+    find_free_port,
+    finish_child,
+)
+from benchmarks.faults_writers import build_event
+from benchmarks.pages import add_option, describe_machine, publish_figures
+from benchmarks.processes import ChildProcess, ServerProcess, running_postgresql
+
+RECEIVERS = "benchmarks.channels_receivers"
+CHANNELS, DEAD, SLOW = 20, range(5), range(5, 8)
+HEALTHY = range(8, CHANNELS)
+MAX_LAG_RATIO = 1.2
+SLOW_SECONDS = 0.1
+PATIENCE_SECONDS = 300
+ENVIRONMENT = {
+    "TOCSIN_SECRETS_KEYS": base64.b64encode(bytes(range(32))).decode(),
+    "TOCSIN_CHANNEL_NETWORKS": "127.0.0.0/8",
+    # A receiver that never answers is tried again as often as one that refuses.
+    "TOCSIN_CHANNELS__TIMEOUT_SECONDS": "5",
+    "TOCSIN_CHANNELS__MAX_RETRY_SECONDS": "5",
+    "TOCSIN_CHANNELS__MAX_PROBE_SECONDS": "5",
+}
+CREATE = """mutation ($input: CreateChannelInput!) {
+  createChannel(input: $input) { channel { id } userErrors { message } } }"""
+LOG = """mutation ($input: [LogEventInput!]!) {
+  logEvents(input: $input) { accepted } }"""
+LOGGED = """query ($after: String) {
+  eventChanges(first: 100, after: $after, changes: { kinds: [LOGGED] }) {
+    nodes { event { source sourceId } } pageInfo { hasNextPage endCursor } } }"""
+SOURCE, QUIET, BESIDE = "faults", "quiet", "beside"
+
+
+class Message(NamedTuple):
+    """A message as a receiver got it."""
+
+    receiver: int
+    webhook_id: str
+    source: str
+    source_id: str | None
+    summary: str
+    at: float
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the first attempt to log the event."""
+        return self.at - float(self.summary.split()[1])
+
+
+class Receivers:
+    """The receivers, and the channels to them, which are created with the first server."""
+
+    def __init__(self, cluster: FaultCluster) -> None:
+        self._child = ChildProcess(RECEIVERS, {"slow_seconds": SLOW_SECONDS})
+        cluster.callback(self._child.kill)
+        self._port = self._child.receive()["port"]
+
+    def add_channels(self, client: FaultClient, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            url = f"http://127.0.0.1:{self._port}/{number}"
+            values = {"name": str(number), "kind": "WEBHOOK", "url": url}
+            payload = client.execute(CREATE, input=values)
+            assert payload["userErrors"] == [], payload
+
+    def behave(self, dead: Sequence[int], slow: Sequence[int]) -> None:
+        self._ask({"dead": [*dead], "slow": [*slow]})
+
+    def list_messages(self) -> list[Message]:
+        return [Message(*each) for each in self._ask({"do": "list"})]
+
+    def await_messages(self, source: str, receivers: Sequence[int], source_ids: set[str]) -> None:
+        """Waits until each of the receivers has these events of a source, or for a long time."""
+        question = {"source": source, "receivers": [*receivers], "source_ids": [*source_ids]}
+        until = time.monotonic() + PATIENCE_SECONDS
+        while self._ask({"do": "count_missing"} | question) and time.monotonic() < until:
+            time.sleep(0.2)
+
+    def _ask(self, instructions: Any) -> Any:
+        self._child.send(instructions)
+        return self._child.receive()
+
+
+def measure_channels(cluster: FaultCluster, options: argparse.Namespace) -> FaultFigures:
+    figures = FaultFigures()
+    ports = [find_free_port(), find_free_port()]
+    servers = [cluster.start_server(port, ENVIRONMENT) for port in ports]
+    receivers = Receivers(cluster)
+    client = FaultClient(servers[0].url)
+    figures.start_fault(f"{options.events:,} events in lists, 2 servers")
+    for count in (1, CHANNELS):
+        receivers.add_channels(client, range(0 if count == 1 else 1, count))
+        rate = measure_rate(client, receivers, range(count), options.events)
+        figures.record(f"deliveries/s to {count}", rate)
+    figures.start_fault(f"{options.seconds:,} s, {options.writers} writers, 20 channels, 3 slow")
+    logged: dict[str, set[str]] = {}
+    for source, dead in ((QUIET, ()), (BESIDE, DEAD)):
+        receivers.behave(dead, SLOW)
+        logged[source] = write_for_a_time(cluster, ports, source, options)
+        receivers.await_messages(source, HEALTHY, logged[source])
+    record_lag(figures, receivers.list_messages())
+    figures.start_fault(
+        f"{options.kills} × `kill -9`, {options.writers} writers, 20 channels, 5 dead, 3 slow"
+    )
+    servers = kill_servers(cluster, servers, ports, options, logged)
+    begun = time.monotonic()
+    receivers.behave((), SLOW)
+    for source, numbers in logged.items():
+        receivers.await_messages(source, range(CHANNELS), numbers)
+    figures.record("seconds until the dead receivers had everything", time.monotonic() - begun)
+    check_messages(figures, FaultClient(servers[0].url), receivers.list_messages(), logged)
+    figures.record_logged_errors(cluster.read_logged_errors())
+    return figures
+
+
+def measure_rate(
+    client: FaultClient, receivers: Receivers, numbers: Sequence[int], events: int
+) -> float:
+    source = f"list-{uuid4()}"
+    reports = [build_event(number, source, "") for number in range(events)]
+    for number, report in enumerate(reports):  # one entity each: all of them at the same time
+        report["entity"] = {"type": "Well", "id": str(number)}
+    begun = time.monotonic()
+    for first in range(0, events, 500):
+        client.execute(LOG, input=reports[first : first + 500])
+    receivers.await_messages(source, numbers, {each["sourceId"] for each in reports})
+    messages = [each for each in receivers.list_messages() if each.source == source]
+    return len(messages) / (max(each.at for each in messages) - begun)
+
+
+def write_for_a_time(
+    cluster: FaultCluster, ports: list[int], source: str, options: argparse.Namespace
+) -> set[str]:
+    """Returns the source IDs of the events."""
+    writers = cluster.start_writers(ports, options.writers, pause=options.pause, source=source)
+    time.sleep(options.seconds)
+    return finish_writers(writers)
+
+
+def finish_writers(writers: ChildProcess) -> set[str]:
+    results = finish_child(writers)
+    assert not results["failures"], results["failures"]
+    return {str(number) for number, *_ in results["acknowledged"]}
+
+
+def record_lag(figures: FaultFigures, messages: Sequence[Message]) -> None:
+    """Compares the lag of the healthy receivers beside dead ones with that without them."""
+    p99 = {}
+    for source, name in ((QUIET, "without dead receivers"), (BESIDE, "beside 5 dead ones")):
+        lags = sorted(
+            each.lag for each in messages if each.source == source and each.receiver in HEALTHY
+        )
+        p99[source] = lags[len(lags) * 99 // 100]
+        figures.record(f"lag of 12 healthy receivers {name}: p50, ms", lags[len(lags) // 2] * 1_000)
+        figures.record(f"lag of 12 healthy receivers {name}: p99, ms", p99[source] * 1_000)
+    ratio = p99[BESIDE] / p99[QUIET]
+    figures.record("ratio of the p99", ratio)
+    if ratio > MAX_LAG_RATIO:
+        figures.broken.append(f"The dead receivers delay healthy ones by a factor of {ratio:.2f}.")
+
+
+def kill_servers(
+    cluster: FaultCluster,
+    servers: list[ServerProcess],
+    ports: list[int],
+    options: argparse.Namespace,
+    logged: dict[str, set[str]],
+) -> list[ServerProcess]:
+    """Kills the servers in turn, and starts each again. Returns the last ones."""
+    writers = cluster.start_writers(ports, options.writers, pause=options.pause, source=SOURCE)
+    for kill in range(options.kills):
+        number = kill % len(servers)
+        await_writes(servers[1 - number], 3 * options.writers)
+        time.sleep(random.random() * 2)
+        servers[number].kill()
+        servers[number] = cluster.start_server(ports[number], ENVIRONMENT)
+    await_writes(servers[0], 3 * options.writers)
+    logged[SOURCE] = finish_writers(writers)
+    return servers
+
+
+def check_messages(
+    figures: FaultFigures,
+    client: FaultClient,
+    messages: Sequence[Message],
+    logged: dict[str, set[str]],
+) -> None:
+    """Compares what each receiver got with the change log.
+
+    The order is that of the first message about each event. That of dead receivers is not checked:
+    a delivery holds back those after it for a minute only.
+    """
+    order = read_order(client)
+    numbers = {source: logged[source] | set(order[source]) for source in logged}
+    first: dict[tuple[int, str], dict[str, Message]] = defaultdict(dict)
+    ids: dict[tuple[int, str, str], set[str]] = defaultdict(set)
+    received = Counter[str]()
+    for each in messages:
+        if each.source in logged and each.source_id is not None:
+            received[each.source] += 1
+            first[each.receiver, each.source].setdefault(each.source_id, each)
+            ids[each.receiver, each.source, each.source_id].add(each.webhook_id)
+    missing = disordered = 0
+    for receiver in range(CHANNELS):
+        for source, expected in numbers.items():
+            got = first[receiver, source]
+            missing += len(expected - got.keys())
+            if receiver not in DEAD:
+                disordered += count_disordered(order[source], got)
+    figures.record("events logged", sum(map(len, numbers.values())))
+    figures.record("messages received", received.total())
+    figures.record("of which repeats", received.total() - len(ids))
+    figures.record_expected_zero("missing", missing)
+    other_ids = sum(len(each) - 1 for each in ids.values())
+    figures.record_expected_zero("repeats with another ID", other_ids)
+    figures.record_expected_zero("out of order at healthy and slow receivers", disordered)
+
+
+def count_disordered(order: Sequence[str], got: dict[str, Message]) -> int:
+    """Counts messages that came before an earlier one about the same entity."""
+    count = 0
+    latest: dict[int, float] = {}
+    for source_id in order:
+        if source_id in got:
+            entity, at = int(source_id) // 2 % 2, got[source_id].at
+            count += at < latest.get(entity, 0.0)
+            latest[entity] = max(at, latest.get(entity, 0.0))
+    return count
+
+
+def read_order(client: FaultClient) -> dict[str, list[str]]:
+    """Returns the source IDs of each source in the order of the change log."""
+    order: dict[str, list[str]] = defaultdict(list)
+    after, has_next = None, True
+    while has_next:
+        page = client.execute(LOGGED, after=after)
+        for node in page["nodes"]:
+            order[node["event"]["source"]].append(node["event"]["sourceId"])
+        after, has_next = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+    return order
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--writers", type=int, default=8)
+    parser.add_argument("--pause", type=float, default=2.0, help="Seconds between two events.")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--events", type=int, default=2_000)
+    parser.add_argument("--only", default="", help="A part of the name of a database.")
+    add_option(parser)
+    options = parser.parse_args()
+    loads: list[float] = []
+    ended = threading.Event()
+    threading.Thread(target=record_load, args=(loads, ended), daemon=True).start()
+    figures = {}
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        if options.only in "SQLite":
+            with FaultCluster(f"sqlite:///{folder / 'tocsin.db'}") as cluster:
+                figures["SQLite"] = measure_channels(cluster, options)
+        if options.only in "PostgreSQL":
+            postgresql = opened.enter_context(running_postgresql(folder / "postgresql"))
+            with FaultCluster(postgresql("channels"), postgresql) as cluster:
+                figures["PostgreSQL"] = measure_channels(cluster, options)
+    ended.set()
+    lines = [describe_machine(loads), *format_tables(figures)]
+    publish_figures("channels", lines, options.into)
+    if broken := [each for table in figures.values() for each in table.broken]:
+        print("\n".join(["", "Broken:", *broken]))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
