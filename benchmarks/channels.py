@@ -117,7 +117,7 @@ def measure_channels(cluster: FaultCluster, options: argparse.Namespace) -> Faul
         receivers.add_channels(client, range(0 if count == 1 else 1, count))
         rate = measure_rate(client, receivers, range(count), options.events)
         figures.record(f"deliveries/s to {count}", rate)
-    figures.start_fault(f"{options.seconds:,} s, {options.writers} writers, 20 channels, 3 slow")
+    figures.start_fault(f"{options.seconds:,g} s, {options.writers} writers, 20 channels, 3 slow")
     logged: dict[str, set[str]] = {}
     for source, dead in ((QUIET, ()), (BESIDE, DEAD)):
         receivers.behave(dead, SLOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 from tests.factories import create_api_key
+from tests.graphql.test_deliveries import create_channel
 
 PAYLOAD = """
 { retentionPolicy { id name target filter keepFor lastAppliedAt } userErrors { code message path } }
@@ -282,6 +284,34 @@ async def test_events_are_deleted_once_they_are_older_than_their_policy_allows(
     assert applied["id"] == policy["id"]
     applied_at = datetime.fromisoformat(applied["lastAppliedAt"])
     assert applied_at - datetime.fromisoformat(before) == timedelta(days=30)
+
+
+@pytest.mark.usefixtures("retention")
+async def test_history_that_a_channel_has_not_read_is_kept_for_some_days(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    async with serve(database_url) as client:
+        await create_channel(client, "http://127.0.0.1:65535/")
+    # Without keys, a server delivers nothing.
+    async with serve(database_url, secrets_keys=None) as client:
+        await client.log_event(summary="two days old")
+        two_days_ago = datetime.now(UTC) - timedelta(days=2)
+        is_event = col(tables.Change.subject) == "event"
+        policies = update(tables.RetentionPolicy)
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            await session.execute(update(tables.Change).where(is_event).values(at=two_days_ago))
+        await create_policy(client, target="HISTORY", filter=None, keepFor="P1D")
+
+        await apply_due_policies(database, RETENTION, Limits())
+        kept = await client.execute_field(CHANGES)
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            await session.execute(policies.values(last_applied_at=None))
+        await apply_due_policies(database, replace(RETENTION, undelivered_days=1), Limits())
+        removed = await client.execute_field(CHANGES)
+
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        has_gap = (await session.scalars(select(col(tables.Channel.has_gap)))).one()
+    assert (len(kept["nodes"]), len(removed["nodes"]), has_gap) == (1, 0, True)
 
 
 @pytest.mark.usefixtures("retention")
