@@ -85,8 +85,8 @@ def test_an_extension_attribute_of_any_type_is_written_and_read(
     assert (read, extensions) == ({name: value}, {})
 
 
-@pytest.mark.parametrize("text", ["2026-04-09T08:00:00Z", "2026-04-09", "", "noon"])
-def test_a_time_in_another_format_remains_an_extension_attribute(
+@pytest.mark.parametrize("text", ["2026-04-09T08:00:00", "2026-04-09", "", "noon"])
+def test_an_invalid_time_remains_an_extension_attribute(
     monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     attribute = Attribute("acknowledged_at", datetime, NULLABLE_EXTENSION, cloud_event="added")

@@ -429,7 +429,7 @@ def test_any_other_value_of_resolved_with_an_alert_key_is_rejected(resolved: obj
         {"resolved": True},
         {"resolved": "yes", "alertkey": 5},
         {"resolvedtime": "yesterday", "resolved": True},
-        {"resolvedtime": "2026-04-09T08:00:00Z"},
+        {"resolvedtime": "2026-04-09T08:00:00.000000Z"},
     ],
 )
 def test_attributes_of_other_systems_that_resemble_a_resolution_are_kept(
@@ -439,6 +439,37 @@ def test_attributes_of_other_systems_that_resemble_a_resolution_are_kept(
 
     assert draft.extensions == extensions
     assert (draft.alert_key, draft.resolved, draft.resolved_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("time", ["2026-04-09T08:00:00.000000Z", "2026-04-09T08:00:00Z"])
+def test_a_recovery_with_a_time_of_another_system_is_a_recovery(time: str) -> None:
+    draft = parse_draft(alertkey="pump-3-tripped", resolved=True, resolvedtime=time)
+
+    assert (draft.alert_key, draft.resolved, draft.resolved_at) == ("pump-3-tripped", True, None)
+    assert draft.extensions == {"resolvedtime": time}
+
+
+@pytest.mark.parametrize("alert_key", [5, "", "k" * 256, "pump\n3", ["pump-3"]])
+def test_a_recovery_without_a_valid_alert_key_is_rejected(alert_key: object) -> None:
+    event = LEAST | {"alertkey": alert_key, "resolved": True}
+
+    assert problem_paths(event) == [("alertkey",)]
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-04-09T08:00:00.000000Z", "2026-04-09T08:00:00Z", "2026-04-09t10:00:00+02:00"]
+)
+def test_the_resolution_of_an_exported_event_may_have_any_notation(time: str) -> None:
+    draft = parse_draft(alertkey="pump-3-tripped", resolved=True, tocsinresolvedtime=time)
+
+    assert (draft.resolved, draft.resolved_at, draft.extensions) == (None, EARLIER, None)
+
+
+@pytest.mark.parametrize("time", ["yesterday", "", 5, "2026-04-09"])
+def test_an_exported_event_with_an_invalid_resolution_is_rejected(time: object) -> None:
+    event = LEAST | {"alertkey": "pump-3-tripped", "resolved": True, "tocsinresolvedtime": time}
+
+    assert problem_paths(event) == [("tocsinresolvedtime",)]
 
 
 def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:
@@ -474,7 +505,7 @@ def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:
         "summary": "Pump 3 tripped",
         "alertkey": "pump-3-tripped",
         "resolved": True,
-        "resolvedtime": "2026-04-09T08:00:00.000000Z",
+        "tocsinresolvedtime": "2026-04-09T08:00:00.000000Z",
         "tocsintypeversion": 3,
         "data": {"pressure": 4.5},
     }

@@ -129,6 +129,30 @@ async def test_events_open_and_resolve_the_condition_of_their_alert_key(
     assert (await acme.execute_field("{ notifications { totalCount } }")) == {"totalCount": 0}
 
 
+async def test_a_recovery_of_another_system_resolves_and_an_exported_event_does_not(
+    client: Client,
+) -> None:
+    time = "2026-04-10T12:00:00.000000Z"
+    over = cloud_event(alertkey="disk", resolved=True, time=time)
+    statuses = "{ events { totalCount nodes { status } } }"
+
+    await send_structured(client, cloud_event(id="2", alertkey="disk", notification=True))
+    invalid = await send_structured(client, over | {"id": "3", "alertkey": "k" * 256})
+    exported = await send_structured(client, over | {"id": "4", "tocsinresolvedtime": time})
+    before = await client.execute_field(statuses)
+    recovered = await send_structured(client, over | {"id": "5", "resolvedtime": time})
+    after = await client.execute_field(statuses)
+
+    codes = [each.status_code for each in (invalid, exported, recovered)]
+    assert codes == [400, 202, 202]
+    [error] = invalid.json()["errors"]
+    assert (error["code"], error["path"]) == ("INVALID_INPUT", ["alertkey"])
+    assert exported.json()["results"][0]["duplicate"] is False
+    assert sorted(each["status"] for each in before["nodes"]) == ["OPEN", "RESOLVED"]
+    assert recovered.json()["results"][0]["duplicate"] is True
+    assert [each["status"] for each in after["nodes"]] == ["RESOLVED", "RESOLVED"]
+
+
 async def test_a_binary_event_without_specversion_is_rejected(
     own_client: Client, database: Database
 ) -> None:

@@ -36,6 +36,10 @@ SEVERITY_NUMBERS = {
     Severity.WARN: 13,
     Severity.ERROR: 17,
 }
+_CLOUD_EVENT_NAMES = {attribute.api_name: attribute.cloud_event_name for attribute in ATTRIBUTES}
+# Extension attribute of outgoing events that are resolved: the time. Other systems do not use the
+# name, so an event with it was exported, and is not a report that a condition is over.
+RESOLVED_TIME = _CLOUD_EVENT_NAMES["resolvedAt"]
 # Names of the severity extension of CloudEvents, which are those of OpenTelemetry.
 SEVERITY_NAMES = {
     f"{name}{number}": severity
@@ -142,7 +146,8 @@ def _format_value(value: Any) -> Any:
 def extract_tocsin_attributes(extensions: dict[str, Any], limits: Limits) -> dict[str, Any]:
     """Removes the extension attributes that a Tocsin server added, and returns them for a draft.
 
-    Removes only values that `_tocsin_attributes` could have written, and keeps all others.
+    Removes only values that `_tocsin_attributes` could have written, with times in any notation,
+    and keeps all others.
     """
     attributes: dict[str, Any] = {}
     entity = [extensions.get(name) for name in ("entitytype", "entityid")]
@@ -160,7 +165,7 @@ def extract_tocsin_attributes(extensions: dict[str, Any], limits: Limits) -> dic
 
 
 def _parse_value(attribute: Attribute, value: Any, limits: Limits) -> Any:
-    """Returns the value of an extension attribute. None if `_format_value` has not written it."""
+    """Returns the value of an extension attribute. None if it is not a valid one."""
     if issubclass(attribute.type, Enum):
         return next((member for member in attribute.type if member.value == value), None)
     if attribute.type is bool:
@@ -169,8 +174,7 @@ def _parse_value(attribute: Attribute, value: Any, limits: Limits) -> Any:
     if not isinstance(value, str) or validate_line(value, len(value)):
         return None
     if attribute.type is datetime:
-        instant = parse_instant(value)
-        return instant if instant is not None and format_instant(instant) == value else None
+        return parse_instant(value)
     return None if attribute.validate and attribute.validate(value, limits, "") else value
 
 
@@ -192,7 +196,6 @@ def extract_type_version(extensions: dict[str, Any]) -> int | None:
 _POSITIVE_INTEGER = re.compile("[1-9][0-9]{0,9}")
 _MAX_INTEGER = 2**31 - 1
 _EXTENSIONS = attributes_with(Use.EXTENSION)
-_CLOUD_EVENT_NAMES = {attribute.api_name: attribute.cloud_event_name for attribute in ATTRIBUTES}
 
 
 def translate_problem_path(problem: Problem) -> Problem:

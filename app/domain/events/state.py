@@ -388,7 +388,7 @@ ATTRIBUTES = (
     Attribute("acknowledgement_note", str),
     Attribute("alert_key", str, _ALERT_KEY, _EQUALS, validate=_validate_name),
     Attribute("status", EventStatus, _UNUSED, _ONE_OF, "statuses"),
-    Attribute("resolved_at", datetime, _EXTENSION | _NULLABLE, cloud_event="resolvedtime"),
+    Attribute("resolved_at", datetime, _EXTENSION | _NULLABLE, cloud_event="tocsinresolvedtime"),
     Attribute("resolved_by", str),
     Attribute("resolution_note", str),
     Attribute("silenced_by_id", UUID, _UNUSED, _EQUALS, "silenced_by"),

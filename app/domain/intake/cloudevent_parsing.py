@@ -12,6 +12,7 @@ from typing import Any
 
 from app.domain.events.cloudevents import (
     JSON_MEDIA_TYPE,
+    RESOLVED_TIME,
     SEVERITY_NAMES,
     SEVERITY_NUMBERS,
     default_partition_key,
@@ -221,14 +222,23 @@ class _CloudEventParser:
     ) -> bool | None:
         """Removes whether the condition of the alert key is over, and returns it.
 
-        An event that a Tocsin server exported as resolved has the time, too, and is stored as it
-        is. With neither, it is an attribute of another system.
+        An event that a Tocsin server exported as resolved has RESOLVED_TIME, and is stored as it
+        is. Without an alert key, it is an attribute of another system.
         """
         value = extensions.get("resolved")
         is_resolved = value is True or value == "true"  # text in binary mode
         if "resolved_at" in tocsin_attributes:
             if is_resolved:
                 del extensions["resolved"]
+            return None
+        if (time := extensions.get(RESOLVED_TIME)) is not None:
+            # Stored without it, the event would notify of what is over, or resolve what is not.
+            message = f"Invalid {RESOLVED_TIME} {quote_value(time)}: expected {EXPECTED_INSTANT}."
+            self.add_problem(message, RESOLVED_TIME)
+            return None
+        alert_key = extensions.get("alertkey")
+        if alert_key is not None and is_resolved:
+            self._add_alert_key_problems(alert_key)
             return None
         if "alert_key" not in tocsin_attributes or value is None:
             return None
@@ -237,6 +247,15 @@ class _CloudEventParser:
             self.add_problem(message, "resolved")
         del extensions["resolved"]
         return is_resolved or None
+
+    def _add_alert_key_problems(self, value: object) -> None:
+        """Rejects a recovery without a valid alert key: as an event, it would be a new alarm."""
+        if any(problem.path == ("alertkey",) for problem in self.problems):
+            return
+        if isinstance(value, str):
+            self.problems += validate_name(value, self.limits.name_characters, "alertkey")
+        else:
+            self.add_problem("alertkey must be a string.", "alertkey")
 
     def _parse_tags(self) -> tuple[str, ...] | None:
         tags = self.attributes.get("planningtags")
