@@ -242,7 +242,8 @@ def test_pauses_double_up_to_the_maximum() -> None:
         (1, 20, 20),
         (3, 2, 4),
         (10, None, None),
-        (1, 61, None),
+        (1, 61, 60),
+        (10, 61, None),
     ],
 )
 def test_a_failed_delivery_is_repeated_after_the_longer_pause_until_it_expires(
@@ -255,3 +256,13 @@ def test_a_failed_delivery_is_repeated_after_the_longer_pause_until_it_expires(
     next_attempt = find_next_attempt(result, attempts, now + timedelta(seconds=60), LIMITS)
 
     assert next_attempt == (None if expected is None else now + timedelta(seconds=expected))
+
+
+def test_a_receiver_cannot_ask_for_a_longer_pause_than_the_maximum() -> None:
+    now = datetime(2026, 4, 10, tzinfo=UTC)
+    result = AttemptResult(now, 503, "busy", timedelta(days=1))
+    limits = ChannelLimits(max_retry_after_seconds=600)
+
+    next_attempt = find_next_attempt(result, 1, now + timedelta(days=3), limits)
+
+    assert next_attempt == now + timedelta(minutes=10)

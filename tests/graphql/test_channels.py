@@ -287,6 +287,27 @@ async def test_without_keys_no_channel_is_created(serve: Serve, database_url: st
         assert (await client.execute_field(CHANNELS))["totalCount"] == 0
 
 
+async def test_without_keys_a_channel_can_be_changed_except_its_secrets(
+    serve: Serve, database_url: str
+) -> None:
+    secret_inputs: list[dict[str, Any]] = [{"url": "https://other.example"}, {"headers": {}}]
+    async with serve(database_url) as client:
+        channel, _ = await create_channel(client)
+    async with serve(database_url, secrets_keys=None) as client:
+        disabled = {"id": channel["id"], "name": "renamed", "enabled": False}
+        changed = await client.execute_field(UPDATE, input=disabled)
+        errors = [
+            await client.expect_error(UPDATE, input={"id": channel["id"]} | secrets)
+            for secrets in secret_inputs
+        ]
+
+        [stored] = (await client.execute_field(CHANNELS))["nodes"]
+
+    assert changed["userErrors"] == []
+    assert (stored["name"], stored["enabled"], stored["url"]) == ("renamed", False, channel["url"])
+    assert [error["extensions"]["code"] for error in errors] == ["UNAVAILABLE"] * 2
+
+
 async def test_a_channel_requires_the_permission_to_read_events(
     own_client: Client, database: Database
 ) -> None:

@@ -7,13 +7,18 @@ are resolved by the test.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import html
+import json
+import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from cryptography import x509
@@ -249,6 +254,108 @@ async def test_only_the_beginning_of_a_response_is_read() -> None:
 
     assert result.status == 500
     assert result.error == f"The response has the status 500: {'x' * 200}"
+
+
+PATH, QUERY = "/services/T0Secret1/p%40ss-word", "token=S3cr3t/Value&key=a%2Bb%2Bc"
+CREDENTIALS = "Basic dXNlcjpodW50ZXItMg=="  # user:hunter-2
+SECRETS = ("t0secret1", "p%40ss", "p@ss-word", "s3cr3t", "a+b+c", "a%2bb", "x-k3y", "hunter-2")
+
+
+def repeat_request(request: ReceivedRequest) -> str:
+    return f"Error: cannot POST {request.path} for {request.headers['authorization']}"
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        repeat_request,
+        lambda request: f"{request.headers['x_key']}: {request.path}",
+        lambda request: unquote(repeat_request(request)),
+        lambda request: quote(unquote(request.path), safe=""),
+        lambda request: repeat_request(request).upper(),
+        lambda request: html.escape(repeat_request(request)),
+        lambda request: json.dumps({"url": request.path}).replace("/", r"\/"),
+        lambda request: base64.b64encode(request.path.encode()).decode(),
+        lambda request: repeat_request(request).encode("utf-16-le").decode(),
+        lambda _: "user hunter-2 has no access, nor s3cr3t/value of T0SECRET1",
+        lambda _: "x-k3y " * 100,
+        lambda request: f"{'.' * 195}{request.path}",
+        lambda request: f"{'.' * 900}{request.path}"[:1_000],
+        lambda request: request.path * 50,
+    ],
+)
+async def test_secrets_of_the_request_are_masked_in_the_error(
+    encode: Callable[[ReceivedRequest], str],
+) -> None:
+    in_base64 = [base64.b64encode(each.encode()).decode() for each in (f"{PATH}?{QUERY}", PATH)]
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda request: Response(500, encode(request).encode())
+        result = await send(
+            f"http://127.0.0.1:{receiver.port}{PATH}?{QUERY}",
+            limits=ChannelLimits(response_bytes=1_000),
+            authorization=CREDENTIALS,
+            x_key="x-k3y, other",
+        )
+
+    assert result.summary == "The response has the status 500"
+    assert result.error is not None
+    assert result.error.startswith("The response has the status 500: ")
+    assert len(result.error) <= 300
+    for secret in (*SECRETS, *in_base64):
+        assert secret.lower() not in result.error.lower()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"error": "invalid_payload"}', ': {"error": "invalid_payload"}'),
+        (b"no route /services/T0Secret1/p%40ss-word!", ": no route ***!"),
+        (b"", ""),
+    ],
+)
+async def test_the_rest_of_a_response_stays_in_the_error(body: bytes, expected: str) -> None:
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(400, body)
+        result = await send(f"http://127.0.0.1:{receiver.port}{PATH}?{QUERY}")
+
+    assert result.error == f"The response has the status 400{expected}"
+
+
+async def test_what_is_not_http_is_not_quoted() -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b'{"a":1}')
+        writer.write(b"cannot read " + request.replace(b"\r\n", b" ") + b"\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        result = await send(f"http://127.0.0.1:{port}{PATH}", authorization=CREDENTIALS)
+
+    assert (result.status, result.error) == (
+        None,
+        "The connection failed: there was no valid HTTP response.",
+    )
+
+
+async def test_an_address_that_does_not_respond_leaves_time_for_the_next_one() -> None:
+    policy = AddressPolicy(parse_networks("127.0.0.0/8"), Names(["127.0.0.2", "127.0.0.1"]).resolve)
+    limits = ChannelLimits(timeout_seconds=4)
+    async with receive_webhooks() as receiver, WebhookSender(policy, limits) as sender:
+        # A listening socket whose queue is full does not respond to further connections.
+        sockets = [socket.socket() for _ in range(5)]
+        sockets[0].bind(("127.0.0.2", receiver.port))
+        sockets[0].listen(0)
+        for each in sockets[1:]:
+            each.setblocking(False)
+            each.connect_ex(sockets[0].getsockname())
+        result = await sender.send(f"http://hooks.example:{receiver.port}/hook", {}, "{}")
+    for each in sockets:
+        each.close()
+
+    assert (result.status, result.error) == (200, None)
+    assert [request.path for request in receiver.requests] == ["/hook"]
 
 
 async def test_a_receiver_that_does_not_respond_is_given_up() -> None:

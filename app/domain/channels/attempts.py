@@ -16,7 +16,8 @@ _SUCCESS = range(200, 300)
 class AttemptResult:
     """The response to an attempt, or the error.
 
-    `retry_after`: the pause that the receiver asks for.
+    `error` may quote the response, `summary` does not. `retry_after`: the pause that the receiver
+    asks for.
     """
 
     at: datetime
@@ -27,6 +28,12 @@ class AttemptResult:
     @property
     def is_success(self) -> bool:
         return self.status is not None and self.status in _SUCCESS
+
+    @property
+    def summary(self) -> str | None:
+        if self.is_success or self.status is None:
+            return self.error
+        return f"The response has the status {self.status}"
 
     @property
     def is_gone(self) -> bool:
@@ -41,11 +48,14 @@ def find_next_attempt(
 
     `attempts`: the number of attempts, including this one.
     """
-    pause = timedelta(seconds=pause_seconds(attempts, limits.max_retry_seconds))
-    if result.retry_after is not None:
-        pause = max(pause, result.retry_after)
-    next_attempt = result.at + pause
-    return None if next_attempt > expires_at else next_attempt
+    next_attempt = result.at + timedelta(seconds=pause_seconds(attempts, limits.max_retry_seconds))
+    if next_attempt > expires_at:
+        return None
+    if result.retry_after is None:
+        return next_attempt
+    pause = min(result.retry_after, timedelta(seconds=limits.max_retry_after_seconds))
+    # At its latest, it is repeated when it expires: a long pause must not be its end.
+    return min(max(next_attempt, result.at + pause), expires_at)
 
 
 def pause_seconds(failures: int, maximum: float) -> float:

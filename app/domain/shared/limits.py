@@ -401,7 +401,8 @@ class ChannelLimits:
     )
     retry_seconds: float = _limit(
         259_200,
-        "Time in seconds after a change for which a failed delivery is repeated: three days.",
+        "Time in seconds for which a failed delivery is repeated, from when it is created or "
+        "`redeliver` is called: three days.",
         ge=0,
     )
     max_retry_seconds: float = _limit(
@@ -410,6 +411,12 @@ class ChannelLimits:
         "second, and each further pause is twice as long. `Retry-After` of a response can make it "
         "longer.",
         ge=_MIN_SECONDS,
+    )
+    max_retry_after_seconds: float = _limit(
+        3_600,
+        "Maximum pause in seconds that a response can ask for by `Retry-After`. A longer one is "
+        "shortened.",
+        ge=0,
     )
     hold_seconds: float = _limit(
         60,

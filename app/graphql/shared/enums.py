@@ -351,7 +351,9 @@ register_enum(
     "What a channel delivers.",
     NOTIFICATION_ADDED="New notifications, as `notificationAdded` delivers them.",
     EVENT_CHANGED="All changes to events, as `eventChanged` delivers them.",
-    EVENT_RESOLVED="Resolutions of notifications.",
+    EVENT_RESOLVED="Resolutions of events of which the channel has delivered a notification, even "
+    "if they no longer match the filter. Without NOTIFICATION_ADDED, resolutions of all events "
+    "that have notified while they matched the filter.",
     TEST="A test by `testChannel`. Not allowed in the triggers of a channel.",
 )
 register_enum(

@@ -51,8 +51,8 @@ class Channel(Node):
         "disables its channel. What happens while a channel is disabled is not delivered later."
     )
     last_error: str | None = strawberry.field(
-        description="Error of the last attempt to deliver. Null if the last attempt succeeded or "
-        "there was none."
+        description="Error of the last attempt to deliver, without the response, which "
+        "`Delivery.error` quotes. Null if the last attempt succeeded or there was none."
     )
     failing_since: datetime | None = strawberry.field(
         description="Time at which the last five deliveries had failed. Null if deliveries succeed."
@@ -143,8 +143,9 @@ class Delivery(Node):
         description="HTTP status of the last response. Null if there was no response."
     )
     error: str | None = strawberry.field(
-        description="Why the last attempt failed, with the beginning of the response. Null if it "
-        "succeeded or there was none."
+        description="Why the last attempt failed, with the beginning of the response, in which the "
+        "path and the query of the address and the headers of the channel are replaced by `***`. "
+        "Null if the attempt succeeded or there was none."
     )
     channel_id: strawberry.Private[UUID]
     event_id: strawberry.Private[UUID | None]

@@ -6,19 +6,21 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.domain.events.filters import EventFilter, filter_matches
-from app.store.change_log.changes import EVENT, Entry
+from app.store.change_log.changes import EVENT, RESOLVED, Entry
 
 
 @dataclass(frozen=True)
 class FeedFilter:
     """Selects entries of an organization's events, or only those that are notifications.
 
-    Equal filters match the same entries, so the feed evaluates each of them once per entry.
+    `with_resolutions`: all resolutions, too, whether or not the filter matches. Equal filters match
+    the same entries, so the feed evaluates each of them once per entry.
     """
 
     organization_id: UUID
     filter: EventFilter = field(default=EventFilter(), compare=False)
     notifications_only: bool = False
+    with_resolutions: bool = False
     # Compared instead of the filter: in Python 1 equals True, but their texts differ.
     _filter_text: str = field(init=False, repr=False)
 
@@ -32,7 +34,8 @@ class FeedFilter:
             return False
         if self.notifications_only:
             return entry.notifies and filter_matches(self.filter, entry.state)
-        return matches_before_or_after(self.filter, entry)
+        is_resolution = self.with_resolutions and entry.kind == RESOLVED
+        return is_resolution or matches_before_or_after(self.filter, entry)
 
 
 def matches_before_or_after(filter: EventFilter, entry: Entry) -> bool:

@@ -16,7 +16,6 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.domain.access.caller import Caller
@@ -29,6 +28,7 @@ from app.store import tables
 from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_deadlock
 from app.store.engine.dialect import lock_definitions_shared
+from app.store.reading.distinct_values import select_distinct_values
 from app.store.reading.event_conditions import has_status
 
 SWEEP_SECONDS = 1.0
@@ -74,30 +74,14 @@ async def ring_silenced_events(database: Database) -> None:
 
 
 async def _fetch_ended_silences(database: Database) -> Sequence[Row[UUID, UUID]]:
-    """Returns the ended silences that still suppress notifications of open events.
-
-    Finds each silence by one search in the index of silenced open events, from the one before.
-    """
-    silence, event = tables.Silence, tables.Event
-    silenced_by = col(event.silenced_by_id)
-    is_open = has_status((EventStatus.OPEN,))
-    first = select(silenced_by).where(silenced_by.is_not(None), is_open)
-    first = first.order_by(silenced_by).limit(1)
-    found = select(first.scalar_subquery().label("silence_id")).cte("found", recursive=True)
-    other = aliased(event)
-    other_silence = col(other.silenced_by_id)
-    following = (
-        select(other_silence)
-        .where(other_silence > found.c.silence_id, has_status((EventStatus.OPEN,), other))
-        .order_by(other_silence)
-        .limit(1)
-    )
-    found = found.union_all(
-        select(following.scalar_subquery()).where(found.c.silence_id.is_not(None))
+    """Returns the ended silences that still suppress notifications of open events."""
+    silence = tables.Silence
+    found = select_distinct_values(
+        tables.Event, "silenced_by_id", lambda event: has_status((EventStatus.OPEN,), event)
     )
     statement = (
         select(col(silence.id), col(silence.organization_id))
-        .join(found, found.c.silence_id == col(silence.id))
+        .join(found, found.c.value == col(silence.id))
         .where(col(silence.ends_at) <= datetime.now(UTC))
         .limit(SILENCES_PER_SWEEP)
     )

@@ -180,10 +180,10 @@ async def update_channel(
 ) -> ChannelResult:
     """Changes the attributes that are provided.
 
-    A channel that is enabled begins at the end of the change log. Raises RequestError UNAVAILABLE.
+    A channel that is enabled begins at the end of the change log. Raises RequestError UNAVAILABLE
+    if no key decrypts the secrets, which are read only to change them.
     """
     require_reading(command)
-    keys = tools.require_keys()
     nullable = {name: value for name, value in attributes.items() if name != "filter"}
     api_attributes = {to_camel_case(name): value for name, value in nullable.items()}
     if null_problems := validate_not_null(api_attributes):
@@ -205,10 +205,13 @@ async def update_channel(
         row.triggers = [trigger.value for trigger in channel.triggers]
         if "filter" in attributes:
             row.filter = attributes["filter"]
-        secrets = read_secrets(keys, row)
-        if problems := _check_headers_stay(secrets, channel):
-            return ChannelResult(problems=problems)
-        changed_secrets = _change_secrets(row, keys, secrets, channel)
+        changed_secrets: list[str] = []
+        if channel.url is not None or channel.headers is not None:
+            keys = tools.require_keys()
+            secrets = read_secrets(keys, row)
+            if problems := _check_headers_stay(secrets, channel):
+                return ChannelResult(problems=problems)
+            changed_secrets = _change_secrets(row, keys, secrets, channel)
         if attributes.get("enabled", row.enabled) and not row.enabled:
             await move_to_head(session, row)
         row.enabled = attributes.get("enabled", row.enabled)

@@ -34,13 +34,12 @@ from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Caller, Permission
 from app.domain.channels.attempts import AttemptResult, find_next_attempt
 from app.domain.channels.channels import ChannelTrigger, DeliveryState
-from app.domain.channels.messages import build_message, build_webhook_id, format_event
-from app.domain.events.filters import EventFilter, filter_matches
+from app.domain.channels.messages import build_message, format_event
 from app.domain.events.state import EventDraft
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.values import format_instant
-from app.services.change_log.feed_filters import matches_before_or_after
+from app.services.channels.delivery_selection import build_entry_id
 from app.services.events.reports import ReportCall, process_reports
 from app.services.shared.leases import is_held_by
 from app.store import tables
@@ -48,6 +47,7 @@ from app.store.change_log import changes
 from app.store.change_log.audit import collect_values, create_entry
 from app.store.change_log.changes import REPORT, Entry, LogPosition, LogSnapshot
 from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_deadlock
+from app.store.reading.distinct_values import select_distinct_values
 from app.store.tables.columns import UTCDateTime
 from app.store.writing.inserts import KEEP_EXISTING, RowValues, insert_rows
 
@@ -56,7 +56,6 @@ _CHANNELS = tables.METADATA.tables["channel"]
 _DELETED_PER_TRANSACTION = 1_000
 # A process that dies is replaced after at most LEASE_TIME and the time between two polls.
 LEASE_TIME = timedelta(seconds=10)
-RESOLVED = "RESOLVED"
 
 log = structlog.get_logger(__name__)
 
@@ -71,39 +70,22 @@ def is_pending(table: Any = tables.Delivery) -> ColumnElement[bool]:
     return condition
 
 
-def find_triggers(
-    entry: Entry, filter: EventFilter, triggers: Collection[ChannelTrigger]
-) -> list[ChannelTrigger]:
-    """Returns the triggers of a channel for which an entry is delivered."""
-    event = entry.event
-    found = []
-    # As for subscriptions: what was deleted since needs no attention.
-    rings = entry.notifies and event is not None and filter_matches(filter, entry.state)
-    if rings and ChannelTrigger.NOTIFICATION_ADDED in triggers:
-        found.append(ChannelTrigger.NOTIFICATION_ADDED)
-    matches = matches_before_or_after(filter, entry)
-    if matches and ChannelTrigger.EVENT_CHANGED in triggers:
-        found.append(ChannelTrigger.EVENT_CHANGED)
-    # Who never got a notification of the event does not wait for its end.
-    has_rung = entry.state.notification if event is None else event.rang_seq is not None
-    is_resolution = entry.kind == RESOLVED and has_rung and matches
-    if is_resolution and ChannelTrigger.EVENT_RESOLVED in triggers:
-        found.append(ChannelTrigger.EVENT_RESOLVED)
-    return found
-
-
 def build_delivery(
     channel: tables.Channel,
     entry: Entry,
     trigger: ChannelTrigger,
     source: str,
     snapshot: LogSnapshot,
+    now: datetime,
     retry_time: timedelta,
 ) -> RowValues:
-    """Builds the row of a delivery, without its number."""
+    """Builds the row of a delivery, without its number.
+
+    An old change is repeated for as long as a new one: `now` is when its delivery begins.
+    """
     state, position = entry.state, entry.position
     at = format_instant(entry.at)
-    webhook_id = build_webhook_id(channel.id, trigger, entry.subject_id, position.seq, at)
+    webhook_id = build_entry_id(channel.id, trigger, entry)
     changed = {
         name: change for name, change in entry.changes.items() if name not in (REPORT, "updatedAt")
     }
@@ -129,7 +111,7 @@ def build_delivery(
         "state": DeliveryState.PENDING,
         "attempts": 0,
         "created_at": entry.at,
-        "expires_at": entry.at + retry_time,
+        "expires_at": max(now, entry.at) + retry_time,
         "next_attempt_at": entry.at,
     }
 
@@ -220,37 +202,60 @@ class LeasedChannel:
         results: Sequence[tuple[tables.Delivery, AttemptResult]],
         limits: ChannelLimits,
         health: ChannelHealth,
-    ) -> None:
+    ) -> bool:
         """Stores the results of attempts and the health of the channel. Raises LeaseLostError.
 
         A receiver that is gone disables the channel. An outage is reported with its beginning, and
-        resolved with its end.
+        resolved with its end. Returns whether the channel is as it was when the attempts began. If
+        not, they say nothing about it, and failed ones are repeated.
+        """
+        try:
+            await self._record(results, limits, health)
+        except LeaseLostError:
+            await self._record(results, limits, None)
+            return False
+        return True
+
+    async def _record(
+        self,
+        results: Sequence[tuple[tables.Delivery, AttemptResult]],
+        limits: ChannelLimits,
+        health: ChannelHealth | None,
+    ) -> None:
+        """Stores the results, and the health unless None. Raises LeaseLostError.
+
+        With a health, it also raises if a user has changed the channel.
         """
         now, table = datetime.now(UTC), tables.Channel
-        is_gone = any(result.is_gone for _, result in results)
-        values: dict[str, Any] = {
-            "last_error": health.last_error,
-            "failing_since": health.failing_since,
-        }
+        values: dict[str, Any] = {}
+        conditions, is_gone, transition = [], False, None
+        if health is not None:
+            values = {"last_error": health.last_error, "failing_since": health.failing_since}
+            conditions = [col(table.updated_at) == self.row.updated_at]
+            is_gone = any(result.is_gone for _, result in results)
+            transition = health.transition
         if is_gone:
             values |= {"enabled": False, "updated_at": now}
-        writes_log = is_gone or health.transition is not None
+        writes_log = is_gone or transition is not None
         async with self.database.write(self.row.organization_id, writes_log=writes_log) as session:
-            if health.transition is not None:
+            if health is not None and transition is not None:
                 report = build_outage_report(self.row, health, is_gone=is_gone)
                 await self._report(session, report)
-            await self._update(session, values, col(table.id))
+            await self._update(session, values, col(table.id), *conditions)
             statement = (
                 update(_DELIVERIES)
                 .where(_DELIVERIES.c.id == bindparam("delivery_id"))
                 .values({name: bindparam(name) for name in _RESULT_COLUMNS})
             )
-            rows = [_build_result(delivery, result, limits) for delivery, result in results]
+            rows = [
+                _build_result(delivery, result, limits, is_current=health is not None)
+                for delivery, result in results
+            ]
             if rows:
                 await (await session.connection()).execute(statement, rows)
-            if health.transition is AuditAction.DELIVERIES_RECOVERED:
+            if transition is AuditAction.DELIVERIES_RECOVERED:
                 await self._hasten_retries(session, now)
-            if writes_log:
+            if health is not None and writes_log:
                 await self._append_entries(session, now, health, is_gone=is_gone)
 
     @retry_on_deadlock
@@ -443,14 +448,20 @@ _RESULT_COLUMNS = (
 
 
 def _build_result(
-    delivery: tables.Delivery, result: AttemptResult, limits: ChannelLimits
+    delivery: tables.Delivery, result: AttemptResult, limits: ChannelLimits, *, is_current: bool
 ) -> dict[str, Any]:
+    """Builds the new values of a delivery.
+
+    What the receiver asks for counts only if it `is_current`: the address may be another one.
+    """
+    if not is_current:
+        result = replace(result, retry_after=None)
     attempts = delivery.attempts + 1
     next_attempt = None
     if result.is_success:
         state = DeliveryState.DELIVERED
     else:
-        if not result.is_gone:
+        if not (result.is_gone and is_current):
             next_attempt = find_next_attempt(result, attempts, delivery.expires_at, limits)
         state = DeliveryState.FAILED if next_attempt is None else DeliveryState.PENDING
     not_before = None
@@ -483,8 +494,12 @@ async def delete_old_deliveries(database: Database, limits: ChannelLimits) -> No
 
 async def delete_orphaned_deliveries(database: Database) -> None:
     """Deletes the deliveries of deleted channels, in short transactions."""
-    is_channel = exists().where(_CHANNELS.c.id == tables.Delivery.channel_id)
-    await _delete_deliveries(database, ~is_channel)
+    found = select_distinct_values(tables.Delivery, "channel_id")
+    is_deleted = found.c.value.is_not(None), found.c.value.not_in(select(_CHANNELS.c.id))
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        deleted = list(await session.scalars(select(found.c.value).where(*is_deleted)))
+    for channel_id in deleted:
+        await _delete_deliveries(database, col(tables.Delivery.channel_id) == channel_id)
 
 
 async def _delete_deliveries(database: Database, *conditions: ColumnElement[bool]) -> None:

@@ -23,11 +23,9 @@ from app.domain.access.audit import AuditAction
 from app.domain.channels.attempts import AttemptResult, pause_seconds
 from app.domain.channels.channels import ChannelTrigger
 from app.domain.channels.messages import sign_message
-from app.domain.events.filter_json import filter_from_json
-from app.domain.events.filters import EventFilter
+from app.domain.events.filter_json import UnreadableFilterError, filter_from_json
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.change_log.feed import Feed
-from app.services.change_log.feed_filters import FeedFilter
 from app.services.channels.channel_secrets import ChannelSecrets, decrypt_secrets
 from app.services.channels.channels import ChannelTools
 from app.services.channels.deliveries import (
@@ -39,8 +37,8 @@ from app.services.channels.deliveries import (
     delete_old_deliveries,
     delete_orphaned_deliveries,
     find_source,
-    find_triggers,
 )
+from app.services.channels.delivery_selection import DeliverySelector
 from app.services.channels.encryption import DecryptionError, SecretKeys
 from app.services.shared import leases
 from app.services.shared.background_tasks import log_failure, run_in_background
@@ -59,7 +57,7 @@ STABLE_SECONDS = 300.0
 # A worker that stops finishes what it has begun to send.
 MAX_STOP_SECONDS = 5.0
 CLEANING_SECONDS = 60.0
-# Deleting the deliveries of deleted channels reads an index of all deliveries.
+# Deleting the deliveries of deleted channels searches an index for each channel.
 ORPHANS_SECONDS = 3_600.0
 # New deliveries that are stored before they are attempted. The change log has the others.
 MAX_NEW_DELIVERIES = 1_000
@@ -283,17 +281,21 @@ class _Worker:
         """Returns whether an error ended the worker."""
         try:
             secrets = decrypt_secrets(self._keys, self._row)
-            filter = filter_from_json(self._row.filter or {})
-            triggers = frozenset(map(ChannelTrigger, self._row.triggers))
+            selector = DeliverySelector(
+                self._channel.database,
+                self._row,
+                filter_from_json(self._row.filter or {}),
+                frozenset(map(ChannelTrigger, self._row.triggers)),
+                self._limits,
+            )
             position, snapshot = await self._find_start()
             self._change_new_count(await self._channel.count_new())
             self._position = position
-            follow = self._follow(filter, triggers, snapshot)
-            async with run_in_background(follow, "channel entries"):
+            async with run_in_background(self._follow(selector, snapshot), "channel entries"):
                 await self._deliver(secrets)
         except LeaseLostError:
             return False
-        except DecryptionError as error:
+        except (DecryptionError, UnreadableFilterError) as error:
             await self._store_failure(str(error))
             return True
         except Exception as error:
@@ -318,7 +320,8 @@ class _Worker:
         transition = AuditAction.DELIVERIES_FAILING if since is None else None
         health = ChannelHealth(error, since or datetime.now(UTC), transition)
         try:
-            await self._channel.record_results([], self._limits, health)
+            if not await self._channel.record_results([], self._limits, health):
+                return
         except LeaseLostError:
             return
         except Exception as failure:  # it is stored when the worker is started again
@@ -328,15 +331,13 @@ class _Worker:
 
     # Entries of the change log become deliveries.
 
-    async def _follow(
-        self, filter: EventFilter, triggers: Collection[ChannelTrigger], snapshot: LogSnapshot
-    ) -> None:
+    async def _follow(self, selector: DeliverySelector, snapshot: LogSnapshot) -> None:
         """If it fails, it is tried again. What is stored already is delivered meanwhile."""
         failures = 0
         while True:
             begin = self._position
             try:
-                await self._add_deliveries(filter, triggers, snapshot)
+                await self._add_deliveries(selector, snapshot)
             except LeaseLostError:
                 return self.request_stop()
             except Exception as error:
@@ -346,26 +347,21 @@ class _Worker:
                 log_failure("channel_failed", error, channel=str(self._row.id))
                 await asyncio.sleep(pause_seconds(failures, MAX_RESTART_SECONDS))
 
-    async def _add_deliveries(
-        self, filter: EventFilter, triggers: Collection[ChannelTrigger], snapshot: LogSnapshot
-    ) -> None:
-        feed_filter = FeedFilter(
-            self._row.organization_id,
-            filter,
-            notifications_only=triggers == {ChannelTrigger.NOTIFICATION_ADDED},
-        )
+    async def _add_deliveries(self, selector: DeliverySelector, snapshot: LogSnapshot) -> None:
         retry_time = timedelta(seconds=self._limits.retry_seconds)
         own_events = find_source(self._row)
         progress = self._feed.follow_progress(
-            feed_filter, self._position, PROGRESS_SECONDS, skips_pruned=True
+            selector.feed_filter, self._position, PROGRESS_SECONDS, skips_pruned=True
         )
         async with contextlib.aclosing(progress):
             async for entries, end in progress:
+                now = datetime.now(UTC)
+                others = [entry for entry in entries if entry.state.source != own_events]
                 rows = [
-                    build_delivery(self._row, entry, trigger, self._source, snapshot, retry_time)
-                    for entry in entries
-                    if entry.state.source != own_events
-                    for trigger in find_triggers(entry, filter, triggers)
+                    build_delivery(
+                        self._row, entry, trigger, self._source, snapshot, now, retry_time
+                    )
+                    for entry, trigger in await selector.select(others)
                 ]
                 await self._has_room.wait()
                 self._change_new_count(await self._channel.add_deliveries(rows, end))
@@ -452,10 +448,13 @@ class _Worker:
 
     async def _record(self, results: list[tuple[tables.Delivery, AttemptResult]]) -> None:
         health = self._judge_health([result for _, result in results])
-        await self._channel.record_results(results, self._limits, health)
+        is_current = await self._channel.record_results(results, self._limits, health)
         self._change_new_count(-sum(delivery.attempts == 0 for delivery, _ in results))
         for _, result in results:
             metrics.DELIVERY_ATTEMPTS.labels("success" if result.is_success else "error").inc()
+        if not is_current:
+            self._is_stopping = True
+            return
         self._failing_since = health.failing_since
         self._log_transition(health)
         if any(result.is_gone for _, result in results):
@@ -478,7 +477,7 @@ class _Worker:
         if failures_in_outage > 0:
             pause = pause_seconds(failures_in_outage, self._limits.max_probe_seconds)
             self._probe_at = time.monotonic() + pause
-        last_error, since = results[-1].error, self._failing_since
+        last_error, since = results[-1].summary, self._failing_since
         is_gone = any(result.is_gone for result in results)
         if since is None and (failures_in_outage > 0 or is_gone):
             return ChannelHealth(last_error, results[-1].at, AuditAction.DELIVERIES_FAILING)

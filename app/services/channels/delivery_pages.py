@@ -36,7 +36,7 @@ from app.domain.shared.problems import (
     not_found,
 )
 from app.services.channels.channels import ChannelTools, read_secrets
-from app.services.channels.deliveries import RESOLVED, is_pending
+from app.services.channels.deliveries import is_pending
 from app.services.shared.readers import lookup_by_id
 from app.services.shared.row_locks import lock_row
 from app.store import tables
@@ -201,7 +201,7 @@ def _select_unread(channel: tables.Channel, number: int) -> Any:
     matches_trigger = {
         ChannelTrigger.NOTIFICATION_ADDED: and_(examined.c.notifies, col(event.id).is_not(None)),
         ChannelTrigger.EVENT_CHANGED: true(),
-        ChannelTrigger.EVENT_RESOLVED: and_(examined.c.kind == RESOLVED, rang),
+        ChannelTrigger.EVENT_RESOLVED: and_(examined.c.kind == changes.RESOLVED, rang),
     }
     is_delivered = and_(
         or_(*(matches_trigger[ChannelTrigger(each)] for each in channel.triggers)),

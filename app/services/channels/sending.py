@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -22,6 +22,7 @@ import httpcore
 
 from app.domain.channels.addresses import IPAddress, IPNetwork, is_allowed_address
 from app.domain.channels.attempts import AttemptResult
+from app.domain.channels.masking import find_secret_texts, mask_secrets
 from app.domain.channels.messages import MEDIA_TYPE
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.values import replace_control_characters
@@ -105,10 +106,12 @@ class PolicyBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         addresses = await self._policy.resolve_host(host, port)
+        # An address that does not respond leaves time for the others.
+        share = None if timeout is None else timeout / max(1, len(addresses))
         for number, address in enumerate(addresses, 1):
             try:
                 return await self._backend.connect_tcp(
-                    address, port, timeout, local_address, socket_options
+                    address, port, share, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):
@@ -150,14 +153,16 @@ class WebhookSender:
         try:
             async with asyncio.timeout(timeout):
                 return await self._send(url, headers, body.encode(), started)
-        except TimeoutError:
+        except (TimeoutError, httpcore.TimeoutException):
             error = f"There was no complete response within {timeout:g} seconds."
         except ForbiddenAddressError as refusal:
             error = str(refusal)
         except (socket.gaierror, UnicodeError) as failure:  # UnicodeError: a label is too long
             reason = getattr(failure, "strerror", None) or failure
             error = f"The host cannot be resolved: {reason}."
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as failure:
+        except httpcore.ProtocolError:  # its text may quote the request and the response
+            error = "The connection failed: there was no valid HTTP response."
+        except (httpcore.NetworkError, OSError) as failure:
             error = f"The connection failed: {failure or type(failure).__name__}."
         return AttemptResult(datetime.now(UTC), error=_clean(error))
 
@@ -178,7 +183,11 @@ class WebhookSender:
             scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target
         )
         async with self._pool.stream(
-            "POST", address, headers=list(all_headers.items()), content=body
+            "POST",
+            address,
+            headers=list(all_headers.items()),
+            content=body,
+            extensions={"timeout": {"connect": self._limits.timeout_seconds}},
         ) as response:
             content = await self._read_start(response)
             now = datetime.now(UTC)
@@ -186,11 +195,16 @@ class WebhookSender:
             result = AttemptResult(now, status)
             if result.is_success:
                 return result
-            error = f"The response has the status {status}"
-            excerpt = _clean(content.decode("utf-8", "replace")).strip()
-            if excerpt:
-                error += f": {excerpt[:_MAX_EXCERPT_CHARACTERS]}"
+            excerpt = self._quote_response(content, find_secret_texts(url, headers))
+            error = f"{result.summary}: {excerpt}" if excerpt else result.summary
             return AttemptResult(now, status, error, _read_retry_after(response.headers, now))
+
+    def _quote_response(self, content: bytes, secret_texts: Collection[str]) -> str:
+        """Returns the beginning of a response without the secrets of the request."""
+        # Without NUL, text in UTF-16 is readable, so that secrets in it are found.
+        text = _clean(content.replace(b"\0", b"").decode("utf-8", "replace")).strip()
+        is_cut = len(content) == self._limits.response_bytes
+        return mask_secrets(text, secret_texts, _MAX_EXCERPT_CHARACTERS, is_cut=is_cut)
 
     async def _read_start(self, response: httpcore.Response) -> bytes:
         content = bytearray()

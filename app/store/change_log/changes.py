@@ -21,6 +21,7 @@ from sqlalchemy import (
     and_,
     func,
     literal,
+    or_,
     select,
     true,
     tuple_,
@@ -31,7 +32,7 @@ from sqlmodel import col
 
 from app.domain.access.audit import AuditAction
 from app.domain.events.filters import ALL_CHANGES, EventChangeFilter
-from app.domain.events.state import EventState
+from app.domain.events.state import EventChangeKind, EventState
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.store import tables
 from app.store.change_log.log_snapshot import PRUNED_COLUMNS, SNAPSHOT_COLUMNS
@@ -42,6 +43,7 @@ from app.store.tables.columns import Horizon, IsAfter, IsNotAfter
 from app.store.writing.inserts import TableRows, insert_rows
 
 EVENT = "event"
+RESOLVED = EventChangeKind.RESOLVED.value
 # `Organization.definitions` counts the changes of these.
 CONFIGURATION_SUBJECTS = frozenset(
     {
@@ -224,7 +226,11 @@ class EntryRange:
 
 
 async def list_event_histories(
-    session: AsyncSession, entry_range: EntryRange, limit: int, event_ids: Sequence[UUID]
+    session: AsyncSession,
+    entry_range: EntryRange,
+    limit: int,
+    event_ids: Sequence[UUID],
+    *more_conditions: ColumnElement[bool],
 ) -> list[Entry]:
     """The first or last `limit` entries of each of these events, in order, by one statement."""
     table = tables.Change
@@ -233,6 +239,7 @@ async def list_event_histories(
     conditions = [
         col(table.subject_id).in_(event_ids),
         *build_range(entry_range.after, previous_position(entry_range.before)),
+        *more_conditions,
     ]
     numbered = (
         select(
@@ -249,6 +256,17 @@ async def list_event_histories(
         col(table.seq).in_(sequences)
     )
     return await _fetch_entries(session, statement)
+
+
+async def list_status_entries(
+    session: AsyncSession, entry_range: EntryRange, limit: int, event_ids: Sequence[UUID]
+) -> list[Entry]:
+    """As `list_event_histories`, those that notify of an event, open it or resolve it."""
+    kinds = (EventChangeKind.LOGGED, EventChangeKind.REOPENED, EventChangeKind.RESOLVED)
+    is_of_status = or_(
+        col(tables.Change.notifies), col(tables.Change.kind).in_([kind.value for kind in kinds])
+    )
+    return await list_event_histories(session, entry_range, limit, event_ids, is_of_status)
 
 
 def _entries_statement(
