@@ -55,7 +55,7 @@ PAGE_SIZE = 500
 # Rows that the target creates by itself: one about the change log, words of the events, and marks
 # of positions that are not valid there.
 _NOT_COPIED = {"log", "event_words", "read_mark"}
-_SOURCE = "source"
+_SOURCE = "source database"  # not the name of a table
 _PROGRESS = Table(
     "copy_progress",
     MetaData(),
