@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import select, update
 from sqlmodel import col
 
 from app.domain.access.caller import Permission
 from app.services.change_log.pruning import count_prunable_entries, prune_entries
+from app.services.channels.deliveries import LeasedChannel, LeaseLostError
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.migrate import start_new_epoch
-from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 from tests.factories import create_api_key
 from tests.graphql.test_deliveries import (
     CHANNEL,
     REDELIVER,
+    UPDATE,
     create_channel,
     list_actions,
     log_notification,
+    wait_for_action,
     wait_for_deliveries,
 )
 from tests.webhook_receiver import receive_webhooks
@@ -36,19 +38,32 @@ query ($source: String!) {
   }
 }
 """
+CHANNELS = """
+{ channels { nodes { id triggers filter cursor lagSeconds lastError failingSince } } }
+"""
 SOON = timedelta(seconds=1)
-
-
-async def wait_for_action(client: Client, id: str, action: str, count: int = 1) -> list[str]:
-    """Waits for audit entries of a channel, and returns the actions of all."""
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while (actions := await list_actions(client, id)).count(action) < count:
-            await asyncio.sleep(0.05)
-    return actions
 
 
 async def set_channel(database: Database, id: str, **values: Any) -> None:
     statement = update(tables.Channel).where(col(tables.Channel.id) == UUID(id)).values(**values)
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(statement)
+
+
+async def get_channel(database: Database, id: str) -> tables.Channel:
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        return await session.get_one(tables.Channel, UUID(id))
+
+
+async def get_changes(database: Database, event_id: str) -> list[tables.Change]:
+    statement = select(tables.Change).where(col(tables.Change.subject_id) == UUID(event_id))
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        return [*await session.scalars(statement)]
+
+
+async def set_change(database: Database, event_id: str, **values: Any) -> None:
+    table = tables.Change
+    statement = update(table).where(col(table.subject_id) == UUID(event_id)).values(**values)
     async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(statement)
 
@@ -172,7 +187,10 @@ async def test_after_a_failover_a_channel_goes_back_and_repeats_nothing(
         async with database.read(ALL_ORGANIZATIONS) as session:
             epoch = (await changes.fetch_snapshot(session)).epoch
             head = await changes.fetch_head(session)
-        await set_channel(database, channel_id, log_identity=f"{epoch}.other", **head._asdict())
+        # A user has changed it since, and no server has delivered.
+        now = datetime.now(UTC)
+        values = head._asdict() | {"log_identity": f"{epoch}.other", "updated_at": now}
+        await set_channel(database, channel_id, **values)
         async with serve(database_url) as client:
             channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 2)
             actions = await list_actions(client, channel_id)
@@ -200,11 +218,8 @@ async def test_the_lag_is_that_of_the_oldest_change_that_no_server_delivers(
             (100, {"severity": "error", "notification": True}),
         ):
             event = await client.log_event(summary="disk full", **attributes)
-            table = tables.Change
-            statement = update(table).where(col(table.subject_id) == UUID(event["id"]))
             at = datetime.now(UTC) - timedelta(seconds=age)
-            async with database.write(ALL_ORGANIZATIONS) as session:
-                await session.execute(statement.values(at=at))
+            await set_change(database, event["id"], at=at)
         channel = await client.execute_field(CHANNEL, id=channel_id)
         await set_channel(database, channel_id, enabled=False)
         disabled = await client.execute_field(CHANNEL, id=channel_id)
@@ -213,16 +228,106 @@ async def test_the_lag_is_that_of_the_oldest_change_that_no_server_delivers(
     assert disabled["lagSeconds"] == 0
 
 
-async def test_a_channel_that_cannot_be_read_stops_no_other_one(
+async def test_a_change_by_a_user_is_not_overwritten_by_a_server_that_has_read_the_channel_before(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    async with serve(database_url) as client:
+        channel_id, _ = await create_channel(client, "http://127.0.0.1:65535/")
+    async with serve(database_url, secrets_keys=None) as client:
+        cursor = await client.execute_field("{ logHead }")
+        await log_notification(client, "to be repeated")
+        await set_channel(database, channel_id, lease_holder="server")
+        server = LeasedChannel(database, await get_channel(database, channel_id), "server")
+        await client.execute_field(REDELIVER, channel=channel_id, after=cursor)
+        changed = await get_channel(database, channel_id)
+
+        with pytest.raises(LeaseLostError):
+            await server.skip_to_head("The change log was replaced.")
+        with pytest.raises(LeaseLostError):
+            await server.rewind(timedelta(minutes=15))
+        with pytest.raises(LeaseLostError):
+            await server.report_gap("Entries were pruned.")
+
+        kept = await get_channel(database, channel_id)
+        reports = await client.execute_field(REPORTS, source=f"/channels/{channel_id}")
+        actions = await list_actions(client, channel_id)
+
+    assert kept.to_columns() == changed.to_columns()
+    assert (reports, actions) == ({"nodes": []}, ["CREATED"])
+
+
+async def test_a_channel_that_cannot_be_read_shows_why_and_stops_no_other_one(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    filter = {"missing": ["ALERT_KEY"]}
+    stored: list[dict[str, Any]] = [
+        {"triggers": ["UNKNOWN", "NOTIFICATION_ADDED"]},
+        {"filter": {"severities": 1}},
+    ]
+    async with receive_webhooks() as receiver:
+        async with serve(database_url) as client:
+            *bad_ids, good_id = [
+                (await create_channel(client, receiver.url, filter=filter))[0] for _ in range(3)
+            ]
+        for bad_id, values in zip(bad_ids, stored, strict=True):
+            await set_channel(database, bad_id, **values)
+        async with serve(database_url, secrets_keys=None) as client:
+            event = await log_notification(client, "disk full")
+            at = datetime.now(UTC) - timedelta(seconds=100)
+            await set_change(database, event["id"], at=at)
+            waiting = await client.execute_field(CHANNELS)
+        async with serve(database_url) as client:
+            await wait_for_deliveries(client, good_id, "DELIVERED", 1)
+            failing = [await wait_for_action(client, id, "DELIVERIES_FAILING") for id in bad_ids]
+            during = await client.execute_field(CHANNELS)
+            [renamed, repaired, other] = [
+                await client.execute_field(UPDATE, input=input)
+                for input in (
+                    {"id": bad_ids[0], "name": "renamed"},
+                    {"id": bad_ids[0], "triggers": ["EVENT_CHANGED"]},
+                    {"id": bad_ids[1], "filter": filter},
+                )
+            ]
+            for bad_id in bad_ids:
+                await wait_for_deliveries(client, bad_id, "DELIVERED", 1)
+                await wait_for_action(client, bad_id, "DELIVERIES_RECOVERED")
+
+    lags = [each["lagSeconds"] for each in waiting["nodes"]]
+    assert [100 <= lag < 200 for lag in lags] == [True, True, True]
+    by_id = {each["id"]: each for each in during["nodes"]}
+    assert [by_id[id]["lastError"] for id in (*bad_ids, good_id)] == [
+        "The stored triggers cannot be read: 'UNKNOWN'",
+        "The stored filter cannot be read: TypeError(\"'int' object is not iterable\")",
+        None,
+    ]
+    assert [by_id[id]["failingSince"] is None for id in (*bad_ids, good_id)] == [False, False, True]
+    assert by_id[bad_ids[0]]["triggers"] == ["NOTIFICATION_ADDED"]
+    assert failing == [["CREATED", "DELIVERIES_FAILING"]] * 2
+    assert [each["userErrors"] for each in (renamed, repaired, other)] == [[], [], []]
+    assert receiver.summaries == ["disk full"] * 3
+
+
+async def test_a_channel_that_cannot_read_an_entry_is_failing_until_it_can(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     async with receive_webhooks() as receiver:
         async with serve(database_url) as client:
-            ids = [(await create_channel(client, receiver.url))[0] for _ in range(3)]
-        await set_channel(database, ids[0], triggers=["UNKNOWN"])
-        await set_channel(database, ids[1], filter={"severities": 1})
+            channel_id, _ = await create_channel(client, receiver.url)
+        async with serve(database_url, secrets_keys=None) as client:
+            event = await log_notification(client, "disk full")
+        [change] = await get_changes(database, event["id"])
+        await set_change(database, event["id"], state=change.state | {"severity": "UNKNOWN"})
         async with serve(database_url) as client:
-            await log_notification(client, "disk full")
-            await wait_for_deliveries(client, ids[2], "DELIVERED", 1)
+            during = await wait_for_action(client, channel_id, "DELIVERIES_FAILING")
+            channel = await client.execute_field(CHANNEL, id=channel_id)
+            await set_change(database, event["id"], state=change.state)
+            after = await wait_for_action(client, channel_id, "DELIVERIES_RECOVERED")
+            repaired = await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+            reports = await client.execute_field(REPORTS, source=f"/channels/{channel_id}")
 
+    assert during == ["CREATED", "DELIVERIES_FAILING"]
+    assert after == [*during, "DELIVERIES_RECOVERED"]
+    assert channel["lastError"] == "Internal error. See the server logs."
+    assert (channel["failingSince"] is None, repaired["failingSince"]) == (False, None)
+    assert [each["status"] for each in reports["nodes"]] == ["RESOLVED"]
     assert receiver.summaries == ["disk full"]

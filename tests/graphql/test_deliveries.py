@@ -61,6 +61,7 @@ SILENCE = """
 mutation ($input: CreateSilenceInput!) { createSilence(input: $input) { userErrors { code } } }
 """
 DELETE_EVENT = "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } } }"
+DELETE = "mutation ($id: ID!) { deleteChannel(id: $id) { channel { id } } }"
 AUDIT = """
 query ($id: ID!) {
   auditEntries(filter: {subjectId: $id}, first: 100) { nodes { actor action changes } }
@@ -108,6 +109,14 @@ async def list_actions(client: Client, id: str) -> list[str]:
     """Returns the actions of the audit entries of a channel, oldest first."""
     entries = await client.execute_field(AUDIT, id=id)
     return [entry["action"] for entry in entries["nodes"]][::-1]
+
+
+async def wait_for_action(client: Client, id: str, action: str, count: int = 1) -> list[str]:
+    """Waits for audit entries of a channel, and returns the actions of all."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while (actions := await list_actions(client, id)).count(action) < count:
+            await asyncio.sleep(0.05)
+    return actions
 
 
 async def test_a_notification_is_delivered_as_a_signed_cloud_event(client: Client) -> None:
@@ -730,7 +739,8 @@ async def test_an_outage_is_one_notification_to_the_others_and_is_resolved(
     alert = {
         "summary": "Deliveries to the channel broken fail",
         "content": f"{broken.url.removesuffix('/hook')} receives no messages. The channel shows "
-        "the error and what is waiting. It is delivered as soon as deliveries succeed again.",
+        "the error and what is waiting. It is delivered as soon as deliveries succeed again, "
+        "unless the channel is disabled.",
         "severity": "ERROR",
         "alertKey": f"channel:{channel_id}",
         "status": "OPEN",
@@ -746,6 +756,50 @@ async def test_an_outage_is_one_notification_to_the_others_and_is_resolved(
         "tocsin.event.resolved",
     ]
     assert {*broken.summaries} == {*map(str, range(12)), last["summary"]}
+
+
+async def test_disabling_or_deleting_a_failing_channel_resolves_its_notification(
+    serve: Serve, database_url: str
+) -> None:
+    filter = {"missing": ["ALERT_KEY"]}
+    async with serve(database_url, channels=QUICK) as client, receive_webhooks() as broken:
+        async with receive_webhooks() as gone:
+            broken.respond = lambda _: Response(503)
+            gone.respond = lambda _: Response(410)
+            urls = {"disabled": broken.url, "deleted": broken.url, "gone": gone.url}
+            ids = {
+                name: (await create_channel(client, url, name=name, filter=filter))[0]
+                for name, url in urls.items()
+            }
+            for number in range(6):
+                await log_notification(client, str(number))
+            for id in ids.values():
+                await wait_for_action(client, id, "DELIVERIES_FAILING")
+
+        disabled = {"id": ids["disabled"], "enabled": False}
+        await client.execute_field(UPDATE, input=disabled)
+        await client.execute_field(DELETE, id=ids["deleted"])
+        await client.execute_field(DELETE, id=ids["gone"])
+        reports = {
+            name: (await client.execute_field(REPORTS, source=f"/channels/{id}"))["nodes"]
+            for name, id in ids.items()
+        }
+        channel = await client.execute_field(CHANNEL, id=ids["disabled"])
+        await client.execute_field(UPDATE, input=disabled | {"enabled": True})
+        await wait_for_action(client, ids["disabled"], "DELIVERIES_FAILING", 2)
+        again = await client.execute_field(REPORTS, source=f"/channels/{ids['disabled']}")
+
+    assert {
+        name: [(each["status"], each["resolutionNote"]) for each in nodes]
+        for name, nodes in reports.items()
+    } == {
+        "disabled": [("RESOLVED", "The channel was disabled.")],
+        "deleted": [("RESOLVED", "The channel was deleted.")],
+        "gone": [("RESOLVED", "The channel was deleted.")],
+    }
+    assert (channel["enabled"], channel["failingSince"]) == (False, None)
+    assert channel["lastError"] == "The response has the status 503"
+    assert sorted(each["status"] for each in again["nodes"]) == ["OPEN", "RESOLVED"]
 
 
 async def test_redeliver_takes_exactly_one_of_a_delivery_and_a_cursor(client: Client) -> None:
@@ -813,9 +867,7 @@ async def test_old_deliveries_and_those_of_deleted_channels_are_removed(
             state, age = ages[delivery["event"]["summary"]]
             statement = update(table).where(col(table.webhook_id) == delivery["webhookId"])
             await session.execute(statement.values(state=state, last_attempt_at=now - age))
-    await own_client.execute_field(
-        "mutation ($id: ID!) { deleteChannel(id: $id) { channel { id } } }", id=deleted
-    )
+    await own_client.execute_field(DELETE, id=deleted)
 
     await delete_old_deliveries(database, ChannelLimits())
     await delete_orphaned_deliveries(database)

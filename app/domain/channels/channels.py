@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -29,6 +29,10 @@ class ChannelTrigger(Enum):
     TEST = "TEST"
 
 
+class UnreadableTriggerError(ValueError):
+    """A stored trigger that this version does not have, such as one that a newer version stored."""
+
+
 class DeliveryState(Enum):
     PENDING = "PENDING"
     DELIVERED = "DELIVERED"
@@ -43,6 +47,22 @@ class Channel:
     url: str | None
     triggers: tuple[ChannelTrigger, ...]
     headers: Any = field(default_factory=dict)
+
+
+def triggers_from_json(names: Iterable[str]) -> frozenset[ChannelTrigger]:
+    """Returns the stored triggers. Raises UnreadableTriggerError."""
+    names = frozenset(names)
+    triggers = frozenset(known_triggers(names))
+    if unknown := sorted(names - {trigger.value for trigger in triggers}):
+        message = f"The stored triggers cannot be read: {', '.join(map(quote_value, unknown))}"
+        raise UnreadableTriggerError(message)
+    return triggers
+
+
+def known_triggers(names: Iterable[str]) -> tuple[ChannelTrigger, ...]:
+    """Returns the stored triggers that this version has."""
+    triggers = ChannelTrigger.__members__
+    return tuple(triggers[name] for name in names if name in triggers)
 
 
 _URL = re.compile(r"[!-~]+")

@@ -9,7 +9,12 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from app.domain.channels.channels import ChannelKind, ChannelTrigger, DeliveryState
+from app.domain.channels.channels import (
+    ChannelKind,
+    ChannelTrigger,
+    DeliveryState,
+    known_triggers,
+)
 from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
 from app.graphql.shared.context import Info
 from app.graphql.shared.nodes import Node, format_id
@@ -105,7 +110,7 @@ class Channel(Node):
             kind=row.kind,
             url=row.url,
             filter=None if row.filter is None else JSON(row.filter),
-            triggers=[ChannelTrigger(trigger) for trigger in row.triggers],
+            triggers=[*known_triggers(row.triggers)],
             enabled=row.enabled,
             last_error=row.last_error,
             failing_since=row.failing_since,

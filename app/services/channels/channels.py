@@ -18,8 +18,8 @@ from app.domain.access.caller import Permission
 from app.domain.channels.channels import (
     Channel,
     ChannelKind,
-    ChannelTrigger,
     format_origin,
+    known_triggers,
     validate_channel,
 )
 from app.domain.intake.intake import CommandContext
@@ -39,6 +39,7 @@ from app.services.channels.channel_secrets import (
     decrypt_secrets,
     encrypt_secrets,
 )
+from app.services.channels.deliveries import end_outage
 from app.services.channels.encryption import DecryptionError, SecretKeys
 from app.services.channels.sending import ForbiddenAddressError, WebhookSender
 from app.services.shared.audited_changes import append_entry, validate_not_null
@@ -194,7 +195,7 @@ async def update_channel(
         if row is None:
             return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
         before = collect_values(row)
-        current = Channel(row.name, None, tuple(map(ChannelTrigger, row.triggers)), None)
+        current = Channel(row.name, None, known_triggers(row.triggers), None)
         names = ("name", "url", "triggers", "headers")
         channel = replace(
             current, **{name: attributes[name] for name in names if name in attributes}
@@ -202,7 +203,8 @@ async def update_channel(
         if problems := _validate(channel, command, tools):
             return ChannelResult(problems=problems)
         row.name = channel.name
-        row.triggers = [trigger.value for trigger in channel.triggers]
+        if "triggers" in attributes:
+            row.triggers = [trigger.value for trigger in channel.triggers]
         if "filter" in attributes:
             row.filter = attributes["filter"]
         changed_secrets: list[str] = []
@@ -212,9 +214,11 @@ async def update_channel(
             if problems := _check_headers_stay(secrets, channel):
                 return ChannelResult(problems=problems)
             changed_secrets = _change_secrets(row, keys, secrets, channel)
-        if attributes.get("enabled", row.enabled) and not row.enabled:
+        was_enabled, row.enabled = row.enabled, attributes.get("enabled", row.enabled)
+        if row.enabled and not was_enabled:
             await move_to_head(session, row)
-        row.enabled = attributes.get("enabled", row.enabled)
+        elif was_enabled and not row.enabled:
+            await end_outage(session, row, "The channel was disabled.")
         row.updated_at = command.now
         more_values = dict.fromkeys(changed_secrets, "changed")
         await append_audit_entry(
@@ -274,6 +278,7 @@ async def delete_channel(
         row = await lock_row(session, tables.Channel, channel_id)
         if row is None:
             return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
+        await end_outage(session, row, "The channel was deleted.")
         await session.delete(row)
         await append_entry(session, command, row, AuditAction.DELETED)
     return ChannelResult(row)

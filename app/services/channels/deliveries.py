@@ -13,8 +13,10 @@ from typing import Any
 import structlog
 from sqlalchemy import (
     ColumnElement,
+    Text,
     bindparam,
     case,
+    cast,
     delete,
     exists,
     func,
@@ -132,9 +134,9 @@ class LeasedChannel:
         scope, table = self.row.organization_id, tables.Channel
         numbers = {"last_number": table.last_number + len(rows)}
         async with self.database.write(scope, writes_log=False) as session:
-            is_same = col(table.updated_at) == self.row.updated_at
+            values = numbers | position._asdict()
             last_number = await self._update(
-                session, numbers | position._asdict(), col(table.last_number), is_same
+                session, values, col(table.last_number), self._is_unchanged()
             )
             first_number = last_number - len(rows) + 1
             numbered = [{**row, "number": first_number + index} for index, row in enumerate(rows)]
@@ -231,17 +233,18 @@ class LeasedChannel:
         conditions, is_gone, transition = [], False, None
         if health is not None:
             values = {"last_error": health.last_error, "failing_since": health.failing_since}
-            conditions = [col(table.updated_at) == self.row.updated_at]
+            conditions = [self._is_unchanged()]
             is_gone = any(result.is_gone for _, result in results)
             transition = health.transition
         if is_gone:
             values |= {"enabled": False, "updated_at": now}
         writes_log = is_gone or transition is not None
         async with self.database.write(self.row.organization_id, writes_log=writes_log) as session:
+            await self._update(session, values, col(table.id), *conditions)
+            # After the row is locked, as in mutations that end an outage.
             if health is not None and transition is not None:
                 report = build_outage_report(self.row, health, is_gone=is_gone)
-                await self._report(session, report)
-            await self._update(session, values, col(table.id), *conditions)
+                await report_on_channel(session, self.row, report)
             statement = (
                 update(_DELIVERIES)
                 .where(_DELIVERIES.c.id == bindparam("delivery_id"))
@@ -262,11 +265,10 @@ class LeasedChannel:
     async def skip_to_head(self, reason: str) -> tuple[LogPosition, LogSnapshot]:
         """Continues at the end of the change log, because it is another one.
 
-        Raises LeaseLostError.
+        Raises LeaseLostError, also if the channel was changed.
         """
         await self.database.log_horizon.refresh()
         async with self.database.write(self.row.organization_id) as session:
-            await self._report(session, build_gap_report(self.row, reason))
             snapshot = await changes.fetch_snapshot(session)
             head = await changes.fetch_head(session)
             values = {"log_identity": snapshot.identity, **head._asdict()}
@@ -275,44 +277,51 @@ class LeasedChannel:
 
     @retry_on_deadlock
     async def report_gap(self, reason: str) -> None:
-        """Records that entries were pruned before they were delivered. Raises LeaseLostError."""
+        """Records that entries were pruned before they were delivered.
+
+        Raises LeaseLostError, also if the channel was changed.
+        """
         async with self.database.write(self.row.organization_id) as session:
-            await self._report(session, build_gap_report(self.row, reason))
             await self._record_gap(session, reason, {})
 
     async def rewind(self, time: timedelta) -> tuple[LogPosition, LogSnapshot]:
-        """Continues an earlier time in the change log, but not before the channel was changed.
+        """Continues at an earlier time in the change log, but not before the channel was enabled.
 
-        Deliveries that exist are kept. Raises LeaseLostError.
+        Deliveries that exist are kept. Raises LeaseLostError, also if the channel was changed.
         """
         position = LogPosition(self.row.tx, self.row.seq)
         async with self.database.write(self.row.organization_id, writes_log=False) as session:
             snapshot = await changes.fetch_snapshot(session)
-            start = await changes.find_earlier_position(
-                session, position, time, self.row.updated_at
-            )
+            enabled_at = await self._find_enabling_time(session)
+            start = await changes.find_earlier_position(session, position, time, enabled_at)
             values = {"log_identity": snapshot.identity, **start._asdict()}
-            await self._update(session, values, col(tables.Channel.id))
+            await self._update(session, values, col(tables.Channel.id), self._is_unchanged())
         return start, snapshot
+
+    async def _find_enabling_time(self, session: AsyncSession) -> datetime:
+        """Returns when the channel was created or last enabled, as the change log has it."""
+        table = tables.Change
+        enabling = (
+            select(col(table.at))
+            .where(
+                col(table.subject_id) == self.row.id,
+                cast(col(table.changes), Text).contains('"enabled"'),
+            )
+            .order_by(col(table.tx).desc(), col(table.seq).desc())
+            .limit(1)
+        )
+        return (await session.scalars(enabling)).one_or_none() or self.row.created_at
 
     async def _record_gap(self, session: AsyncSession, reason: str, values: dict[str, Any]) -> None:
         values |= {"has_gap": False, "last_error": reason}
-        await self._update(session, values, col(tables.Channel.id))
+        await self._update(session, values, col(tables.Channel.id), self._is_unchanged())
+        await report_on_channel(session, self.row, build_gap_report(self.row, reason))
         entry = self._create_entry(AuditAction.DELIVERIES_SKIPPED, {"reason": reason})
         await changes.append_entries(session, [entry])
 
-    async def _report(self, session: AsyncSession, draft: EventDraft) -> None:
-        """Logs an event about the channel. Guard rules of the organization can reject it."""
-        permissions = frozenset({Permission.EVENT_CREATE, Permission.EVENT_UPDATE})
-        actor = Caller(f"channel {self.row.name}", self.row.organization_id, permissions)
-        command = CommandContext(actor, datetime.now(UTC))
-        [result] = await process_reports(session, [ReportCall(command, [draft])])
-        if result.problems:
-            log.warning(
-                "channel_report_rejected",
-                channel=str(self.row.id),
-                cause=[problem.message for problem in result.problems],
-            )
+    def _is_unchanged(self) -> ColumnElement[bool]:
+        """The condition that no user has changed the channel since its row was read."""
+        return col(tables.Channel.updated_at) == self.row.updated_at
 
     async def _update(
         self,
@@ -397,23 +406,57 @@ def build_outage_report(
 
     `is_gone`: whether the receiver has disabled the channel.
     """
-    report = EventDraft(source=find_source(channel), alert_key=f"channel:{channel.id}")
     if health.failing_since is None:
-        return replace(report, resolved=True, summary="Deliveries succeed again.")
+        return build_outage_end(channel, "Deliveries succeed again.")
     content = (
         f"{channel.url} receives no messages. The channel shows the error and what is waiting. "
     )
     if is_gone:
         content += "The receiver has responded with status 410, which has disabled the channel."
     else:
-        content += "It is delivered as soon as deliveries succeed again."
+        content += (
+            "It is delivered as soon as deliveries succeed again, unless the channel is disabled."
+        )
     return replace(
-        report,
+        _build_alert(channel),
         severity="error",
         summary=f"Deliveries to the channel {channel.name} fail",
         content=content,
         notification=True,
     )
+
+
+def build_outage_end(channel: tables.Channel, reason: str) -> EventDraft:
+    """Builds the report that resolves the alert of an outage. `reason`: its resolution note."""
+    return replace(_build_alert(channel), resolved=True, summary=reason)
+
+
+def _build_alert(channel: tables.Channel) -> EventDraft:
+    return EventDraft(source=find_source(channel), alert_key=f"channel:{channel.id}")
+
+
+async def end_outage(session: AsyncSession, channel: tables.Channel, reason: str) -> None:
+    """Ends the outage of a channel that delivers nothing any more: nothing else would end it."""
+    if channel.failing_since is None:
+        return
+    channel.failing_since = None
+    await report_on_channel(session, channel, build_outage_end(channel, reason))
+
+
+async def report_on_channel(
+    session: AsyncSession, channel: tables.Channel, draft: EventDraft
+) -> None:
+    """Logs an event about a channel. Definitions of the organization can reject it."""
+    permissions = frozenset({Permission.EVENT_CREATE, Permission.EVENT_UPDATE})
+    actor = Caller(f"channel {channel.name}", channel.organization_id, permissions)
+    command = CommandContext(actor, datetime.now(UTC))
+    [result] = await process_reports(session, [ReportCall(command, [draft])])
+    if result.problems:
+        log.warning(
+            "channel_report_rejected",
+            channel=str(channel.id),
+            cause=[problem.message for problem in result.problems],
+        )
 
 
 def build_gap_report(channel: tables.Channel, reason: str) -> EventDraft:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -21,7 +21,10 @@ from sqlmodel import col
 from app import metrics
 from app.domain.access.audit import AuditAction
 from app.domain.channels.attempts import AttemptResult, pause_seconds
-from app.domain.channels.channels import ChannelTrigger
+from app.domain.channels.channels import (
+    UnreadableTriggerError,
+    triggers_from_json,
+)
 from app.domain.channels.messages import sign_message
 from app.domain.events.filter_json import UnreadableFilterError, filter_from_json
 from app.domain.shared.problems import ErrorCode, RequestError
@@ -46,6 +49,7 @@ from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.database_errors import DATABASE_ERRORS
 
 RENEWAL_SECONDS = 3.0
 POLL_SECONDS = 1.0
@@ -65,6 +69,8 @@ MAX_NEW_DELIVERIES = 1_000
 PROGRESS_SECONDS = 30.0
 # After so many failures one after another, only one delivery is attempted at a time.
 FAILURES_OF_OUTAGE = 5
+# After so many failures to read the change log one after another, the channel is failing.
+FAILURES_OF_READING = 3
 # A failover can lose the transactions of the last seconds.
 REWIND_TIME = timedelta(minutes=15)
 
@@ -76,6 +82,8 @@ _PRUNED = (
     "Entries of the change log were pruned before they were delivered. The channel continues with "
     "the oldest entry that exists."
 )
+
+_INTERNAL_ERROR = "Internal error. See the server logs."
 
 log = structlog.get_logger(__name__)
 
@@ -199,7 +207,9 @@ class _Dispatcher:
             rows = list(await session.scalars(select(table).where(col(table.id).in_(taken))))
         for row in rows:
             channel = LeasedChannel(self._database, row, self._holder)
-            self._workers[row.id] = _Worker(channel, self._feed, self._tools, self._keys)
+            restarts = self._failures[row.id].count if row.id in self._failures else 0
+            worker = _Worker(channel, self._feed, self._tools, self._keys, restarts)
+            self._workers[row.id] = worker
 
     async def _take_leases(self, *conditions: ColumnElement[bool]) -> set[UUID]:
         return await leases.take_leases(
@@ -228,10 +238,18 @@ class _Failures:
 
 
 class _Worker:
-    """Delivers to a channel, in a task of its own, until it is stopped or loses its lease."""
+    """Delivers to a channel, in a task of its own, until it is stopped or loses its lease.
+
+    `restarts`: how often errors have ended the previous workers of the channel, one after another.
+    """
 
     def __init__(
-        self, channel: LeasedChannel, feed: Feed, tools: ChannelTools, keys: SecretKeys
+        self,
+        channel: LeasedChannel,
+        feed: Feed,
+        tools: ChannelTools,
+        keys: SecretKeys,
+        restarts: int,
     ) -> None:
         self.updated_at = channel.row.updated_at
         self._channel = channel
@@ -246,6 +264,9 @@ class _Worker:
         self._has_room = asyncio.Event()
         self._has_work = asyncio.Event()
         self._is_stopping = False
+        self._restarts = restarts
+        self._health_lock = asyncio.Lock()
+        self._reading_error: str | None = None
         self._failing_since = self._row.failing_since
         self._failures = 0 if self._failing_since is None else FAILURES_OF_OUTAGE
         self._probe_at = 0.0
@@ -285,7 +306,7 @@ class _Worker:
                 self._channel.database,
                 self._row,
                 filter_from_json(self._row.filter or {}),
-                frozenset(map(ChannelTrigger, self._row.triggers)),
+                triggers_from_json(self._row.triggers),
                 self._limits,
             )
             position, snapshot = await self._find_start()
@@ -295,11 +316,15 @@ class _Worker:
                 await self._deliver(secrets)
         except LeaseLostError:
             return False
-        except (DecryptionError, UnreadableFilterError) as error:
+        except (DecryptionError, UnreadableFilterError, UnreadableTriggerError) as error:
             await self._store_failure(str(error))
             return True
         except Exception as error:
             log_failure("channel_failed", error, channel=str(self._row.id))
+            # A database that fails for a moment is no outage of the channel.
+            is_transient = isinstance(error, DATABASE_ERRORS)
+            if not is_transient or self._restarts >= FAILURES_OF_OUTAGE:
+                await self._store_failure(_INTERNAL_ERROR)
             return True
         return False
 
@@ -316,18 +341,26 @@ class _Worker:
 
     async def _store_failure(self, error: str) -> None:
         """Stores why nothing can be delivered, which is an outage."""
-        since = self._row.failing_since
-        transition = AuditAction.DELIVERIES_FAILING if since is None else None
-        health = ChannelHealth(error, since or datetime.now(UTC), transition)
-        try:
-            if not await self._channel.record_results([], self._limits, health):
+        async with self._health_lock:
+            since = self._failing_since
+            transition = AuditAction.DELIVERIES_FAILING if since is None else None
+            health = ChannelHealth(error, since or datetime.now(UTC), transition)
+            try:
+                await self._store_health([], health)
+            except LeaseLostError:
                 return
-        except LeaseLostError:
-            return
-        except Exception as failure:  # it is stored when the worker is started again
-            log_failure("channel_failed", failure, channel=str(self._row.id))
-            return
+            except Exception as failure:  # it is stored with the next failure
+                log_failure("channel_failed", failure, channel=str(self._row.id))
+
+    async def _store_health(
+        self, results: Sequence[tuple[tables.Delivery, AttemptResult]], health: ChannelHealth
+    ) -> bool:
+        """Returns whether the channel is as it was. Raises LeaseLostError."""
+        if not await self._channel.record_results(results, self._limits, health):
+            return False
+        self._failing_since = health.failing_since
         self._log_transition(health)
+        return True
 
     # Entries of the change log become deliveries.
 
@@ -345,6 +378,9 @@ class _Worker:
                     return self.request_stop()  # the change log was replaced: start again
                 failures = 1 if self._position > begin else failures + 1
                 log_failure("channel_failed", error, channel=str(self._row.id))
+                if failures >= FAILURES_OF_READING:
+                    self._reading_error = _INTERNAL_ERROR
+                    await self._store_failure(self._reading_error)
                 await asyncio.sleep(pause_seconds(failures, MAX_RESTART_SECONDS))
 
     async def _add_deliveries(self, selector: DeliverySelector, snapshot: LogSnapshot) -> None:
@@ -366,8 +402,18 @@ class _Worker:
                 await self._has_room.wait()
                 self._change_new_count(await self._channel.add_deliveries(rows, end))
                 self._position = end
+                if self._reading_error is not None:
+                    await self._end_reading_error()
                 if rows:
                     self._has_work.set()
+
+    async def _end_reading_error(self) -> None:
+        """Ends the outage, unless the attempts fail, too: then the first success ends it."""
+        async with self._health_lock:
+            if self._failures < FAILURES_OF_OUTAGE:
+                health = ChannelHealth(None, None, AuditAction.DELIVERIES_RECOVERED)
+                await self._store_health([], health)
+            self._reading_error = None
 
     def _change_new_count(self, difference: int) -> None:
         self._new_count += difference
@@ -442,21 +488,20 @@ class _Worker:
             )
         except Exception:  # a bug: it must not stop the other deliveries
             log.exception("delivery_failed", channel=str(self._row.id), delivery=str(delivery.id))
-            return AttemptResult(datetime.now(UTC), error="Internal error. See the server logs.")
+            return AttemptResult(datetime.now(UTC), error=_INTERNAL_ERROR)
         finally:
             metrics.DELIVERY_DURATION.observe(time.monotonic() - started)
 
     async def _record(self, results: list[tuple[tables.Delivery, AttemptResult]]) -> None:
-        health = self._judge_health([result for _, result in results])
-        is_current = await self._channel.record_results(results, self._limits, health)
+        async with self._health_lock:
+            health = self._judge_health([result for _, result in results])
+            is_current = await self._store_health(results, health)
         self._change_new_count(-sum(delivery.attempts == 0 for delivery, _ in results))
         for _, result in results:
             metrics.DELIVERY_ATTEMPTS.labels("success" if result.is_success else "error").inc()
         if not is_current:
             self._is_stopping = True
             return
-        self._failing_since = health.failing_since
-        self._log_transition(health)
         if any(result.is_gone for _, result in results):
             self._is_stopping = True
 
@@ -477,10 +522,11 @@ class _Worker:
         if failures_in_outage > 0:
             pause = pause_seconds(failures_in_outage, self._limits.max_probe_seconds)
             self._probe_at = time.monotonic() + pause
-        last_error, since = results[-1].summary, self._failing_since
+        last_error, since = results[-1].summary or self._reading_error, self._failing_since
         is_gone = any(result.is_gone for result in results)
         if since is None and (failures_in_outage > 0 or is_gone):
             return ChannelHealth(last_error, results[-1].at, AuditAction.DELIVERIES_FAILING)
-        if since is not None and not is_gone and any(result.is_success for result in results):
+        has_recovered = self._reading_error is None and not is_gone
+        if since is not None and has_recovered and any(result.is_success for result in results):
             return ChannelHealth(last_error, None, AuditAction.DELIVERIES_RECOVERED)
         return ChannelHealth(last_error, since)

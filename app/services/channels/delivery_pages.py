@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     and_,
     case,
     delete,
@@ -25,9 +26,14 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller
-from app.domain.channels.channels import ChannelTrigger, DeliveryState
+from app.domain.channels.channels import (
+    ChannelTrigger,
+    DeliveryState,
+    UnreadableTriggerError,
+    triggers_from_json,
+)
 from app.domain.channels.messages import build_message, build_webhook_id, sign_message
-from app.domain.events.filter_json import filter_from_json
+from app.domain.events.filter_json import UnreadableFilterError, filter_from_json
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import (
     Problem,
@@ -191,22 +197,17 @@ async def _find_unread(
 def _select_unread(channel: tables.Channel, number: int) -> Any:
     """Selects the time of the first change that matches, and of the last one if all are examined.
 
-    The filter is evaluated on the current state of the events.
+    The filter is evaluated on the current state of the events. A channel that cannot be read
+    delivers nothing until it is changed: all changes wait.
     """
-    event, filter = tables.Event, filter_from_json(channel.filter or {})
+    event = tables.Event
     examined = changes.select_event_entries(
         LogPosition(channel.tx, channel.seq), _MAX_UNREAD_ENTRIES
     ).subquery()
-    rang = col(event.rang_seq).is_not(None)
-    matches_trigger = {
-        ChannelTrigger.NOTIFICATION_ADDED: and_(examined.c.notifies, col(event.id).is_not(None)),
-        ChannelTrigger.EVENT_CHANGED: true(),
-        ChannelTrigger.EVENT_RESOLVED: and_(examined.c.kind == changes.RESOLVED, rang),
-    }
-    is_delivered = and_(
-        or_(*(matches_trigger[ChannelTrigger(each)] for each in channel.triggers)),
-        *build_conditions(filter, channel.organization_id),
-    )
+    try:
+        is_delivered = _build_is_delivered(channel, examined)
+    except (UnreadableFilterError, UnreadableTriggerError):
+        is_delivered = true()
     is_full = func.count() == _MAX_UNREAD_ENTRIES
     return (
         select(
@@ -217,6 +218,22 @@ def _select_unread(channel: tables.Channel, number: int) -> Any:
         )
         .select_from(examined)
         .outerjoin(event, col(event.id) == examined.c.subject_id)
+    )
+
+
+def _build_is_delivered(channel: tables.Channel, examined: Any) -> ColumnElement[bool]:
+    """Raises UnreadableFilterError or UnreadableTriggerError."""
+    event = tables.Event
+    filter = filter_from_json(channel.filter or {})
+    rang = col(event.rang_seq).is_not(None)
+    matches_trigger = {
+        ChannelTrigger.NOTIFICATION_ADDED: and_(examined.c.notifies, col(event.id).is_not(None)),
+        ChannelTrigger.EVENT_CHANGED: true(),
+        ChannelTrigger.EVENT_RESOLVED: and_(examined.c.kind == changes.RESOLVED, rang),
+    }
+    return and_(
+        or_(*(matches_trigger[each] for each in triggers_from_json(channel.triggers))),
+        *build_conditions(filter, channel.organization_id),
     )
 
 
