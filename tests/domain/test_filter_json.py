@@ -37,6 +37,7 @@ def test_a_filter_is_read_as_it_was_stored() -> None:
         {"severities": ["OF_THE_NEXT_VERSION"]},
         {"recordedAt": {"to": "yesterday"}},
         {"ids": ["1"]},
+        {"severities": 1},
     ],
 )
 def test_a_condition_that_cannot_be_read_is_never_left_out(values: dict[str, Any]) -> None:

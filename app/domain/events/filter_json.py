@@ -73,6 +73,8 @@ def _read_value(hint: Any, value: Any) -> Any:
     if isinstance(value, list):
         element = get_args(hint)[0] if get_origin(hint) is tuple else hint
         return tuple(_read_value(element, each) for each in value)
+    if get_origin(hint) is tuple:
+        raise TypeError(f"{value!r} is not a list")
     if dataclasses.is_dataclass(hint):
         return _read_object(hint, value)
     if hint is datetime:

@@ -162,8 +162,9 @@ class TestChannelPayload:
 class RedeliverPayload:
     queued_count: int = strawberry.field(
         default=0,
-        description="Number of deliveries that are repeated, without those that were PENDING. "
-        "Changes after the cursor that had no delivery are delivered, too, but not counted.",
+        description="Number of deliveries that were DELIVERED or FAILED and are repeated. With "
+        "`after`, the number of these that are deleted: the channel reads the change log again, "
+        "and delivers what its current filter and triggers select, which can be fewer or more.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the repetition. Empty on success."

@@ -112,9 +112,12 @@ register_enum(
     "once a minute per key.",
     RETENTION_APPLIED="Old entries of the organization were removed from the change log by "
     "`tocsin prune`.",
-    DELIVERIES_FAILING="The last five deliveries of the channel failed. Recorded once until they "
-    "succeed again.",
-    DELIVERIES_RECOVERED="A delivery of the channel succeeded after DELIVERIES_FAILING.",
+    DELIVERIES_FAILING="The channel began to fail: five attempts in a row failed, the receiver "
+    "responded with status 410, or the server could not read the secrets, the filter, the triggers "
+    "or the changes of the channel. Recorded once until DELIVERIES_RECOVERED, or until the channel "
+    "is disabled by a user.",
+    DELIVERIES_RECOVERED="An attempt succeeded after DELIVERIES_FAILING, or the server could read "
+    "the changes again.",
     DELIVERIES_SKIPPED="The channel has skipped changes, because entries that it had not delivered "
     "were pruned, or because the change log was replaced by a restore.",
 )

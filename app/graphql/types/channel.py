@@ -50,17 +50,23 @@ class Channel(Node):
         description="Conditions on the events to deliver, in the format of `EventFilter`. Null if "
         "all events are delivered."
     )
-    triggers: list[ChannelTrigger] = strawberry.field(description="What the channel delivers.")
+    triggers: list[ChannelTrigger] = strawberry.field(
+        description="What the channel delivers. Triggers that only a newer version of Tocsin has "
+        "are omitted; `lastError` names them."
+    )
     enabled: bool = strawberry.field(
         description="Whether the channel delivers. A receiver that responds with status 410 "
         "disables its channel. What happens while a channel is disabled is not delivered later."
     )
     last_error: str | None = strawberry.field(
         description="Error of the last attempt to deliver, without the response, which "
-        "`Delivery.error` quotes. Null if the last attempt succeeded or there was none."
+        "`Delivery.error` quotes, or why the server cannot read the channel. Null if the last "
+        "attempt succeeded or there was none."
     )
     failing_since: datetime | None = strawberry.field(
-        description="Time at which the last five deliveries had failed. Null if deliveries succeed."
+        description="Time at which the channel began to fail: five attempts in a row had failed, "
+        "the receiver responded with status 410, or the server could not read the channel. Null if "
+        "deliveries succeed, or a user has disabled the channel since."
     )
     created_at: datetime = strawberry.field(description="Time of creation.")
     updated_at: datetime = strawberry.field(description="Time of the last change.")
@@ -76,8 +82,9 @@ class Channel(Node):
     @strawberry.field(
         description="Age in seconds of the oldest change that is not delivered yet, also if no "
         "server process delivers to the channel. 0 if there is none. Changes while the channel is "
-        "disabled do not count. If the channel has not read 1,000 changes or more, and none of the "
-        "first 1,000 is for it, the age of the last of them."
+        "disabled do not count. If the server cannot read the filter or the triggers, all changes "
+        "count. If the channel has not read 1,000 changes or more, and none of the first 1,000 is "
+        "for it, the age of the last of them."
     )
     async def lag_seconds(self, info: Info) -> int:
         return int((await self._load_progress(info)).lag.total_seconds())
