@@ -436,7 +436,7 @@ def _build_alert(channel: tables.Channel) -> EventDraft:
 
 
 async def end_outage(session: AsyncSession, channel: tables.Channel, reason: str) -> None:
-    """Ends the outage of a channel that delivers nothing any more: nothing else would end it."""
+    """Ends the outage of a channel that a user disables or deletes: no delivery would end it."""
     if channel.failing_since is None:
         return
     channel.failing_since = None
