@@ -107,6 +107,16 @@ class HistoryQueries:
                 "omitted."
             ),
         ] = None,
+        complete: Annotated[
+            bool,
+            strawberry.argument(
+                description="Whether the list ends where no earlier entry can be added. An entry "
+                "of a transaction that commits late is inserted before later ones: a client that "
+                "stores `endCursor` and reads what is new the next time would miss it, unless "
+                "`complete` is true. Then, `endCursor` of the last page is the end of the list, "
+                "also if the page is empty."
+            ),
+        ] = False,
         first: First = 20,
         after: After = None,
     ) -> EventChangeConnection:
@@ -118,6 +128,7 @@ class HistoryQueries:
             parse_page_request(context.limits, first=first, after=after),
             event_filter,
             _parse_change_filter(changes, event_id, context.limits),
+            complete=complete,
         )
         return EventChangeConnection.from_history(page, event_filter)
 

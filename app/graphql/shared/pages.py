@@ -38,7 +38,7 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(
         description="Cursor to pass as `after` to request the next page: the cursor of the last "
         "row. Null if the page is empty, but an empty page of `eventChanges` has a cursor if the "
-        "end of the change log has not been reached.",
+        "end of the change log has not been reached, or with `complete: true`.",
         metadata=declare_source(ConnectionPart.END_CURSOR),
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from app.domain.access.caller import Caller
 from app.domain.events.filters import ALL_CHANGES, MATCH_ALL, EventChangeFilter, EventFilter
+from app.services.change_log.feed import resolve_start
 from app.services.change_log.feed_filters import matches_before_or_after
 from app.store.change_log import changes
 from app.store.change_log.changes import Entry, EntryRange, LogPosition
@@ -42,8 +43,13 @@ async def fetch_page(
     request: pages.PageRequest,
     filter: EventFilter = MATCH_ALL,
     change_filter: EventChangeFilter = ALL_CHANGES,
+    *,
+    complete: bool = False,
 ) -> HistoryPage:
     """Returns a page of entries, oldest first, that match both filters.
+
+    `complete`: the list ends where no earlier entry can be added, as a subscription does, and the
+    end of the last page is the end of the list, even if no entry matches.
 
     `filter` is evaluated in memory, `change_filter` by the database, in at most MAX_BATCHES
     batches. If fewer of their entries match than were requested, the page is short but has a next
@@ -53,9 +59,12 @@ async def fetch_page(
     # The entries of given events are read by an index, and all entries match no condition.
     needs_window = change_filter.event_ids is None and change_filter != ALL_CHANGES
     matching: list[Entry] = []
+    # Read before the snapshot of the session, which therefore has all entries up to it.
+    head = (await resolve_start(database, caller, None))[1] if complete else None
     async with database.read(caller.organization_id) as session:
         snapshot = await changes.fetch_snapshot(session)
-        position = _start_range(caller, request, snapshot).after
+        position = _start_range(caller, request, snapshot, complete=complete).after
+        is_behind = head is not None and position <= head
         batches, exhausted = 0, False
         while len(matching) <= request.size and batches < MAX_BATCHES and not exhausted:
             window_end = (
@@ -63,8 +72,10 @@ async def fetch_page(
                 if needs_window
                 else None
             )
+            if head is not None and window_end is not None and window_end >= head:
+                window_end = None
             batch = await changes.list_event_entries(
-                session, position, batch_size, change_filter, window_end
+                session, position, batch_size, change_filter, window_end or head
             )
             matching += [entry for entry in batch if matches_before_or_after(filter, entry)]
             batches += 1
@@ -74,7 +85,12 @@ async def fetch_page(
                 position = window_end
             else:
                 exhausted = True
-    return _build_page(caller, request, snapshot, matching, None if exhausted else position)
+    page = _build_page(caller, request, snapshot, matching, None if exhausted else position)
+    if head is None or page.has_next:
+        return page
+    end = changes.encode_log_cursor(caller.organization_id, snapshot, head, complete=True)
+    # The cursor of a list can be beyond the head while another transaction is open.
+    return replace(page, end=end if is_behind else request.after)
 
 
 async def fetch_pages(
@@ -97,13 +113,17 @@ async def fetch_pages(
 
 
 def _start_range(
-    caller: Caller, request: pages.PageRequest, snapshot: changes.LogSnapshot
+    caller: Caller,
+    request: pages.PageRequest,
+    snapshot: changes.LogSnapshot,
+    *,
+    complete: bool = False,
 ) -> EntryRange:
     def decode(cursor: str | None, argument: str) -> LogPosition | None:
         if cursor is None:
             return None
-        organization_id = caller.organization_id
-        return changes.decode_log_cursor(organization_id, cursor, snapshot, argument).list_position
+        decoded = changes.decode_log_cursor(caller.organization_id, cursor, snapshot, argument)
+        return decoded.subscription_position if complete else decoded.list_position
 
     after, before = decode(request.after, "after"), decode(request.before, "before")
     if after is not None:

@@ -81,7 +81,8 @@ export const connections: Record<string, Record<string, string[]>> = {
     "eventChanges": [
       "filter",
       "changes",
-      "eventId"
+      "eventId",
+      "complete"
     ],
     "eventTypes": [
       "filter"
