@@ -86,7 +86,7 @@ class ApiClient:
 
     def select_key(self, key: str) -> None:
         """Sends the operations that follow with another credential."""
-        self._key = key
+        self.key = key
 
     def __enter__(self) -> ApiClient:
         return self
@@ -121,9 +121,11 @@ class ApiClient:
         return _read_data(self.url, self._post(document, variables, timeout))
 
     def stream(self, document: str, **variables: Any) -> Iterator[dict[str, Any] | None]:
-        """Yields None when the server accepts a subscription, and then the data of its messages.
+        """Yields the data of each message of a subscription.
 
-        Raises ApiError. It is temporary if the stream ended or the connection was lost.
+        Yields None when the server accepts it, and whenever the server sends no message but keeps
+        the connection open. Raises ApiError. It is temporary if the stream ended or the connection
+        was lost.
         """
         with (
             self._convert_errors(),
@@ -145,6 +147,8 @@ class ApiClient:
                     if errors := body.get("errors"):
                         raise _to_error(errors[0], response.status_code)
                     yield body["data"]
+                elif message.startswith(b":"):
+                    yield None
         raise ApiError(f"{self.url} ended the stream.", is_temporary=True)
 
     def _execute(
@@ -185,7 +189,7 @@ class ApiClient:
 
     @property
     def _headers(self) -> dict[str, str]:
-        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
         if self.organization is not None:
             headers["data-partition-id"] = self.organization
         return headers
@@ -196,7 +200,7 @@ class ApiClient:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             # The reason only: the headers, which an error may contain, have the key.
-            reason = str(error).replace(self._key, "…") or type(error).__name__
+            reason = str(error).replace(self.key, "…") or type(error).__name__
             raise ApiError(
                 f"Cannot reach {self.url}: {reason.rstrip('.')}.",
                 is_temporary=isinstance(error, httpx.TransportError),
@@ -230,7 +234,7 @@ def _read_data(url: str, response: httpx.Response) -> dict[str, Any]:
         body = load_json(response.content)
     except (json.JSONDecodeError, UnicodeDecodeError):
         body = None
-    if not isinstance(body, dict) or not ("data" in body or "errors" in body):
+    if not isinstance(body, dict) or not (isinstance(body.get("data"), dict) or body.get("errors")):
         raise ApiError(
             f"{url} returned HTTP status {response.status_code} without a GraphQL response. Set "
             "the address of the server, without /graphql, in --url or TOCSIN_URL.",
@@ -243,9 +247,9 @@ def _read_data(url: str, response: httpx.Response) -> dict[str, Any]:
 
 
 def _to_error(error: Mapping[str, Any], status: int) -> ApiError:
-    extensions = error.get("extensions", {})
+    extensions = error.get("extensions") or {}
     code = extensions.get("code")
-    retry_after = extensions.get("retryAfterSeconds", 0)
+    retry_after = extensions.get("retryAfterSeconds") or 0
     return ApiError(
         f"{error['message']}" + (f" ({code})" if code else ""),
         code,

@@ -463,7 +463,8 @@ def log_event(
         typer.Option(
             min=1,
             max=3600,
-            help="Seconds for which the event is sent again while the server does not respond.",
+            help="Seconds for which the event is sent again while the server does not respond, and "
+            "for which each attempt waits for data.",
         ),
     ] = 30,
     url: Url = DEFAULT_URL,
@@ -539,8 +540,8 @@ def tail_events(
     cursor_file: Annotated[
         Path | None,
         typer.Option(
-            help="File for the cursor of the last printed event. If it has one, the events after "
-            "this cursor are printed, instead of those of --lines."
+            help="File for the cursor up to which everything is printed. If the file exists, the "
+            "events after its cursor are printed, instead of those of --lines."
         ),
     ] = None,
     after: Annotated[

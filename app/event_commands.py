@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import random
+import select
 import signal
 import sys
 import time
@@ -26,7 +28,9 @@ from app.domain.shared.values import replace_control_characters
 REJECTED_CODE, USAGE_CODE, REFUSED_CODE, UNREACHABLE_CODE = 1, 2, 3, 4
 MAX_CONTENT_BYTES = 8 * 1024 * 1024  # the default maximum of a request
 CONNECT_TIMEOUT_SECONDS = 5
+KEY_WAIT_SECONDS = 60  # for a new key in the file, after the old one was refused
 STABLE_SECONDS = 10  # a connection that lasted longer is not counted as a failed attempt
+_PIPE_SIZE = select.PIPE_BUF
 _CREDENTIAL_ERRORS = {"UNAUTHENTICATED", "FORBIDDEN"}
 _SEVERITY_COLORS = {"ERROR": "red", "WARN": "yellow", "INFO": "blue", "SUCCESS": "green"}
 
@@ -54,13 +58,22 @@ query ($filter: EventFilter, $first: Int!, $isSkipped: Boolean!) {{
 {_EVENT_FIELDS}"""
 LOGGED_EVENTS = f"""
 query ($filter: EventFilter, $after: String!) {{
-  logHead
-  eventChanges(filter: $filter, changes: {{ kinds: [LOGGED] }}, after: $after) {{
+  eventChanges(filter: $filter, changes: {{ kinds: [LOGGED] }}, after: $after, complete: true) {{
     nodes {{ cursor event {{ ...EventFields }} }}
     pageInfo {{ hasNextPage endCursor }}
   }}
 }}
 {_EVENT_FIELDS}"""
+NEXT_LOGGED_EVENT = """
+query ($filter: EventFilter, $after: String!) {
+  eventChanges(
+    filter: $filter, changes: { kinds: [LOGGED] }, after: $after, complete: true, first: 1
+  ) {
+    nodes { cursor }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
 FOLLOW_EVENTS = f"""
 subscription ($filter: EventFilter, $after: String!) {{
   eventChanged(filter: $filter, after: $after) {{ cursor kind event {{ ...EventFields }} }}
@@ -93,6 +106,7 @@ class ServerOptions:
 
     def open_client(self) -> ApiClient:
         """Exits with code 2 if the address or the credential is missing or malformed."""
+        require_value("--organization", self.organization)
         try:
             return ApiClient(self.url, self.load_key(), self.organization)
         except ApiError as error:
@@ -178,6 +192,8 @@ def _send_event(
 
 def _format_user_error(error: Mapping[str, Any]) -> str:
     name, *rest = error["path"][1:] or [""]
+    if name == "entity" and rest:
+        name, rest = f"entity-{rest[0]}", rest[1:]
     option = _OPTIONS.get(name, f"--{name}")
     place = " ".join([option, ".".join(rest)]).strip() + ": " if name else ""
     return f"{place}{error['message']} ({error['code']})"
@@ -201,6 +217,9 @@ def build_filter(
     tags: Sequence[str] | None,
 ) -> dict[str, Any] | None:
     """Builds an `EventFilter`, or None without conditions. Exits with code 2 if one is invalid."""
+    for option, values in (("type", types), ("source", [source]), ("tag", tags)):
+        for value in values or ():
+            require_value(f"--{option}", value)
     conditions = {
         "severities": [parse_severity_option(each).value for each in severities or ()],
         "types": types,
@@ -210,17 +229,31 @@ def build_filter(
     return {name: value for name, value in conditions.items() if value} or None
 
 
+def require_value(option: str, value: str | None) -> None:
+    """Exits with code 2 if the value is empty, as that of a shell variable that is not set."""
+    if value is not None and not value.strip():
+        exit_with(f"{option}: The value is empty. Omit the option, or set a value.", USAGE_CODE)
+
+
 def tail_events(
     server: ServerOptions, filter: Mapping[str, Any] | None, options: TailOptions
 ) -> None:
     """Prints the events that match the filter, as they are stored."""
+    require_value("--after", options.after)
     after = options.after or _read_cursor(options.cursor_file)
     with server.open_client() as client:
         try:
             for cursor, event in _iterate_events(client, server, filter, options, after):
+                line = (
+                    b"" if event is None else _format_line(event, cursor, is_json=options.is_json)
+                )
+                _wait_for_reader()
+                while len(line) > _PIPE_SIZE:
+                    _write_output(line[:_PIPE_SIZE])
+                    line = line[_PIPE_SIZE:]
+                    _wait_for_reader()
                 with _delay_signals():
-                    if event is not None:
-                        _print_event(event, cursor, is_json=options.is_json)
+                    _write_output(line)
                     _store_cursor(options.cursor_file, cursor)
         except ApiError as error:
             hint = " Events may be missing. Start without this cursor."
@@ -233,12 +266,25 @@ def tail_events(
 
 @contextlib.contextmanager
 def _delay_signals() -> Iterator[None]:
-    """Delays the end of the process, so that no event is printed whose cursor is not stored."""
+    """Delays the end of the process, so that no event is printed whose cursor is not stored.
+
+    Nothing in the block may wait for another process: the command could not be ended.
+    """
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def _wait_for_reader() -> None:
+    """Waits until a pipe accepts _PIPE_SIZE bytes at once."""
+    with contextlib.suppress(io.UnsupportedOperation):  # output that is captured in memory
+        select.select([], [sys.stdout.fileno()], [])
+
+
+def _write_output(data: bytes) -> None:
+    typer.echo(data, nl=False)
 
 
 CursorAndEvent = tuple[str | None, dict[str, Any] | None]
@@ -282,8 +328,8 @@ def _read_entries(
         page = data["eventChanges"]
         for entry in page["nodes"]:
             yield entry["cursor"], entry["event"]
-        # An empty page may end far behind the cursor, or at the end of the change log.
-        after = page["pageInfo"]["endCursor"] or data["logHead"]
+        # That of a page with few matches may be far behind its last entry.
+        after = str(page["pageInfo"]["endCursor"])
         yield after, None
         has_more = page["pageInfo"]["hasNextPage"]
 
@@ -300,18 +346,30 @@ def _follow_entries(
     is_lost = False
     while True:
         try:
+            is_connected = False
             for data in client.stream(FOLLOW_EVENTS, filter=filter, after=after):
-                if data is None:
-                    connected_at = time.monotonic()
+                if data is not None:
+                    entry = data["eventChanged"]
+                    yield entry["cursor"], entry["event"] if entry["kind"] == "LOGGED" else None
+                    after = entry["cursor"]
+                elif is_connected:
+                    if (end := _find_quiet_end(client, filter, after)) != after:
+                        after = end
+                        yield after, None
+                else:
+                    is_connected, connected_at = True, time.monotonic()
                     if is_lost:
                         typer.echo("Connected again.", err=True)
                     is_lost = False
-                    continue
-                entry = data["eventChanged"]
-                yield entry["cursor"], entry["event"] if entry["kind"] == "LOGGED" else None
-                after = entry["cursor"]
         except ApiError as error:
-            if connected_at is None or not error.is_temporary:
+            if connected_at is None:
+                raise
+            if error.code == "UNAUTHENTICATED" and server.key_file is not None:
+                typer.echo(f"{error} Waiting for a new key in {server.key_file}.", err=True)
+                client.select_key(_wait_for_new_key(server, client.key, error))
+                is_lost = True
+                continue
+            if not error.is_temporary:
                 raise
             if not is_lost:
                 typer.echo(f"{error} Reconnecting.", err=True)
@@ -321,8 +379,43 @@ def _follow_entries(
             delay = error.retry_after + _compute_delay(failures)
         failures += 1
         time.sleep(delay)
-        # The connection may have ended because the credential expired or was revoked.
-        client.select_key(server.load_key())
+        # The connection may have ended because the credential expired or was revoked. The file is
+        # empty or missing for a moment if its key is being replaced.
+        with contextlib.suppress(ApiError):
+            client.select_key(server.load_key())
+
+
+def _find_quiet_end(client: ApiClient, filter: Mapping[str, Any] | None, after: str) -> str:
+    """Returns the last cursor before which no event is to be printed.
+
+    Without it, a cursor that waits for a rare event would expire when entries are pruned.
+    """
+    variables = {"filter": filter}
+    with contextlib.suppress(ApiError):  # the subscription is not affected; try again later
+        has_more = True
+        while has_more:
+            data = client.send_once(
+                NEXT_LOGGED_EVENT,
+                variables | {"after": after},
+                httpx.Timeout(CONNECT_TIMEOUT_SECONDS),
+            )
+            page = data["eventChanges"]
+            if page["nodes"]:  # the subscription delivers it
+                break
+            after = str(page["pageInfo"]["endCursor"])
+            has_more = page["pageInfo"]["hasNextPage"]
+    return after
+
+
+def _wait_for_new_key(server: ServerOptions, old: str, refusal: ApiError) -> str:
+    """Waits until the file has another key, and returns it. Raises the refusal after a minute."""
+    deadline = time.monotonic() + KEY_WAIT_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ApiError):
+            if (key := server.load_key()) != old:
+                return key
+        time.sleep(0.5)
+    raise refusal
 
 
 def _compute_delay(failures: int) -> float:
@@ -338,12 +431,12 @@ def _choose_exit_code(error: ApiError) -> int:
     return UNREACHABLE_CODE if is_unreachable else REJECTED_CODE
 
 
-def _print_event(event: Mapping[str, Any], cursor: str | None, *, is_json: bool) -> None:
+def _format_line(event: Mapping[str, Any], cursor: str | None, *, is_json: bool) -> bytes:
     if is_json:
         line, encoding = encode_json({"cursor": cursor, **event}), "utf-8"
     else:
         line, encoding = _format_event(event), sys.stdout.encoding
-    typer.echo(line.encode(encoding, errors="replace"))
+    return f"{line}\n".encode(encoding, errors="replace")
 
 
 def _format_event(event: Mapping[str, Any]) -> str:
@@ -361,26 +454,32 @@ def _is_colored() -> bool:
 
 
 def _read_cursor(file: Path | None) -> str | None:
-    """Returns the stored cursor. None if there is no file, or an empty one."""
+    """Returns the stored cursor. None if there is no file."""
     if file is None:
         return None
     try:
-        return file.read_text("utf-8").strip() or None
+        cursor = file.read_text("utf-8").strip()
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
         exit_with(f"--cursor-file: {file} is not in UTF-8.", USAGE_CODE)
     except OSError as error:
         exit_with(f"--cursor-file: Cannot read {file}: {error.strerror}.", USAGE_CODE)
+    if not cursor:
+        exit_with(f"--cursor-file: {file} is empty. Delete it to start again.", USAGE_CODE)
+    return cursor
 
 
 def _store_cursor(file: Path | None, cursor: str | None) -> None:
-    """Replaces the file at once, so that it is never half written."""
+    """Replaces the file at once, so that it is never half written, not even after a crash."""
     if file is None or cursor is None:
         return
     new = file.with_name(f"{file.name}.new")
     try:
-        new.write_text(f"{cursor}\n", "utf-8")
+        with new.open("w", encoding="utf-8") as stream:
+            stream.write(f"{cursor}\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         new.replace(file)
     except OSError as error:
         exit_with(f"--cursor-file: Cannot write {file}: {error.strerror}.", USAGE_CODE)

@@ -17,6 +17,7 @@ class UnavailableServer(HTTPServer):
     """Responds to each request as Tocsin does while its database is down, and counts them."""
 
     request_count = 0
+    body = BODY
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -27,9 +28,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(503)
         self.send_header("retry-after", "0")
-        self.send_header("content-length", str(len(BODY)))
+        self.send_header("content-length", str(len(self.server.body)))
         self.end_headers()
-        self.wfile.write(BODY)
+        self.wfile.write(self.server.body)
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
@@ -65,3 +66,30 @@ def test_an_address_with_a_password_is_refused_without_printing_it() -> None:
 
     message = "The address of the server must not contain a user name or a password."
     assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"errors": [{"message": "no", "extensions": null}]}', "no"),
+        (
+            '{"errors": [{"message": "no", "extensions": '
+            '{"code": "X", "retryAfterSeconds": null}}]}',
+            "no (X)",
+        ),
+        ('{"data": null}', "returned HTTP status 503 without a GraphQL response"),
+    ],
+)
+def test_responses_with_nulls_are_reported(
+    server: UnavailableServer, body: str, message: str
+) -> None:
+    server.body = body.encode()
+
+    with (
+        ApiClient(f"http://127.0.0.1:{server.server_port}", "key") as client,
+        pytest.raises(ApiError) as failed,
+    ):
+        client.mutate("mutation { payload: retire }")
+
+    assert message in str(failed.value)
+    assert failed.value.retry_after == 0

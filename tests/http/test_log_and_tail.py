@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import re
 import signal
+import sys
+import termios
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
@@ -21,7 +25,7 @@ from app.services.change_log.pruning import prune_entries
 from app.store.engine.database import Database
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.configuration.command import create_key
-from tests.conftest import SQLITE
+from tests.conftest import POSTGRESQL, SQLITE, Serve
 from tests.http.test_command import (
     COMMAND,
     command_environment,
@@ -44,6 +48,21 @@ ACKNOWLEDGE = "mutation ($id: ID!) { acknowledgeEvent(id: $id) { userErrors { co
 CREATE_READER = """
 mutation {
   createApiKey(input: {name: "reader", permissions: [EVENT_READ]}) { apiKey { id } secret }
+}
+"""
+# Transactions that log an event with the source "late" wait for a lock before they commit.
+DELAY_LATE_EVENTS = """
+CREATE FUNCTION wait_for_test() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
+CREATE TRIGGER wait_for_test AFTER INSERT ON change FOR EACH ROW
+WHEN (NEW.state->>'source' = 'late') EXECUTE FUNCTION wait_for_test();
+"""
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
+COMPLETE = """
+query ($after: String) {
+  eventChanges(complete: true, first: 2, after: $after) {
+    nodes { event { summary } } pageInfo { hasNextPage endCursor }
+  }
 }
 """
 REVOKE = "mutation ($id: ID!) { revokeApiKey(id: $id) { userErrors { code } } }"
@@ -184,6 +203,8 @@ async def test_log_reports_each_mistake_with_its_option_and_stores_nothing(
         await run_client_command(client, *log, "--fields", "[1]"),
         await run_client_command(client, *log, "--source", ""),
         await run_client_command(client, *log, "--occurred-at", "noon"),
+        await run_client_command(client, *log, "--entity-type", "", "--entity-id", "1"),
+        await run_client_command(client, *log, "--entity-type", "a", "--entity-id", ""),
     ]
     refused = [
         await run_client_command(client, *log, TOCSIN_KEY="tocsin_secret"),
@@ -208,6 +229,7 @@ async def test_log_reports_each_mistake_with_its_option_and_stores_nothing(
         ),
     ]
     places = ["--alert-key: ", "--fields: ", "--source: ", "Variable '$input' has invalid value"]
+    places += ["--entity-type: ", "--entity-id: "]
     for (code, out, err), place in zip(rejected, places, strict=True):
         assert (code, out, err[: len(place)]) == (1, "", place), err
     assert [(code, out) for code, out, _ in refused] == [(3, "")] * 2
@@ -349,6 +371,136 @@ async def test_tail_without_following_prints_all_pages_after_the_stored_cursor(
     after_last = await run_client_command(client, "tail", "--no-follow", "--after", last)
     after_file = await run_client_command(client, *options)
     assert after_last == after_file == (0, "", "")
+
+
+@contextlib.asynccontextmanager
+async def log_late_event(client: Client, database_url: str, summary: str) -> AsyncIterator[None]:
+    """Logs an event whose transaction is open in the block, and commits after it."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(DELAY_LATE_EVENTS)
+    await connection.execute("SELECT pg_advisory_lock(1)")
+    async with asyncio.timeout(TIMEOUT_SECONDS), asyncio.TaskGroup() as tasks:
+        tasks.create_task(client.log_event(summary=summary, source="late"))
+        while await connection.fetchval(WAITING) == 0:
+            await asyncio.sleep(0.02)
+        yield
+        await connection.close()
+
+
+@pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
+async def test_tail_without_following_misses_no_event_that_is_committed_late(
+    own_client: Client, database_url: str, tmp_path: Path
+) -> None:
+    cursor = str(tmp_path / "cursor")
+    options = ("tail", "--no-follow", "--json", "--lines", "0", "--cursor-file", cursor)
+    await run_client_command(own_client, *options)
+    start = await own_client.execute_field(COMPLETE)
+
+    async with log_late_event(own_client, database_url, "late"):
+        await own_client.log_event(summary="later")
+        meanwhile = await run_client_command(own_client, *options)
+        page = await own_client.execute_field(COMPLETE)
+    printed = await run_client_command(own_client, *options)
+    again = await run_client_command(own_client, *options)
+    after = page["pageInfo"]["endCursor"]
+    following = await own_client.execute_field(COMPLETE, after=after)
+
+    assert start == page
+    assert page["nodes"] == []
+    assert page["pageInfo"]["hasNextPage"] is False
+    assert meanwhile == again == (0, "", "")
+    assert parse_summaries(printed[1].splitlines()) == ["late", "later"]
+    assert [node["event"]["summary"] for node in following["nodes"]] == ["late", "later"]
+
+
+async def test_a_quiet_tail_resumes_after_events_that_it_does_not_print_have_been_pruned(
+    serve: Serve, database_url: str, database: Database, tmp_path: Path
+) -> None:
+    cursor, key_file = tmp_path / "cursor", tmp_path / "key"
+    options = (
+        *("--severity", "error", "--lines", "0", "--json"),
+        *("--cursor-file", str(cursor), "--key-file", str(key_file)),
+    )
+    async with serve(database_url, sockets={"ping_interval_seconds": 0.05}) as client:
+        old = await client.execute_field(CREATE_READER)
+        new = await client.execute_field(CREATE_READER)
+        key_file.write_text(old["secret"])
+        async with start_tail(client, *options) as process:
+            await wait_for_file(cursor)
+            for number in range(3):
+                await client.log_event(summary=f"{number}")
+            head = await client.execute_field("{ logHead }")
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                while cursor.read_text().strip() != head:
+                    await asyncio.sleep(0.02)
+            await prune_entries(database, datetime.now(UTC) + timedelta(days=1))
+            key_file.write_text("")
+            await client.execute_field(REVOKE, id=old["apiKey"]["id"])
+            await client.log_event(summary="full", severity="error")
+            assert process.stderr is not None
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                lost = (await process.stderr.readline()).decode()
+                refused = (await process.stderr.readline()).decode()
+            key_file.write_text(new["secret"])
+            lines = await read_lines(process, 1)
+
+    assert lost.endswith(" Reconnecting.\n")
+    assert "(UNAUTHENTICATED)" in refused
+    assert refused.endswith(f" Waiting for a new key in {key_file}.\n")
+    assert parse_summaries(lines) == ["full"]
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+async def test_tail_ends_on_a_signal_while_its_output_is_not_read(
+    client: Client, tmp_path: Path
+) -> None:
+    cursor = tmp_path / "cursor"
+    codes = []
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        cursor.unlink(missing_ok=True)
+        reading, writing = os.pipe()
+        fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 4096)
+        options = ("--json", "--lines", "0", "--cursor-file", str(cursor))
+        async with start_tail(client, *options, stdout=writing) as process:
+            os.close(writing)
+            await wait_for_file(cursor)
+            await client.log_event(summary="large", content="x" * 20_000)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                while count_unread_bytes(reading) < fcntl.fcntl(reading, fcntl.F_GETPIPE_SZ):
+                    await asyncio.sleep(0.02)
+            process.send_signal(signal_number)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                codes.append(await process.wait())
+        os.close(reading)
+
+    assert codes == [130, -signal.SIGTERM]
+
+
+def count_unread_bytes(pipe: int) -> int:
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+async def test_tail_refuses_empty_values_and_an_empty_cursor_file(
+    client: Client, tmp_path: Path
+) -> None:
+    await client.log_event(summary="stored")
+    empty = tmp_path / "cursor"
+    empty.write_text("\n")
+    options = ("--after", "--source", "--type", "--tag", "--organization")
+
+    refused = [await run_client_command(client, "tail", "--no-follow", o, "") for o in options[:4]]
+    nowhere = await run_client_command(
+        client.as_key(client.key), "tail", "--no-follow", "--organization", ""
+    )
+    file = await run_client_command(client, "tail", "--no-follow", "--cursor-file", str(empty))
+
+    assert [*refused, nowhere] == [
+        (2, "", f"{option}: The value is empty. Omit the option, or set a value.\n")
+        for option in options
+    ]
+    assert file == (2, "", f"--cursor-file: {empty} is empty. Delete it to start again.\n")
+    assert empty.read_text() == "\n"
 
 
 async def test_tail_refuses_cursors_and_files_that_it_cannot_use(
