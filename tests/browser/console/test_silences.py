@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from playwright.async_api import expect
 
 from tests.browser.conftest import BrowserVisit
@@ -9,6 +11,9 @@ from tests.browser.console.actions import expect_to_fit, find_violations, sign_i
 from tests.browser.page_actions import create_key
 from tests.client import Client
 
+EXTEND = """
+mutation ($input: UpdateSilenceInput!) { updateSilence(input: $input) { userErrors { code } } }
+"""
 SILENCES = "{ silences { nodes { filter comment active } } }"
 
 
@@ -44,10 +49,16 @@ async def test_silences_are_created_listed_changed_and_ended(
     await expect(page.get_by_role("row", name="Silenced by")).to_contain_text("bearing until")
     await page.get_by_role("link", name="Silences").first.click()
 
-    # It is changed and ended.
+    # Its comment is changed while another user extends it, and it is ended.
     await page.get_by_role("button", name="Change bearing").click()
     await page.get_by_role("dialog").get_by_label("Comment").fill("new bearing")
+    [extended] = (await client.execute_field("{ silences { nodes { id } } }"))["nodes"]
+    extended["endsAt"] = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    await client.execute_field(EXTEND, input=extended)
     await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("row", name="new bearing")).to_be_visible()
+    [changed] = (await client.execute_field("{ silences { nodes { endsAt } } }"))["nodes"]
+    assert datetime.fromisoformat(changed["endsAt"]) == datetime.fromisoformat(extended["endsAt"])
     await page.get_by_role("button", name="End now: new bearing").click()
     await page.get_by_role("dialog").get_by_role("button", name="End now", exact=True).click()
     await expect(page.get_by_role("main")).to_contain_text("No silence is active")
@@ -80,9 +91,12 @@ async def test_a_notification_silences_its_source_and_its_entity(
 
     for choice in ("the source /pumps/7 for an hour", "the entity w-7 until tomorrow at 8:00"):
         await dialog.get_by_role("button", name="Silence notifications like").click()
-        await page.get_by_role("menuitem", name=f"Silence {choice}").click()
+        item = page.get_by_role("menuitem", name=f"Silence {choice}")
+        await item.press("r")  # resolves the notification only outside the menu
+        await item.click()
         await expect(page.get_by_role("menuitem")).to_have_count(0)
     await expect(dialog.get_by_role("listitem")).to_contain_text("Silenced")
+    await expect(dialog.get_by_role("button", name="Resolve Pump stopped")).to_be_visible()
 
     await client.log_event(summary="Pump stopped again", **pump)
     await client.log_event(summary="Valve leaks", source="/valve", notification=True)

@@ -56,7 +56,7 @@ export const texts = {
       ends: { hour: "for an hour", tomorrow: "until tomorrow at 8:00" },
       done: "Silenced. Later notifications like this one do not appear.",
       action: (scope: string, end: string) => `Silence ${scope} ${end}`,
-      comment: (summary: string) => `Silenced from the notification "${summary.slice(0, 900)}"`,
+      comment: (summary: string) => `Silenced from the notification "${[...summary].slice(0, 900).join("")}"`,
     },
     pageTitle: (open: number, title: string) => `(${open > 99 ? "99+" : open}) ${title}`,
   },

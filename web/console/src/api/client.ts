@@ -10,6 +10,7 @@ import {
 import { keepPreviousData, QueryCache, QueryClient, MutationCache, useQuery } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { API_URL } from "../../../shared/server";
+import { countUnsaved } from "../common/unsavedInput";
 import type { Permission, ViewerQuery } from "./generated";
 
 export type GetToken = TocsinClientOptions["getToken"];
@@ -40,9 +41,17 @@ export function connect(
     organization: organization ?? undefined,
   });
   const onError = (error: unknown) => error instanceof TocsinError && reportError(error);
+  const releases = new Map<unknown, () => void>();
   const queries = new QueryClient({
     queryCache: new QueryCache({ onError }),
-    mutationCache: new MutationCache({ onError }),
+    mutationCache: new MutationCache({
+      onError,
+      onMutate: (_variables, mutation) => void releases.set(mutation, countUnsaved()),
+      onSettled: (_data, _error, _variables, _result, mutation) => {
+        releases.get(mutation)?.();
+        releases.delete(mutation);
+      },
+    }),
     defaultOptions: {
       queries: {
         // Only failures that may be temporary are tried again.

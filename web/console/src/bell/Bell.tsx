@@ -202,7 +202,7 @@ interface ItemProps {
   onAcknowledge: () => void;
   onResolve: () => void;
   onReopen: () => void;
-  onSnoozeError: (error: Error) => void;
+  onSnoozeError: (error: Error | null) => void;
   onLeave: () => void;
 }
 
@@ -219,14 +219,19 @@ function Item({
 }: ItemProps) {
   const { event, read } = notification;
   const [isSilenced, setIsSilenced] = useState(false);
+  const silenced = () => {
+    setIsSilenced(true);
+    onSnoozeError(null);
+  };
   const isOpen = event.status === "OPEN";
   const isUnread = isOpen && !read;
   const isResolved = event.status === "RESOLVED";
   return (
     <li
       className={classes.item}
-      onKeyDown={({ key, ctrlKey, metaKey, altKey, repeat }) => {
-        const isPlain = !ctrlKey && !metaKey && !altKey && !repeat;
+      onKeyDown={({ key, ctrlKey, metaKey, altKey, repeat, target }) => {
+        const isInMenu = (target as Element).closest("[role=menu]") !== null;
+        const isPlain = !isInMenu && !ctrlKey && !metaKey && !altKey && !repeat;
         if (key === "r" && isPlain && canUpdate && !isResolved) onResolve();
       }}
     >
@@ -265,7 +270,7 @@ function Item({
           {isSilenced && t.snooze.done}
         </Text>
       </Box>
-      {canUpdate && <Snooze event={event} onSilenced={() => setIsSilenced(true)} onError={onSnoozeError} />}
+      {canUpdate && <Snooze event={event} onSilenced={silenced} onError={onSnoozeError} />}
       {canUpdate && isOpen && (
         <ActionIcon
           variant="default"

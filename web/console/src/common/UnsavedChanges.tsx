@@ -3,7 +3,7 @@ import { useEffect } from "react";
 import { useBlocker } from "react-router";
 import { texts } from "../texts";
 import { Dialog } from "./Dialog";
-import { countUnsavedForm } from "./unsavedInput";
+import { countUnsaved } from "./unsavedInput";
 
 const t = texts.unsaved;
 
@@ -22,7 +22,7 @@ export function UnsavedChanges({ exist }: { exist: boolean }) {
     if (!exist) return;
     const prevent = (event: BeforeUnloadEvent) => event.preventDefault();
     addEventListener("beforeunload", prevent);
-    const release = countUnsavedForm();
+    const release = countUnsaved();
     return () => {
       release();
       removeEventListener("beforeunload", prevent);

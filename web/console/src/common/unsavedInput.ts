@@ -1,12 +1,12 @@
 // Whether the user would lose input if the page were left.
 
-let forms = 0;
+let unsaved = 0;
 
-/** Counts a form with changes that have not been saved, until the returned function is called. */
-export function countUnsavedForm(): () => void {
-  forms += 1;
-  return () => void (forms -= 1);
+/** Counts a form with changes, or a request that saves them, until the returned function is called. */
+export function countUnsaved(): () => void {
+  unsaved += 1;
+  return () => void (unsaved -= 1);
 }
 
 export const hasUnsavedInput = (): boolean =>
-  forms > 0 || document.querySelector("[role=dialog]") !== null;
+  unsaved > 0 || document.querySelector("[role=dialog]") !== null;

@@ -183,9 +183,9 @@ export class ProviderSession {
     this.abort.abort();
     this.abort = new AbortController();
     const { request, address } = await createRequest(this.discovered, false);
-    const offer = receiveOffer(request.state, this.abort.signal);
     if (!open(address, "_blank", WINDOW)) throw new SignInError(t.windowBlocked);
-    const tokens = await explain(fetchTokens(this.discovered, request, await offer));
+    const offer = await receiveOffer(request.state, this.abort.signal);
+    const tokens = await explain(fetchTokens(this.discovered, request, offer));
     const next = new ProviderSession(this.discovered, tokens);
     if (next.subject !== this.subject || !this.newTokens) return next;
     this.take(tokens);

@@ -2,7 +2,7 @@
 
 import { API_URL } from "../../../shared/server";
 
-const STORAGE_KEY = `tocsin:organization:${new URL(API_URL).pathname}`;
+const STORAGE_KEY = `tocsin:chosen-organization:${new URL(API_URL).pathname}`;
 
 interface Choice {
   user: string;

@@ -29,7 +29,13 @@ export function SilenceForm({ silence, onClose }: Props) {
       const text = (name: string) => String(form.get(name) ?? "").trim();
       const values = { endsAt: fromLocalInput(text("endsAt"))!, comment: text("comment") };
       if (silence) {
-        const changed = await client.request(UpdateSilenceDocument, { input: { id: silence.id, ...values } });
+        // Only what was changed: another user may have changed the rest meanwhile.
+        const input = {
+          id: silence.id,
+          ...(text("endsAt") !== toLocalInput(silence.endsAt) && { endsAt: values.endsAt }),
+          ...(values.comment !== silence.comment && { comment: values.comment }),
+        };
+        const changed = await client.request(UpdateSilenceDocument, { input });
         checked(changed.updateSilence);
         return;
       }
