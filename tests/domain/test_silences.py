@@ -7,8 +7,14 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.events.filters import EventFilter
-from app.domain.events.silences import Silence, sets_condition, silence_event, validate_period
+from app.domain.events.filters import EventAttribute, EventFilter
+from app.domain.events.silences import (
+    Silence,
+    sets_condition,
+    silence_event,
+    validate_filter,
+    validate_period,
+)
 from app.domain.events.state import EventStatus
 from app.domain.shared.limits import Limits
 from tests.domain.examples import NOW, OTHER_ID, make_event
@@ -69,13 +75,29 @@ def test_a_silence_is_compared_with_the_event_as_if_it_were_not_silenced() -> No
         (EventFilter(fields=()), True),
         (EventFilter(notification=False), True),
         (EventFilter(statuses=(EventStatus.OPEN,)), True),
-        (EventFilter(or_=(EventFilter(), EventFilter(not_=EventFilter(source="s")))), True),
+        (EventFilter(or_=(EventFilter(), EventFilter(source="s"))), False),
+        (EventFilter(or_=(MATCHING, EventFilter(not_=EventFilter(source="s")))), True),
     ],
 )
 def test_a_filter_sets_a_condition_if_it_compares_an_attribute(
     filter: EventFilter, has_condition: bool
 ) -> None:
     assert sets_condition(filter) is has_condition
+
+
+def test_a_silence_does_not_select_events_by_their_silence() -> None:
+    silenced = EventFilter(silenced_by=OTHER_ID)
+    not_silenced = EventFilter(missing=(EventAttribute.SILENCED_BY,))
+
+    problems = validate_filter(
+        EventFilter(subject="s", and_=(EventFilter(or_=(MATCHING, silenced)),), not_=not_silenced)
+    )
+
+    message = "The filter of a silence must not select events by their silence."
+    assert [(each.path, each.message) for each in problems] == [
+        (("filter", "and", "0", "or", "1", "silencedBy"), message),
+        (("filter", "not", "missing"), message),
+    ]
 
 
 def test_a_silence_may_last_as_long_as_the_limit() -> None:

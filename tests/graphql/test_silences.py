@@ -495,7 +495,7 @@ async def test_events_of_a_silence_that_is_shortened_notify_at_its_new_end(
     created = await silence(client)
     await notify(client, "silenced")
 
-    soon = (datetime.now(UTC) + timedelta(milliseconds=300)).isoformat()
+    soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
     payload = await client.execute_field(UPDATE, input={"id": created["id"], "endsAt": soon})
 
     assert payload["userErrors"] == []
@@ -669,3 +669,22 @@ async def test_an_event_that_is_silenced_later_in_its_batch_is_not_in_the_bell(
     assert events == [{"id": events[0]["id"], "silencedBy": {"id": created["id"]}}] * 2
     assert silenced == []
     assert await list_bell(own_client) == ["escalated"]
+
+
+@pytest.mark.usefixtures("without_sweeps")
+async def test_an_event_that_cannot_be_read_does_not_delay_those_of_other_silences(
+    own_client: Client, database: Database
+) -> None:
+    first = await silence(own_client)
+    unreadable = await notify(own_client, "unreadable")
+    second = await silence(own_client, filter={"source": "/other"})
+    await notify(own_client, "rings", source="/other")
+    change = update(tables.Event).where(col(tables.Event.id) == UUID(unreadable))
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(change.values(tags=5))
+    await end_by_clock(database, first)
+    await end_by_clock(database, second)
+
+    await silence_expiry.ring_silenced_events(database)
+
+    assert await list_bell(own_client) == ["rings"]

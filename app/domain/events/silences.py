@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.domain.events.filters import EventFilter, filter_matches
+from app.domain.events.filters import EventAttribute, EventFilter, filter_matches
 from app.domain.events.state import EventState
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, invalid_input
@@ -46,17 +46,40 @@ def silence_event(silences: Iterable[Silence], event: EventState, now: datetime)
 
 
 def sets_condition(filter: EventFilter) -> bool:
-    """Whether a filter, or one that it is composed of, compares an attribute of events."""
+    """Whether a filter compares an attribute of each event that it matches."""
     has_own = any(
         getattr(filter, attribute.name) is not None
         for attribute in fields(filter)
         if attribute.name not in _NOT_CONDITIONS
     )
-    return has_own or bool(filter.missing) or any(map(sets_condition, filter.subfilters))
+    return (
+        has_own
+        or bool(filter.missing)
+        or any(map(sets_condition, filter.and_ or ()))
+        or (bool(filter.or_) and all(map(sets_condition, filter.or_ or ())))
+        or (filter.not_ is not None and sets_condition(filter.not_))
+    )
+
+
+def _find_silence_conditions(
+    filter: EventFilter, path: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    if filter.silenced_by is not None:
+        yield (*path, "silencedBy")
+    if EventAttribute.SILENCED_BY in (filter.missing or ()):
+        yield (*path, "missing")
+    for name, parts in (("and", filter.and_ or ()), ("or", filter.or_ or ())):
+        for index, part in enumerate(parts):
+            yield from _find_silence_conditions(part, (*path, name, str(index)))
+    if filter.not_ is not None:
+        yield from _find_silence_conditions(filter.not_, (*path, "not"))
 
 
 def validate_filter(filter: EventFilter) -> list[Problem]:
-    """Validates that the filter of a silence sets a condition."""
+    """Validates that the filter of a silence sets a condition, and none on silences."""
+    if paths := [*_find_silence_conditions(filter, ("filter",))]:
+        message = "The filter of a silence must not select events by their silence."
+        return [invalid_input(message, *path) for path in paths]
     if sets_condition(filter):
         return []
     message = (

@@ -52,7 +52,8 @@ def _parse_silence_id(_root: Any, _context: Context, id: str) -> UUID:
 class CreateSilenceInput:
     filter: EventFilter = strawberry.field(
         description="Conditions on the events whose notifications are suppressed. At least one "
-        "condition is required. They are compared with the event as it is when it would notify."
+        "condition is required, in each alternative of `or`. They are compared with the event as "
+        "it is when it would notify. `silencedBy` and `missing: [SILENCED_BY]` are not allowed."
     )
     starts_at: datetime | None = strawberry.field(
         default=None,

@@ -57,20 +57,27 @@ async def _ring_repeatedly(database: Database) -> None:
 async def ring_silenced_events(database: Database) -> None:
     """Notifies of the open events whose silences are over, or gives them to other silences."""
     for silence_id, organization_id in await _fetch_ended_silences(database):
-        rang = 0
-        while True:
-            counts = await _ring_batch(database, organization_id, silence_id)
-            rang += counts[1]
-            if counts[0] < BATCH_SIZE:
-                break
-            await asyncio.sleep(dialect.pause_for_writers_seconds(database.url))
-        if rang:
-            log.info(
-                "silence_ended",
-                silence=str(silence_id),
-                organization=str(organization_id),
-                notifications=rang,
-            )
+        try:
+            await _ring_events(database, organization_id, silence_id)
+        except Exception as error:  # other silences do not wait for it
+            log_failure("silence_expiry_failed", error, silence=str(silence_id))
+
+
+async def _ring_events(database: Database, organization_id: UUID, silence_id: UUID) -> None:
+    rang = 0
+    while True:
+        counts = await _ring_batch(database, organization_id, silence_id)
+        rang += counts[1]
+        if counts[0] < BATCH_SIZE:
+            break
+        await asyncio.sleep(dialect.pause_for_writers_seconds(database.url))
+    if rang:
+        log.info(
+            "silence_ended",
+            silence=str(silence_id),
+            organization=str(organization_id),
+            notifications=rang,
+        )
 
 
 async def _fetch_ended_silences(database: Database) -> Sequence[Row[UUID, UUID]]:
@@ -83,6 +90,7 @@ async def _fetch_ended_silences(database: Database) -> Sequence[Row[UUID, UUID]]
         select(col(silence.id), col(silence.organization_id))
         .join(found, found.c.value == col(silence.id))
         .where(col(silence.ends_at) <= datetime.now(UTC))
+        .order_by(col(silence.ends_at), col(silence.id))
         .limit(SILENCES_PER_SWEEP)
     )
     async with database.read(ALL_ORGANIZATIONS) as session:
