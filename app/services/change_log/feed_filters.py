@@ -33,9 +33,14 @@ class FeedFilter:
         if entry.organization_id != self.organization_id or entry.subject != EVENT:
             return False
         if self.notifications_only:
-            return entry.notifies and filter_matches(self.filter, entry.state)
+            return is_notification(self.filter, entry)
         is_resolution = self.with_resolutions and entry.kind == RESOLVED
         return is_resolution or matches_before_or_after(self.filter, entry)
+
+
+def is_notification(filter: EventFilter, entry: Entry) -> bool:
+    """Whether the filter selects the event of an entry that notifies."""
+    return entry.notifies and filter_matches(filter, entry.state)
 
 
 def matches_before_or_after(filter: EventFilter, entry: Entry) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
+from app import metrics
 from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Permission
+from app.domain.channels.attempts import AttemptResult
 from app.domain.channels.channels import (
     Channel,
     ChannelKind,
@@ -22,6 +25,7 @@ from app.domain.channels.channels import (
     known_triggers,
     validate_channel,
 )
+from app.domain.channels.messages import sign_message
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.problems import (
@@ -39,14 +43,13 @@ from app.services.channels.channel_secrets import (
     decrypt_secrets,
     encrypt_secrets,
 )
-from app.services.channels.deliveries import end_outage
+from app.services.channels.deliveries import end_outage, fetch_log_end, position_values
 from app.services.channels.encryption import DecryptionError, SecretKeys
 from app.services.channels.sending import ForbiddenAddressError, WebhookSender
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
 from app.services.shared.row_locks import lock_organization, lock_row
 from app.store import tables
-from app.store.change_log import changes
 from app.store.change_log.audit import append_audit_entry, collect_values
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.reading import condition_templates, pages
@@ -102,6 +105,17 @@ class ChannelTools:
             raise RequestError(ErrorCode.UNAVAILABLE, message)
         return self.keys
 
+    def format_source(self, channel_id: UUID) -> str:
+        """Returns the CloudEvents source of the messages of a channel."""
+        return f"{(self.public_url or '').rstrip('/')}/channels/{channel_id}"
+
+    async def send(self, secrets: ChannelSecrets, webhook_id: str, body: str) -> AttemptResult:
+        """Signs and sends a message."""
+        now = datetime.now(UTC)
+        signature = sign_message(secrets.signing_secrets(now), webhook_id, now, body)
+        with metrics.DELIVERY_DURATION.time():
+            return await self.sender.send(secrets.url, secrets.headers | signature, body)
+
 
 @dataclass(frozen=True)
 class ChannelResult:
@@ -148,8 +162,6 @@ async def create_channel(
                 "Delete one of them first."
             )
             return ChannelResult(problems=(Problem(UserErrorCode.LIMIT_REACHED, message),))
-        snapshot = await changes.fetch_snapshot(session)
-        head = await changes.fetch_head(session)
         row = tables.Channel(
             id=channel_id,
             organization_id=organization_id,
@@ -160,9 +172,7 @@ async def create_channel(
             filter=None if filter is None else dict(filter),
             triggers=[trigger.value for trigger in channel.triggers],
             enabled=enabled,
-            log_identity=snapshot.identity,
-            tx=head.tx,
-            seq=head.seq,
+            **position_values(*await fetch_log_end(session)),
             created_at=command.now,
             updated_at=command.now,
         )
@@ -264,9 +274,8 @@ def read_secrets(keys: SecretKeys, row: tables.Channel) -> ChannelSecrets:
 
 async def move_to_head(session: AsyncSession, row: tables.Channel) -> None:
     """Moves the channel to the end of the change log: what is there is not delivered."""
-    head = await changes.fetch_head(session)
-    row.log_identity = (await changes.fetch_snapshot(session)).identity
-    row.tx, row.seq = head
+    for name, value in position_values(*await fetch_log_end(session)).items():
+        setattr(row, name, value)
 
 
 @retry_on_deadlock

@@ -72,6 +72,17 @@ def is_pending(table: Any = tables.Delivery) -> ColumnElement[bool]:
     return condition
 
 
+async def fetch_log_end(session: AsyncSession) -> tuple[LogPosition, LogSnapshot]:
+    """Returns the position at which a channel begins that delivers only later changes."""
+    snapshot = await changes.fetch_snapshot(session)
+    return await changes.fetch_head(session), snapshot
+
+
+def position_values(position: LogPosition, snapshot: LogSnapshot) -> dict[str, Any]:
+    """The columns of a channel that continues after a position."""
+    return {"log_identity": snapshot.identity, **position._asdict()}
+
+
 def build_delivery(
     channel: tables.Channel,
     entry: Entry,
@@ -83,7 +94,8 @@ def build_delivery(
 ) -> RowValues:
     """Builds the row of a delivery, without its number.
 
-    An old change is repeated for as long as a new one: `now` is when its delivery begins.
+    An old change is repeated for as long as a new one: `now` is when its delivery begins. The
+    changes of an event that was logged or deleted are all of its values, which `event` has.
     """
     state, position = entry.state, entry.position
     at = format_instant(entry.at)
@@ -269,10 +281,8 @@ class LeasedChannel:
         """
         await self.database.log_horizon.refresh()
         async with self.database.write(self.row.organization_id) as session:
-            snapshot = await changes.fetch_snapshot(session)
-            head = await changes.fetch_head(session)
-            values = {"log_identity": snapshot.identity, **head._asdict()}
-            await self._record_gap(session, reason, values)
+            head, snapshot = await fetch_log_end(session)
+            await self._record_gap(session, reason, position_values(head, snapshot))
         return head, snapshot
 
     @retry_on_deadlock
@@ -294,7 +304,7 @@ class LeasedChannel:
             snapshot = await changes.fetch_snapshot(session)
             enabled_at = await self._find_enabling_time(session)
             start = await changes.find_earlier_position(session, position, time, enabled_at)
-            values = {"log_identity": snapshot.identity, **start._asdict()}
+            values = position_values(start, snapshot)
             await self._update(session, values, col(tables.Channel.id), self._is_unchanged())
         return start, snapshot
 

@@ -25,7 +25,6 @@ from app.domain.channels.channels import (
     UnreadableTriggerError,
     triggers_from_json,
 )
-from app.domain.channels.messages import sign_message
 from app.domain.events.filter_json import UnreadableFilterError, filter_from_json
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.change_log.feed import Feed
@@ -258,7 +257,7 @@ class _Worker:
         self._tools = tools
         self._limits = tools.limits
         self._keys = keys
-        self._source = f"{(tools.public_url or '').rstrip('/')}/channels/{self._row.id}"
+        self._source = tools.format_source(self._row.id)
         self._position = changes.LOG_START
         self._new_count = 0
         self._has_room = asyncio.Event()
@@ -477,20 +476,11 @@ class _Worker:
             waiter.cancel()
 
     async def _attempt(self, delivery: tables.Delivery, secrets: ChannelSecrets) -> AttemptResult:
-        now = datetime.now(UTC)
-        signature = sign_message(
-            secrets.signing_secrets(now), delivery.webhook_id, now, delivery.body
-        )
-        started = time.monotonic()
         try:
-            return await self._tools.sender.send(
-                secrets.url, secrets.headers | signature, delivery.body
-            )
+            return await self._tools.send(secrets, delivery.webhook_id, delivery.body)
         except Exception:  # a bug: it must not stop the other deliveries
             log.exception("delivery_failed", channel=str(self._row.id), delivery=str(delivery.id))
             return AttemptResult(datetime.now(UTC), error=_INTERNAL_ERROR)
-        finally:
-            metrics.DELIVERY_DURATION.observe(time.monotonic() - started)
 
     async def _record(self, results: list[tuple[tables.Delivery, AttemptResult]]) -> None:
         async with self._health_lock:

@@ -32,7 +32,7 @@ from app.domain.channels.channels import (
     UnreadableTriggerError,
     triggers_from_json,
 )
-from app.domain.channels.messages import build_message, build_webhook_id, sign_message
+from app.domain.channels.messages import build_message, build_webhook_id
 from app.domain.events.filter_json import UnreadableFilterError, filter_from_json
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import (
@@ -280,12 +280,10 @@ async def send_test(
     secrets = read_secrets(keys, channel)
     delivery_id, trigger, now = uuid7(), ChannelTrigger.TEST, command.now
     webhook_id = build_webhook_id(channel.id, trigger, delivery_id)
-    source = f"{(tools.public_url or '').rstrip('/')}/channels/{channel.id}"
     data = {"channel": {"id": str(channel.id), "name": channel.name}}
-    body = build_message(webhook_id, trigger, source, now, data)
-    signature = sign_message(secrets.signing_secrets(now), webhook_id, now, body)
+    body = build_message(webhook_id, trigger, tools.format_source(channel.id), now, data)
     with tools.test_limiter.take():
-        result = await tools.sender.send(secrets.url, secrets.headers | signature, body)
+        result = await tools.send(secrets, webhook_id, body)
     state = DeliveryState.DELIVERED if result.is_success else DeliveryState.FAILED
     row = tables.Delivery(
         id=delivery_id,

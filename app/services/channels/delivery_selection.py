@@ -18,10 +18,14 @@ from sqlmodel import col
 
 from app.domain.channels.channels import ChannelTrigger
 from app.domain.channels.messages import build_webhook_id
-from app.domain.events.filters import EventFilter, filter_matches
+from app.domain.events.filters import EventFilter
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.values import format_instant
-from app.services.change_log.feed_filters import FeedFilter, matches_before_or_after
+from app.services.change_log.feed_filters import (
+    FeedFilter,
+    is_notification,
+    matches_before_or_after,
+)
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import RESOLVED, Entry, EntryRange, LogPosition
@@ -83,11 +87,7 @@ class DeliverySelector:
         return sorted(selected, key=lambda each: each[0].position)
 
     def _notifies(self, entry: Entry, *required: ChannelTrigger) -> bool:
-        return (
-            entry.notifies
-            and self.triggers.issuperset(required)
-            and filter_matches(self.filter, entry.state)
-        )
+        return self.triggers.issuperset(required) and is_notification(self.filter, entry)
 
     async def _find_announced(
         self, resolutions: Sequence[Entry], notifying: Collection[LogPosition]
