@@ -78,7 +78,13 @@ async def apply_due_policies(
     for policy in policies:
         holder = str(uuid4())
         if await _take_lease(database, policy, holder, _is_due(retention)):
-            await _Application(database, policy, holder, retention, limits).run()
+            try:
+                await _Application(database, policy, holder, retention, limits).run()
+            except Exception as error:  # it is applied again; others do not wait for it
+                organization = str(policy.organization_id)
+                log_failure(
+                    "retention_failed", error, policy=policy.name, organization=organization
+                )
 
 
 def _is_due(retention: RetentionLimits) -> list[Any]:
@@ -158,9 +164,9 @@ class _Application:
             await self._record_completion()
         except _LeaseLostError:
             return
-        except Exception as error:
+        except Exception:
             is_failed = True
-            log_failure("retention_failed", error, policy=policy.name, organization=organization)
+            raise
         finally:
             if not is_failed:
                 await leases.release_leases(
