@@ -267,12 +267,13 @@ async def test_a_resolution_reaches_the_channels_that_were_notified_of_the_event
         channel_id, _ = await create_channel(
             client, receiver.url, filter={"severities": ["ERROR", "WARN"]}
         )
-        milder, quiet, deleted, reopened = [
+        milder, quiet, deleted, narrowed, reopened = [
             await client.log_event(summary=summary, type=type, **ringing)
             for summary, type in (
                 ("milder", "pump"),
                 ("no notification", "pump"),
                 ("deleted", "pump"),
+                ("narrowed", "pump"),
                 ("reopened", "noisy"),
             )
         ]
@@ -280,7 +281,7 @@ async def test_a_resolution_reaches_the_channels_that_were_notified_of_the_event
             summary="repeated", type="noisy", alertKey="k", severity="warn", notification=True
         )
         raised = await client.log_event(summary="raised", severity="info", notification=True)
-        await receiver.wait_for(5)
+        await receiver.wait_for(6)
         await client.execute_field(RESOLVE, id=reopened["id"])
         await client.execute_field(SILENCE, input=silenced | {"comment": "maintenance"})
         hidden = await client.log_event(summary="silenced", type="noisy", **ringing)
@@ -296,12 +297,17 @@ async def test_a_resolution_reaches_the_channels_that_were_notified_of_the_event
             resolved = await client.execute_field(RESOLVE, id=event["id"])
             assert resolved["event"]["status"] in ("RESOLVED", None)
         await client.execute_field(DELETE_EVENT, id=deleted["id"])
+        narrower = {"severities": ["ERROR"], "types": ["notice"]}
+        await client.execute_field(UPDATE, input={"id": channel_id, "filter": narrower})
+        await client.execute_field(RESOLVE, id=narrowed["id"])
 
         messages = await end_with_marker(client, receiver, channel_id)
 
     assert messages == [
         (summary, type)
-        for summary in ("deleted", "milder", "no notification", "reopened", "repeated")
+        for summary in (
+            *("deleted", "milder", "narrowed", "no notification", "reopened", "repeated"),
+        )
         for type in ("event.resolved", "notification.added")
     ]
 

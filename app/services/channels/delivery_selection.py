@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.channels.channels import ChannelTrigger
+from app.domain.channels.channels import ChannelTrigger, DeliveryState
 from app.domain.channels.messages import build_webhook_id
 from app.domain.events.filters import EventFilter
 from app.domain.shared.limits import ChannelLimits
@@ -100,8 +100,13 @@ class DeliverySelector:
             return []
         async with self.database.read(self.channel.organization_id) as session:
             openings = await _load_openings(session, resolutions)
+            # Deliveries that are kept decide. For others, the filter may have been changed since.
             announcements = {
-                position: [entry for entry in opening if self._notifies(entry)]
+                position: [
+                    entry
+                    for entry in opening
+                    if (entry.notifies and self._has_delivery(entry)) or self._notifies(entry)
+                ]
                 for position, opening in openings.items()
             }
             recent = [
@@ -152,7 +157,9 @@ class DeliverySelector:
             return set()
         table = tables.Delivery
         statement = select(col(table.webhook_id)).where(
-            col(table.channel_id) == self.channel.id, col(table.webhook_id).in_(positions)
+            col(table.channel_id) == self.channel.id,
+            col(table.webhook_id).in_(positions),
+            col(table.state) != DeliveryState.FAILED,
         )
         return {positions[webhook_id] for webhook_id in await session.scalars(statement)}
 
