@@ -20,8 +20,8 @@ from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import INTERNAL_ERROR, ErrorCode
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-# Paths whose last part is a token.
-_TOKEN_PATH = re.compile(r"(/sources/[^/]*)/(.+)", re.DOTALL)
+# Paths whose last part is a token, also below a path that a proxy should have removed.
+_TOKEN_PATH = re.compile(r"(.*?/sources/[^/]*)/(.+)", re.DOTALL)
 _API_BY_PATH = {
     "/v2/enqueue": "sources",
     "/graphql": "graphql",

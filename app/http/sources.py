@@ -43,6 +43,8 @@ from app.store import tables
 
 PATH = "/sources/{source_id}"
 PAGERDUTY_PATH = "/v2/enqueue"
+# Anyone can send that much, because the key is in the body. PagerDuty accepts no larger events.
+MAX_PAGERDUTY_BYTES = 512 * 1024
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS"]
 router = APIRouter()
 
@@ -85,13 +87,15 @@ async def _process_payload(request: Request, source_id: str) -> Response:
 
 async def _process_pagerduty_event(request: Request) -> Response:
     access, limits, address = _read_state(request)
-    body = await receive_body(request, limits.body_bytes)
+    body = await receive_body(request, min(limits.body_bytes, MAX_PAGERDUTY_BYTES))
     value = await _read_body(request, body)
     if isinstance(value, InvalidMessage):  # without its routing_key, of no source
+        await access.throttle.delay_failure(address)
         return problem_response(value.status, value.errors)
     event = value.value
     token = event.get(ROUTING_KEY) if isinstance(event, dict) else None
     if not isinstance(token, str) or not token:
+        await access.throttle.delay_failure(address)
         message = f"{ROUTING_KEY} is missing: send the token of a source of kind PAGERDUTY."
         raise RequestError(ErrorCode.UNAUTHENTICATED, message, ROUTING_KEY)
     source = await receiving.authenticate_source(access, token, None, address)

@@ -10,8 +10,10 @@ import pytest
 
 from app.domain.events.severity import Severity
 from app.domain.events.state import Entity, EventDraft
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.values import validate_json
 from app.domain.sources.payloads import parse_payload
 from app.domain.sources.reports import Acknowledgement, ParsedPayload, UnreadablePayloadError
 from app.domain.sources.sources import SourceKind, SourceMapping, validate_source
@@ -152,6 +154,50 @@ def test_an_alert_is_not_lost_because_of_its_texts_and_times() -> None:
     assert summary == "Disk"
     assert unnamed.summary == "Alert"
     assert unnamed.alert_key not in (None, draft.alert_key)
+
+
+def test_an_alert_is_not_lost_because_of_its_details() -> None:
+    details = {"firing": "Labels:\n" * 20_000, "count": 7, "bad\0name": "a\0b"}
+    limits = replace(LIMITS, fields_bytes=10_000)
+
+    trigger = pagerduty_event("trigger", "k", {"summary": "s", "custom_details": details})
+    draft = parse_draft(SourceKind.PAGERDUTY, trigger, None, None, limits)
+    small = parse_draft(SourceKind.PAGERDUTY, trigger)
+
+    assert isinstance(draft.fields, dict)
+    assert 2_000 < len(encode_json(draft.fields)) <= 10_000
+    assert draft.fields["custom_details"].startswith('{"firing":')
+    assert draft.fields["custom_details"].endswith("…")
+    assert draft.fields["client"] == "Monitor"
+    assert validate_json(draft.fields, limits) == []
+    assert validate_json(small.fields, LIMITS) == []
+
+
+def test_a_value_that_cannot_be_encoded_makes_a_payload_unreadable() -> None:
+    deep: Any = []
+    for _ in range(5_000):
+        deep = [deep]
+    trigger = pagerduty_event("trigger", None, {"summary": "s", "custom_details": deep})
+
+    with pytest.raises(UnreadablePayloadError, match="nested too deeply"):
+        parse(SourceKind.PAGERDUTY, trigger)
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        (SourceKind.ALERTMANAGER, alertmanager_payload(ALERT, ALERT, ALERT)),
+        (SourceKind.JSON, [{}, {}, {}]),
+    ],
+)
+def test_a_payload_has_a_maximum_number_of_events(kind: SourceKind, payload: Any) -> None:
+    mapping = SourceMapping("'s'")
+
+    with pytest.raises(UnreadablePayloadError) as error:
+        parse(kind, payload, mapping, limits=replace(LIMITS, payload_events=2))
+
+    assert str(error.value) == "At most 2 events are allowed; the payload has 3."
+    assert len(parse(kind, payload, mapping).reports) == 3
 
 
 def test_invalid_alerts_are_rejected_with_their_path_and_the_others_are_read() -> None:

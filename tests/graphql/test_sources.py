@@ -224,17 +224,18 @@ async def test_creating_a_source_requires_the_permission_to_log_events(
         (CREATE, {"input": {"name": "s", "kind": "GRAFANA"}}),
         (UPDATE, {"input": {"id": source["id"], "name": "s"}}),
         (TRY, {"kind": "PAGERDUTY", "body": pagerduty_event("trigger", "a")}),
+        (ROTATE, {"id": source["id"]}),
     ]
 
     refused = [await manager.expect_error(query, **values) for query, values in operations]
     allowed = [await both.execute_field(query, **values) for query, values in operations]
     listed = await manager.execute_field(SOURCES)
 
-    assert [each["extensions"]["code"] for each in refused] == ["FORBIDDEN"] * 3
+    assert [each["extensions"]["code"] for each in refused] == ["FORBIDDEN"] * 4
     assert {each["message"] for each in refused} == {
         "A source logs events, which requires the permission EVENT_CREATE."
     }
-    assert [each["userErrors"] for each in allowed] == [[]] * 3
+    assert [each["userErrors"] for each in allowed] == [[]] * 4
     assert [each["name"] for each in listed["nodes"]] == ["s", "s"]
 
 

@@ -212,6 +212,19 @@ async def test_pagerduty_events_trigger_acknowledge_and_resolve(client: Client) 
     ]
 
 
+async def test_a_dated_resolution_of_a_slower_clock_resolves_an_undated_trigger(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "PAGERDUTY")
+    earlier = (datetime.now(UTC) - timedelta(seconds=10)).isoformat(timespec="seconds")
+
+    await sender.send(pagerduty_event("trigger", "disk"))
+    await sender.send(pagerduty_event("resolve", "disk", {"timestamp": earlier}))
+    [event] = await list_events(client)
+
+    assert event["status"] == "RESOLVED"
+
+
 async def test_a_mapping_logs_resolves_and_recognizes_what_was_sent_again(client: Client) -> None:
     sender = await create_sender(client, "JSON", mapping=MAPPING)
     opening = {"title": "Pump", "id": 7}
@@ -319,6 +332,27 @@ async def test_the_last_payloads_are_kept_up_to_a_size_without_the_token_and_not
     assert changes == [("LOGGED", "monitor")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+async def test_a_rejected_payload_is_kept_without_credentials(
+    client: Client, encoding: str
+) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    body = (
+        f'{{"alerts": {{}}, "url": "/{sender.token}/", "routing_key" : "0123\\"456", "key": "k"}}'
+    )
+
+    response = await sender.post(
+        body.encode(encoding), content_type=f"application/json; charset={encoding[:6]}".rstrip("-")
+    )
+    [rejected] = await list_rejected(client, sender)
+
+    assert response.status_code == 400
+    assert sender.token not in rejected["body"].replace("\N{REPLACEMENT CHARACTER}", "")
+    if encoding == "utf-8":
+        kept = '{"alerts": {}, "url": "/***/", "routing_key" : "***", "key": "k"}'
+        assert rejected["body"] == kept
+
+
 async def test_the_limits_of_rejected_payloads_and_bodies_are_settings(
     serve: Any, database_url: str
 ) -> None:
@@ -413,10 +447,13 @@ async def test_the_token_in_a_path_is_in_no_log(serve: Any, database_url: str) -
             await sender.post(f"{sender.token}".encode())
             await sender.client.http.get(sender.url + "/")
             invalid = await sender.client.http.post(sender.url + "x", json={})
+            prefixed = f"/tocsin/{sender.path}"
+            unknown = await sender.client.http.post(f"{prefixed}/{sender.token}", json={})
 
     paths = [each["path"] for each in logs if each["event"] == "request"]
-    assert (accepted.status_code, invalid.status_code) == (202, 401)
-    assert paths == [sender.path] * 4
+    statuses = (accepted.status_code, invalid.status_code, unknown.status_code)
+    assert statuses == (202, 401, 404)
+    assert paths == [*[sender.path] * 4, prefixed]
     assert sender.token not in json.dumps(logs, default=str)
     assert sender.token not in invalid.text
 

@@ -204,6 +204,7 @@ class Limits:
 
     channels: int = _limit(100, "Maximum number of channels of an organization.")
     sources: int = _limit(100, "Maximum number of sources of an organization.")
+    payload_events: int = _limit(10_000, "Maximum number of events in a payload for a source.")
     rejected_payloads: int = _limit(
         20, "Maximum number of rejected payloads of a source that are kept: the newest ones."
     )

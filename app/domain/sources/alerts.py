@@ -19,6 +19,7 @@ from app.domain.sources.reports import (
     ParsedPayload,
     SourceReport,
     UnreadablePayloadError,
+    fit_fields,
     mark_as_state,
     read_entity,
     read_severity,
@@ -26,6 +27,7 @@ from app.domain.sources.reports import (
     read_time,
     require_object,
     shorten,
+    validate_count,
 )
 from app.domain.sources.sources import SourceKind
 
@@ -48,6 +50,7 @@ def parse_alerts(kind: SourceKind, value: Any, now: datetime, limits: Limits) ->
     if kind is SourceKind.ALERTMANAGER and payload.get("version", "4") != "4":
         version = quote_value(payload["version"])
         raise UnreadablePayloadError(f"Unsupported version {version} of the format: expected '4'.")
+    validate_count(alerts, limits)
     common = {name: payload[name] for name in ("externalURL",) if payload.get(name)}
     reports = (
         _parse_alert(kind, alert, ("alerts", str(index)), common, now, limits)
@@ -81,16 +84,19 @@ def _parse_alert(
         summary=shorten(summary or "Alert", limits.summary_characters),
         content=content and shorten(content, limits.content_characters),
         occurred_at=read_time(alert.get("startsAt"), now),
-        fields={
-            **{
-                name: value
-                for name, value in alert.items()
-                if name not in _ATTRIBUTES and value not in (None, "")
+        fields=fit_fields(
+            {
+                **{
+                    name: value
+                    for name, value in alert.items()
+                    if name not in _ATTRIBUTES and value not in (None, "")
+                },
+                "labels": labels,
+                "annotations": annotations,
+                **common,
             },
-            "labels": labels,
-            "annotations": annotations,
-            **common,
-        },
+            limits,
+        ),
         notification=True,
         alert_key=alert_key,
     )

@@ -24,6 +24,7 @@ from app.domain.sources.reports import (
     SourceReport,
     mark_as_state,
     read_severity,
+    validate_count,
 )
 from app.domain.sources.sources import SourceMapping
 
@@ -42,6 +43,7 @@ def map_payload(
     }
     if not isinstance(value, list):
         return ParsedPayload((_map_item(mapping, value, (), visible, now, limits),))
+    validate_count(value, limits)
     reports = (
         _map_item(mapping, item, (str(index),), visible, now, limits)
         for index, item in enumerate(value)

@@ -18,6 +18,7 @@ from app.domain.sources.reports import (
     ParsedPayload,
     SourceReport,
     UnreadablePayloadError,
+    fit_fields,
     mark_as_state,
     read_entity,
     read_severity,
@@ -78,7 +79,9 @@ def _parse_trigger(
         **read_severity(read_text(payload.get("severity"))),
         summary=shorten(summary, limits.summary_characters),
         occurred_at=read_time(payload.get("timestamp"), now),
-        fields={name: part[name] for part, name in stored if part.get(name) not in (None, "")},
+        fields=fit_fields(
+            {name: part[name] for part, name in stored if part.get(name) not in (None, "")}, limits
+        ),
         notification=True,
         alert_key=key,
     )

@@ -29,15 +29,20 @@ def parse_payload(
 
     Raises UnreadablePayloadError if the payload does not have the format.
     """
-    match kind:
-        case SourceKind.ALERTMANAGER | SourceKind.GRAFANA:
-            return parse_alerts(kind, payload, now, limits)
-        case SourceKind.PAGERDUTY:
-            return parse_pagerduty_event(payload, now, limits)
-        case SourceKind.JSON:
-            if mapping is None:
-                raise UnreadablePayloadError("The source has no mapping.")
-            return map_payload(mapping, payload, headers, now, limits)
+    try:
+        match kind:
+            case SourceKind.ALERTMANAGER | SourceKind.GRAFANA:
+                return parse_alerts(kind, payload, now, limits)
+            case SourceKind.PAGERDUTY:
+                return parse_pagerduty_event(payload, now, limits)
+            case SourceKind.JSON:
+                if mapping is None:
+                    raise UnreadablePayloadError("The source has no mapping.")
+                return map_payload(mapping, payload, headers, now, limits)
+    except (RecursionError, ValueError) as error:
+        raise UnreadablePayloadError(
+            "The payload is nested too deeply, or has a number with too many digits."
+        ) from error
 
 
 def with_source(parsed: ParsedPayload, source_id: UUID) -> ParsedPayload:

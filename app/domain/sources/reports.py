@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from app.domain.events.severity import Severity, lookup_severity
 from app.domain.events.state import Entity, EventDraft
+from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message
 from app.domain.shared.problems import Problem
 from app.domain.shared.values import (
     is_blank,
@@ -21,6 +24,8 @@ from app.domain.shared.values import (
 _SEVERITIES = dict.fromkeys(("critical", "fatal", "page"), Severity.ERROR)
 _ADDRESS_ENDINGS = ("URL", "_url")
 _LINK_NAMES = frozenset({"links", "images"})
+# A shorter text than this is left out instead of shortened.
+_MIN_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,47 @@ def shorten(text: str, max_characters: int) -> str:
     """Returns a string that can be stored: an alert must not be lost because of its texts."""
     text = replace_unstorable(text)
     return text if len(text) <= max_characters else f"{text[: max_characters - 1]}…"
+
+
+def fit_fields(custom_values: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    """Returns custom fields that can be stored: an alert must not be lost because of its details.
+
+    If they are too large, the largest ones become texts of their beginning.
+    """
+    fitting = {
+        replace_unstorable(name): _replace_unstorable_texts(value)
+        for name, value in custom_values.items()
+    }
+    while len(encode_json(fitting).encode()) > limits.fields_bytes:
+        largest = max(fitting, key=lambda name: len(encode_json(fitting[name])))
+        value = fitting[largest]
+        text = value if isinstance(value, str) else encode_json(value)
+        if len(text) < _MIN_CHARACTERS:
+            del fitting[largest]
+        else:
+            fitting[largest] = shorten(text, len(text) // 2)
+    return fitting
+
+
+def _replace_unstorable_texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return replace_unstorable(value)
+    if isinstance(value, dict):
+        return {
+            replace_unstorable(name): _replace_unstorable_texts(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_replace_unstorable_texts(each) for each in value]
+    return value
+
+
+def validate_count(items: Sequence[Any], limits: Limits) -> None:
+    """Raises UnreadablePayloadError if a payload has too many events."""
+    if len(items) > limits.payload_events:
+        raise UnreadablePayloadError(
+            limit_message(limits.payload_events, "event", "the payload", len(items))
+        )
 
 
 def read_time(value: Any, now: datetime) -> datetime | None:

@@ -118,7 +118,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Mutation.rotateChannelSecret": MANAGE_CHANNELS,
     "Mutation.testChannel": MANAGE_CHANNELS,
     "Mutation.redeliver": MANAGE_CHANNELS,
-    # The services of the first two also require CREATE_EVENTS.
+    # The services also require CREATE_EVENTS, except to delete a source.
     "Mutation.createSource": MANAGE_CHANNELS,
     "Mutation.updateSource": MANAGE_CHANNELS,
     "Mutation.deleteSource": MANAGE_CHANNELS,

@@ -157,7 +157,7 @@ class SourcePayload:
         url = None
         if row is not None and token is not None:
             uri = domain.format_source_uri(row.id)
-            url = f"{context.public_url}{uri}/{token}"
+            url = f"{context.public_url.rstrip('/')}{uri}/{token}"
         return cls(
             source=None if row is None else Source.from_row(row),
             token=token,
@@ -374,8 +374,8 @@ class SourceMutations:
     @strawberry.mutation(
         description=with_example(
             "Replaces the token of a source. The previous token is no longer valid.\n\n"
-            "Requires CHANNEL_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
-            "UUID.",
+            "Requires CHANNEL_MANAGE and EVENT_CREATE. User errors: `NOT_FOUND`, `INVALID_INPUT` "
+            "if the ID is not a UUID.",
             """
             mutation {
               rotateSourceToken(id: "019a3f5c-7b1e-7000-8000-000000000b01") {

@@ -256,7 +256,9 @@ class ReportBatch:
     def _occurred_after(self, event_id: UUID, resolution: Resolution) -> bool:
         """Whether the resolution is a late repetition: the condition has come back since."""
         _, state = self._find_state(event_id)
-        return resolution.is_dated and resolution.at < state.latest_occurrence
+        # Without a reported time, it occurred when it was received, by the clock of this server.
+        is_dated = resolution.is_dated and state.occurred_at != state.recorded_at
+        return is_dated and resolution.at < state.latest_occurrence
 
     def _find_state_digest(self, event_id: UUID) -> str | None:
         """Returns the digest of the last report of an unresolved event."""

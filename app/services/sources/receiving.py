@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,14 @@ from app.store.writing.inserts import insert_rows
 REJECTED_TYPE = "tocsin.source.rejected"
 _RECEIVED_INTERVAL = timedelta(minutes=1)
 _MAX_ERROR_CHARACTERS = 500
+_MASK = "***"
+_MAX_CREDENTIAL_BYTES = 200
+# JSON strings under names of credentials. Bounded, so that no text takes long to search.
+_CREDENTIALS = re.compile(
+    r'("[^"]{0,64}?(?:routing_key|service_key|api_?key|token|secret|password|authorization|cookie)'
+    r'[^"]{0,64}"\s{0,9}:\s{0,9})"(?:[^"\\]|\\.)*+"?',
+    re.IGNORECASE | re.DOTALL,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -169,12 +178,15 @@ async def keep_rejected_payload(
     body: bytes,
     token: str,
 ) -> None:
-    """Keeps a payload that was rejected, without its token, and notifies of it."""
+    """Keeps a payload that was rejected, without credentials, and notifies of it."""
     limits = command.limits
-    error = replace_unstorable(error).replace(token, "***")[:_MAX_ERROR_CHARACTERS]
+    error = replace_unstorable(error).replace(token, _MASK)[:_MAX_ERROR_CHARACTERS]
     # More than the limit, so that a token at its end is found.
-    beginning = body[: limits.rejected_payload_bytes + len(token)].decode(errors="replace")
-    text = replace_unstorable(beginning.replace(token, "***"))
+    beginning = body[: limits.rejected_payload_bytes + _MAX_CREDENTIAL_BYTES]
+    for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
+        beginning = beginning.replace(token.encode(encoding), _MASK.encode())
+    text = _CREDENTIALS.sub(rf'\1"{_MASK}"', beginning.decode(errors="replace"))
+    text = replace_unstorable(text)
     text = text.encode()[: limits.rejected_payload_bytes].decode(errors="ignore")
     await _store_rejected_payload(database, command, source, error, text)
     await _notify(database, command, source, error)

@@ -138,7 +138,8 @@ async def delete_source(
 async def rotate_token(
     database: Database, command: CommandContext, source_id: UUID
 ) -> SourceResult:
-    """Replaces the token. The previous one is no longer valid."""
+    """Replaces the token. The previous one is no longer valid. Raises RequestError FORBIDDEN."""
+    require_creating(command.actor)
     token = secrets.token_hex(_TOKEN_BYTES)
     async with database.write(command.actor.organization_id) as session:
         row = await lock_row(session, tables.Source, source_id)
@@ -169,7 +170,7 @@ def read_mapping(row: tables.Source) -> SourceMapping | None:
 
 
 def require_creating(caller: Caller) -> None:
-    """Raises RequestError FORBIDDEN: a source logs events, which its author must be permitted."""
+    """Raises RequestError FORBIDDEN: who makes or gets a token must be permitted to log events."""
     if not caller.has_any_permission({Permission.EVENT_CREATE}):
         message = "A source logs events, which requires the permission EVENT_CREATE."
         raise RequestError(ErrorCode.FORBIDDEN, message)
