@@ -150,9 +150,6 @@ OPERATIONS = {
     "Query.source": f"{{ source(id: {ID}) {{ id }} }}",
     "Query.sources": "{ sources { nodes { id } } }",
     "Mutation.deleteSource": f"mutation {{ deleteSource(id: {ID}) {{ userErrors {{ code }} }} }}",
-    "Mutation.rotateSourceToken": (
-        f"mutation {{ rotateSourceToken(id: {ID}) {{ userErrors {{ code }} }} }}"
-    ),
     "Mutation.deleteChannel": f"mutation {{ deleteChannel(id: {ID}) {{ userErrors {{ code }} }} }}",
     "Mutation.rotateChannelSecret": (
         f"mutation {{ rotateChannelSecret(id: {ID}) {{ userErrors {{ code }} }} }}"
@@ -209,6 +206,7 @@ CHECKED_ELSEWHERE = {
     "Mutation.updateChannel",
     "Mutation.createSource",
     "Mutation.updateSource",
+    "Mutation.rotateSourceToken",
     "Query.trySource",
     "Delivery.event",
     "Entity.events",

@@ -94,8 +94,8 @@ def build_delivery(
 ) -> RowValues:
     """Builds the row of a delivery, without its number.
 
-    An old change is repeated for as long as a new one: `now` is when its delivery begins. The
-    changes of an event that was logged or deleted are all of its values, which `event` has.
+    An old change is repeated for as long as a new one: `now` is when its delivery begins. For
+    an event that was logged or deleted, `changes` is empty: `event` has all of its values.
     """
     state, position = entry.state, entry.position
     at = format_instant(entry.at)
