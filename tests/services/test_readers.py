@@ -31,6 +31,7 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth.organizations import insert_organization
 from app.services.change_log import notifications
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
+from app.services.change_log.silences import SILENCE_LIST, SilencePageRequest
 from app.services.definitions import guards
 from app.services.definitions.event_types import (
     CONDITIONAL_RULE_BY_ID,
@@ -56,6 +57,7 @@ from app.store.change_log import changes
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading import projection, statements
 from app.store.reading.pages import PageRequest, encode_cursor
+from app.store.writing.inserts import insert_rows
 from tests.factories import NOON, admin_caller, admin_command, notification_draft
 from tests.store import test_agreement
 from tests.store.test_agreement import draw_examples, insert_events
@@ -524,6 +526,45 @@ async def test_pages_of_rules_are_slices_in_their_order(database: Database) -> N
         assert found is not None
         assert columns_of(found) == columns_of(rows[3])
         assert await by_id.fetch_row(database, caller, UUID(int=1)) is None
+
+
+async def test_pages_of_silences_are_slices_newest_first(database: Database) -> None:
+    caller, chance = await admin_caller(database), Random(5)
+    silences = [
+        tables.Silence(
+            id=uuid7(),
+            organization_id=caller.organization_id,
+            filter={"source": str(n)},
+            starts_at=NOON + timedelta(hours=(start := chance.randint(-2, 1))),
+            ends_at=NOON + timedelta(hours=start + chance.randint(1, 3)),
+            comment=str(n),
+            created_at=NOON,
+            created_by="a",
+        )
+        for n in range(40)
+    ]
+    async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
+        await insert_rows(session, (tables.Silence, [each.to_columns() for each in silences]))
+    rows = [*reversed(await fetch_all(database, caller, tables.Silence))]
+
+    for active in (None, True, False):
+        expected = [
+            columns_of(row)
+            for row in rows
+            if active is None or (row.starts_at <= NOON < row.ends_at) is active
+        ]
+        assert len(expected) > 10
+        for _ in range(10):
+            await check_page(
+                database,
+                caller,
+                SILENCE_LIST,
+                partial(SilencePageRequest, active=active, now=NOON),
+                expected,
+                partial(encode_id_cursor, caller, "silence"),
+                draw_window(chance, len(expected)),
+                columns_of,
+            )
 
 
 async def test_a_filter_with_too_many_values_is_a_request_error(

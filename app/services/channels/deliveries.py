@@ -96,6 +96,7 @@ def build_delivery(
 
     An old change is repeated for as long as a new one: `now` is when its delivery begins. For
     an event that was logged or deleted, `changes` is empty: `event` has all of its values.
+    What a counted duplicate reported is left out, so that messages stay small.
     """
     state, position = entry.state, entry.position
     at = format_instant(entry.at)
