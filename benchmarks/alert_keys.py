@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
-import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import httpx
 
-from benchmarks.faults import format_tables, record_load
+from benchmarks.faults import parse_options, publish_results
 from benchmarks.faults_checks import FaultFigures
 from benchmarks.faults_cluster import FaultCluster
-from benchmarks.pages import add_option, describe_machine, publish_figures
-from benchmarks.processes import KEY, running_postgresql
+from benchmarks.processes import KEY
 from tests.client import Client
 
 # Reports of the first source have no times; operators resolve and reopen its events meanwhile.
@@ -229,25 +224,13 @@ def main() -> None:
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--keys", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=200)
-    add_option(parser)
-    options = parser.parse_args()
-    loads: list[float] = []
-    ended = threading.Event()
-    threading.Thread(target=record_load, args=(loads, ended), daemon=True).start()
-    figures = {}
-    with ExitStack() as opened:
-        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
-        with FaultCluster(f"sqlite:///{folder / 'tocsin.db'}") as cluster:
-            figures["SQLite"] = record_results(cluster, options)
-        postgresql = opened.enter_context(running_postgresql(folder / "postgresql"))
-        with FaultCluster(postgresql("alert_keys"), postgresql) as cluster:
-            figures["PostgreSQL"] = record_results(cluster, options)
-    ended.set()
-    lines = [describe_machine(loads), *format_tables(figures)]
-    publish_figures("alert keys", lines, options.into)
-    if broken := [each for table in figures.values() for each in table.broken]:
-        print("\n".join(["", "Broken:", *broken]))
-        sys.exit(1)
+    options = parse_options(parser)
+
+    def measure(site_of: Callable[[str], FaultCluster]) -> FaultFigures:
+        with site_of("alert_keys") as cluster:
+            return record_results(cluster, options)
+
+    publish_results("alert keys", options, measure)
 
 
 if __name__ == "__main__":

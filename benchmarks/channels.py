@@ -10,18 +10,13 @@ from __future__ import annotations
 import argparse
 import base64
 import random
-import sys
-import tempfile
-import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from benchmarks.faults import format_tables, record_load
+from benchmarks.faults import parse_options, publish_results
 from benchmarks.faults_checks import FaultClient, FaultFigures
 from benchmarks.faults_cluster import (
     FaultCluster,
@@ -30,8 +25,7 @@ from benchmarks.faults_cluster import (
     finish_child,
 )
 from benchmarks.faults_writers import build_event
-from benchmarks.pages import add_option, describe_machine, publish_figures
-from benchmarks.processes import ChildProcess, ServerProcess, running_postgresql
+from benchmarks.processes import ChildProcess, ServerProcess
 
 RECEIVERS = "benchmarks.channels_receivers"
 CHANNELS, DEAD, SLOW = 20, range(5), range(5, 8)
@@ -272,28 +266,13 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=2.0, help="Seconds between two events.")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--events", type=int, default=2_000)
-    parser.add_argument("--only", default="", help="A part of the name of a database.")
-    add_option(parser)
-    options = parser.parse_args()
-    loads: list[float] = []
-    ended = threading.Event()
-    threading.Thread(target=record_load, args=(loads, ended), daemon=True).start()
-    figures = {}
-    with ExitStack() as opened:
-        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
-        if options.only in "SQLite":
-            with FaultCluster(f"sqlite:///{folder / 'tocsin.db'}") as cluster:
-                figures["SQLite"] = measure_channels(cluster, options)
-        if options.only in "PostgreSQL":
-            postgresql = opened.enter_context(running_postgresql(folder / "postgresql"))
-            with FaultCluster(postgresql("channels"), postgresql) as cluster:
-                figures["PostgreSQL"] = measure_channels(cluster, options)
-    ended.set()
-    lines = [describe_machine(loads), *format_tables(figures)]
-    publish_figures("channels", lines, options.into)
-    if broken := [each for table in figures.values() for each in table.broken]:
-        print("\n".join(["", "Broken:", *broken]))
-        sys.exit(1)
+    options = parse_options(parser)
+
+    def measure(site_of: Callable[[str], FaultCluster]) -> FaultFigures:
+        with site_of("channels") as cluster:
+            return measure_channels(cluster, options)
+
+    publish_results("channels", options, measure)
 
 
 if __name__ == "__main__":

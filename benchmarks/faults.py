@@ -234,25 +234,38 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=40)
     parser.add_argument("--backends", type=int, default=5)
     parser.add_argument("--only", default="", help="The name of a fault, such as hold_stuck.")
+    options = parse_options(parser)
+    publish_results("faults", options, lambda site_of: measure_faults(site_of, options))
+
+
+def parse_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parses the options of `publish_results` and those that the parser has."""
     parser.add_argument("--database", default="", help="sqlite or postgresql. Default: both.")
     add_option(parser)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def publish_results(
+    title: str,
+    options: argparse.Namespace,
+    measure: Callable[[Callable[[str], FaultCluster]], FaultFigures],
+) -> None:
+    """Measures on both databases, and publishes the figures. Exits with 1 if any is broken.
+
+    `measure` gets a function that creates the servers of a new database with a name.
+    """
     results: dict[str, FaultFigures] = {}
     loads: list[float] = []
     ended = threading.Event()
     threading.Thread(target=record_load, args=(loads, ended), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         if options.database != "postgresql":
-            results["SQLite"] = measure_faults(
-                lambda name: FaultCluster(f"sqlite:///{folder}/{name}.db"), options
-            )
+            results["SQLite"] = measure(lambda name: FaultCluster(f"sqlite:///{folder}/{name}.db"))
         if options.database != "sqlite":
             cluster = stack.enter_context(running_postgresql(Path(folder) / "postgresql"))
-            results["PostgreSQL"] = measure_faults(
-                lambda name: FaultCluster(cluster(name), cluster), options
-            )
+            results["PostgreSQL"] = measure(lambda name: FaultCluster(cluster(name), cluster))
     ended.set()
-    publish_figures("faults", [describe_machine(loads), *format_tables(results)], options.into)
+    publish_figures(title, [describe_machine(loads), *format_tables(results)], options.into)
     if broken := [
         f"{name}: {each}" for name, figures in results.items() for each in figures.broken
     ]:
