@@ -280,25 +280,29 @@ def import_events(
     raise typer.Exit(import_events(file, options))
 
 
+TypePatterns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type",
+        help="Event type, or a prefix with a trailing *. Repeat the option for several types.",
+    ),
+]
+RequiredTags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag", help="Tag. Repeat the option for several tags; events must have all of them."
+    ),
+]
+
+
 @main.command("export")
 def export_events(
     organization: Annotated[
         str, typer.Option(help="Key of the organization.")
     ] = DEFAULT_ORGANIZATION,
-    type: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--type",
-            help="Event type, or a prefix with a trailing *. Repeat the option for several types.",
-        ),
-    ] = None,
+    type: TypePatterns = None,
     category: Annotated[str | None, typer.Option(help="Category of the event types.")] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tag", help="Tag. Repeat the option for several tags; events must have all of them."
-        ),
-    ] = None,
+    tag: RequiredTags = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -514,20 +518,9 @@ def tail_events(
             help="ERROR, WARN, INFO or SUCCESS. Repeat the option for several severities.",
         ),
     ] = None,
-    type: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--type",
-            help="Event type, or a prefix with a trailing *. Repeat the option for several types.",
-        ),
-    ] = None,
+    type: TypePatterns = None,
     source: Annotated[str | None, typer.Option(help="Source of the events.")] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tag", help="Tag. Repeat the option for several tags; events must have all of them."
-        ),
-    ] = None,
+    tag: RequiredTags = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print each event as a JSON object on one line.")
     ] = False,

@@ -43,7 +43,12 @@ from app.services.channels.channel_secrets import (
     decrypt_secrets,
     encrypt_secrets,
 )
-from app.services.channels.deliveries import end_outage, fetch_log_end, position_values
+from app.services.channels.deliveries import (
+    end_outage,
+    fetch_log_end,
+    move_channel,
+    position_values,
+)
 from app.services.channels.encryption import DecryptionError, SecretKeys
 from app.services.channels.sending import ForbiddenAddressError, WebhookSender
 from app.services.shared.audited_changes import append_entry, validate_not_null
@@ -274,8 +279,7 @@ def read_secrets(keys: SecretKeys, row: tables.Channel) -> ChannelSecrets:
 
 async def move_to_head(session: AsyncSession, row: tables.Channel) -> None:
     """Moves the channel to the end of the change log: what is there is not delivered."""
-    for name, value in position_values(*await fetch_log_end(session)).items():
-        setattr(row, name, value)
+    move_channel(row, *await fetch_log_end(session))
 
 
 @retry_on_deadlock

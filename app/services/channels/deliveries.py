@@ -83,6 +83,12 @@ def position_values(position: LogPosition, snapshot: LogSnapshot) -> dict[str, A
     return {"log_identity": snapshot.identity, **position._asdict()}
 
 
+def move_channel(row: tables.Channel, position: LogPosition, snapshot: LogSnapshot) -> None:
+    """Continues after a position in the change log of the snapshot."""
+    for name, value in position_values(position, snapshot).items():
+        setattr(row, name, value)
+
+
 def build_delivery(
     channel: tables.Channel,
     entry: Entry,

@@ -42,7 +42,7 @@ from app.domain.shared.problems import (
     not_found,
 )
 from app.services.channels.channels import ChannelTools, read_secrets
-from app.services.channels.deliveries import is_pending, position_values
+from app.services.channels.deliveries import is_pending, move_channel
 from app.services.shared.readers import lookup_by_id
 from app.services.shared.row_locks import lock_row
 from app.store import tables
@@ -429,6 +429,5 @@ async def _repeat_after(
     await session.execute(statement.execution_options(synchronize_session=False))
     if snapshot.has_epoch_of(channel.log_identity):
         position = min(LogPosition(channel.tx, channel.seq), position)
-    for name, value in position_values(position, snapshot).items():
-        setattr(channel, name, value)
+    move_channel(channel, position, snapshot)
     return RedeliveryResult(finished_count)
