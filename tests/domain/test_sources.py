@@ -196,7 +196,7 @@ def test_a_payload_has_a_maximum_number_of_events(kind: SourceKind, payload: Any
     with pytest.raises(UnreadablePayloadError) as error:
         parse(kind, payload, mapping, limits=replace(LIMITS, payload_events=2))
 
-    assert str(error.value) == "At most 2 events are allowed; the payload has 3."
+    assert str(error.value) == "At most 2 events are allowed; this payload has 3."
     assert len(parse(kind, payload, mapping).reports) == 3
 
 

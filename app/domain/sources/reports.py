@@ -123,7 +123,7 @@ def validate_count(items: Sequence[Any], limits: Limits) -> None:
     """Raises UnreadablePayloadError if a payload has too many events."""
     if len(items) > limits.payload_events:
         raise UnreadablePayloadError(
-            limit_message(limits.payload_events, "event", "the payload", len(items))
+            limit_message(limits.payload_events, "event", "this payload", len(items))
         )
 
 

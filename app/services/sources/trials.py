@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from app.domain.events.state import EventDraft
 from app.domain.intake.intake import Accepted, CommandContext, Rejected, Resolution
-from app.domain.shared.messages import limit_message
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import format_instant
 from app.domain.sources.payloads import parse_payload, with_source
@@ -46,15 +45,14 @@ async def try_source(
     require_creating(command.actor)
     if problems := validate_mapping(kind, mapping, command.limits):
         return SourceTrialResult(problems=tuple(problems))
-    arguments = (kind, mapping, payload, headers, command.now, command.limits)
+    # Too many events are refused before they are mapped.
+    limits = replace(command.limits, payload_events=command.limits.events_per_trial)
+    arguments = (kind, mapping, payload, headers, command.now, limits)
     try:
         parsed = await asyncio.to_thread(parse_payload, *arguments)
     except UnreadablePayloadError as error:
         return SourceTrialResult(problems=(invalid_input(str(error), "body"),))
     reports = with_source(parsed, _NO_SOURCE).reports
-    if len(reports) > (maximum := command.limits.events_per_trial):
-        message = limit_message(maximum, "event", "this payload", len(reports))
-        return SourceTrialResult(problems=(invalid_input(message, "body"),))
     drafts = [report for report in reports if isinstance(report, EventDraft)]
     async with database.read(command.actor.organization_id) as session:
         definitions = await load_definitions(session, command, drafts)
