@@ -126,25 +126,17 @@ class WebhookSender:
     """Sends requests. Enter it with `async with` before the first one."""
 
     def __init__(self, policy: AddressPolicy, limits: ChannelLimits) -> None:
-        import httpx  # commands that send nothing do not import it
-
         self.policy = policy
         self._limits = limits
         self._user_agent = f"Tocsin/{version('tocsin')}"
-        # Connections are limited for each channel, so that no channel waits for another one.
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=PolicyBackend(policy),
-        )
+        self._pool: httpcore.AsyncConnectionPool | None = None  # until the first request
 
     async def __aenter__(self) -> WebhookSender:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._pool.aclose()
+        if self._pool is not None:
+            await self._pool.aclose()
 
     async def send(self, url: str, headers: Mapping[str, str], body: str) -> AttemptResult:
         """Sends the body to a valid URL. Returns the result; no error is raised."""
@@ -182,7 +174,7 @@ class WebhookSender:
         address = httpcore.URL(
             scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target
         )
-        async with self._pool.stream(
+        async with self._open_pool().stream(
             "POST",
             address,
             headers=list(all_headers.items()),
@@ -198,6 +190,20 @@ class WebhookSender:
             excerpt = self._quote_response(content, find_secret_texts(url, headers))
             error = f"{result.summary}: {excerpt}" if excerpt else result.summary
             return AttemptResult(now, status, error, _read_retry_after(response.headers, now))
+
+    def _open_pool(self) -> httpcore.AsyncConnectionPool:
+        if self._pool is None:
+            import httpx  # servers that send nothing neither import it nor read certificates
+
+            # Connections are limited for each channel, so that no channel waits for another one.
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=httpx.create_ssl_context(),
+                max_connections=None,
+                max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
+                keepalive_expiry=_IDLE_SECONDS,
+                network_backend=PolicyBackend(self.policy),
+            )
+        return self._pool
 
     def _quote_response(self, content: bytes, secret_texts: Collection[str]) -> str:
         """Returns the beginning of a response without the secrets of the request."""
