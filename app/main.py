@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.domain.channels.addresses import parse_networks
-from app.graphql.schema import build_schema
+from app.graphql.schema import Schema, build_schema
 from app.graphql.transport.router import create_graphql_routes
 from app.http import cloudevents, console, graphiql, probes, sources, type_schemas
 from app.http.cross_origin import AllowedHeaders, AllowedOrigins, CrossOriginMiddleware
@@ -57,8 +57,11 @@ class Application(FastAPI):
         await super().__call__(move_path_token(scope), receive, send)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Creates the ASGI app. The database must be prepared. Raises TokenSettingsError."""
+def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
+    """Creates the ASGI app. The database must be prepared. Raises TokenSettingsError.
+
+    `schema`: one with the limits of `settings`, which several apps of a process may share.
+    """
     tokens = create_token_verifier(settings)
     if tokens is not None and None in (settings.jwt_issuer, settings.jwt_audience):
         log.warning(
@@ -117,7 +120,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.body_timeout_seconds = settings.requests.body_timeout_seconds
     app.state.listeners = set()
     app.state.stopping = False
-    schema = build_schema(settings.documents, settings.requests, settings.limits)
+    schema = schema or build_schema(settings.documents, settings.requests, settings.limits)
     metrics.create_series(schema.list_root_fields())
     graphql, sockets = create_graphql_routes(
         schema,

@@ -26,7 +26,7 @@ from playwright.async_api import (
 )
 
 from tests.client import ADMINISTRATOR, Client
-from tests.conftest import SQLITE
+from tests.conftest import POSTGRESQL, SQLITE
 
 PATIENCE_MS = 90_000
 LAUNCH = [
@@ -43,6 +43,10 @@ LAUNCH = [
     # each request again, and sometimes so often that the browser gives up.
     "--ignore-certificate-errors",
 ]
+
+
+# For the main scenarios of a page, which use most of what it asks the API for.
+on_both_databases = pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL])
 
 
 @dataclass
@@ -106,7 +110,7 @@ def _is_below(url: str, address: str) -> bool:
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite only: the page behaves the same with both databases, and SQLite is fast to copy."""
+    """SQLite only: pages behave the same with both databases. See `on_both_databases`."""
     return SQLITE
 
 

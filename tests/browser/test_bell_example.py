@@ -18,12 +18,11 @@ from playwright.async_api import Browser, Locator, Page, expect
 from app.services.change_log import pruning
 from app.store.engine.database import Database
 from tests import node
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.conftest import PATIENCE_MS, on_both_databases
 from tests.browser.page_actions import create_key, revoke_key
 from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.clients.test_clients import SECRET, issue_token
 from tests.clients.test_hooks import CREATE_TYPE, FLARING, log_events
-from tests.conftest import POSTGRESQL, SQLITE
 from tests.http.test_command import end_process, find_free_port, start_server
 
 EXAMPLE = node.WEB / "examples/bell"
@@ -32,11 +31,6 @@ MAX_LINES = 50
 EVENT_COUNT = 10_000
 BATCH_SIZE = 500
 LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
-
-
-@pytest.fixture(params=[SQLITE, POSTGRESQL])
-def dialect(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 class AppHandler(SimpleHTTPRequestHandler):
@@ -217,6 +211,7 @@ async def test_the_generated_form_logs_an_event(app: RunningApp) -> None:
     assert stored["nodes"] == [{"fields": {"volume_mcf": 5, "shift": "day"}}]
 
 
+@on_both_databases
 async def test_nothing_is_lost_when_the_server_is_killed(app: RunningApp) -> None:
     await log_events(app.client, "1", notification=True)
     page = await app.open()

@@ -19,7 +19,7 @@ from app.services.change_log import pruning
 from app.store.engine.database import Database
 from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.clients.test_clients import HERE, ROOT
-from tests.conftest import Serve
+from tests.conftest import POSTGRESQL, SQLITE, Serve
 from tests.http.test_command import find_free_port, start_server
 from tests.scripts import Script, start_script
 
@@ -55,7 +55,9 @@ async def log(client: Client, summary: str) -> None:
     await client.log_event(summary=summary, notification=True)
 
 
-@pytest.mark.parametrize("name", ["eventChanged", "notificationAdded"])
+@pytest.mark.parametrize(
+    ("dialect", "name"), [(SQLITE, "eventChanged"), (POSTGRESQL, "notificationAdded")]
+)
 async def test_the_script_resumes_after_the_death_of_the_server_and_its_own_and_after_a_gap(
     database_url: str, database: Database, tmp_path: Path, serve: Serve, name: str
 ) -> None:

@@ -22,7 +22,7 @@ import pytest
 from tests.client import Client
 from tests.http.test_command import start_server
 
-WRITERS, FINGERPRINTS, REPEATS = map(int, os.environ.get("FIRE", "4,50,4").split(","))
+WRITERS, FINGERPRINTS, REPEATS = map(int, os.environ.get("FIRE", "4,30,4").split(","))
 EACH = WRITERS * REPEATS
 NOON = "2026-04-10T12:00:00Z"
 FEWER = max(10, FINGERPRINTS * 2 // 5)  # where much else goes on meanwhile

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.client import Client
+from tests.conftest import SQLITE
 from tests.contract.doc_examples import Reader, matches, parse_blocks
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,7 @@ def test_every_module_has_a_docstring() -> None:
     assert undocumented == []
 
 
+@pytest.mark.parametrize("dialect", [SQLITE])
 @pytest.mark.parametrize("file", PAGES_WITH_EXAMPLES, ids=lambda file: file.name)
 async def test_the_examples_of_a_page_run_in_the_order_in_which_a_reader_follows_it(
     file: Path, own_client: Client, database_url: str, tmp_path: Path

@@ -1,4 +1,4 @@
-"""The console in Chromium, with both databases."""
+"""The console in Chromium."""
 
 from __future__ import annotations
 
@@ -9,12 +9,6 @@ from playwright.async_api import Browser, ViewportSize
 
 from tests.browser.conftest import BrowserVisit, open_phone
 from tests.client import Client
-from tests.conftest import POSTGRESQL, SQLITE
-
-
-@pytest.fixture(params=[SQLITE, POSTGRESQL])
-def dialect(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture

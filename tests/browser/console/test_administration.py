@@ -6,7 +6,7 @@ import re
 
 from playwright.async_api import expect
 
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key
 from tests.client import Client
@@ -24,6 +24,7 @@ CHOOSE_FAILED_ACCESS_AND_LAST_DAY = """(range) => {
 }"""
 
 
+@on_both_databases
 async def test_keys_organizations_the_audit_trail_and_health_are_managed(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -124,6 +125,7 @@ async def test_administration_fits_a_phone_and_needs_a_permission(
     assert await find_violations(page) == []
 
 
+@on_both_databases
 async def test_container_events_are_found_by_activity_outcome_and_container(
     narrow: BrowserVisit, client: Client
 ) -> None:

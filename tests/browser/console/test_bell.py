@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.conftest import BrowserVisit, open_profile
+from tests.browser.conftest import BrowserVisit, on_both_databases, open_profile
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key
 from tests.client import TIMEOUT_SECONDS, Client
@@ -35,6 +35,7 @@ async def open_bell(page: Page) -> None:
     await expect(page.get_by_role("dialog", name="Notifications")).to_be_visible()
 
 
+@on_both_databases
 async def test_the_bell_follows_notifications_live_with_severities_status_and_the_title(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -83,6 +84,7 @@ async def test_the_bell_follows_notifications_live_with_severities_status_and_th
     assert visitor.complaints == []
 
 
+@on_both_databases
 async def test_one_some_and_all_seen_notifications_are_acknowledged(
     visitor: BrowserVisit, client: Client
 ) -> None:

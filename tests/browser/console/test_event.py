@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.client import Client
 from tests.event_type_client import (
@@ -40,6 +40,7 @@ async def open_event(visitor: BrowserVisit, event: dict[str, str]) -> Page:
     return page
 
 
+@on_both_databases
 async def test_an_event_is_shown_with_labels_units_and_content(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -71,6 +72,7 @@ async def test_an_event_is_shown_with_labels_units_and_content(
     assert visitor.complaints == []
 
 
+@on_both_databases
 async def test_an_acknowledgement_is_recorded_in_the_history(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -142,6 +144,7 @@ async def test_a_change_by_another_user_appears(visitor: BrowserVisit, client: C
     )
 
 
+@on_both_databases
 async def test_an_event_is_edited_by_the_form_of_its_own_version(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -214,6 +217,7 @@ async def test_the_fields_of_a_free_form_event_are_edited_as_json(
     assert (await client.execute_field(EDITED, id=event["id"]))["fields"] == {"host": "b"}
 
 
+@on_both_databases
 async def test_events_are_linked_followed_and_unlinked(
     visitor: BrowserVisit, client: Client
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key
 from tests.client import Client
@@ -19,6 +19,7 @@ CREATE_GUARD_RULE = """mutation ($input: CreateGuardRuleInput!) {
   createGuardRule(input: $input) { userErrors { message } } }"""
 
 
+@on_both_databases
 async def test_an_event_type_is_designed_previewed_published_and_changed(
     visitor: BrowserVisit, client: Client
 ) -> None:

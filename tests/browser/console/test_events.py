@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key
 from tests.client import Client
@@ -41,6 +41,7 @@ async def log_three(client: Client) -> None:
     )
 
 
+@on_both_databases
 async def test_events_are_listed_with_their_severities_and_the_histogram(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -107,6 +108,7 @@ async def test_a_view_without_events_says_what_to_do(visitor: BrowserVisit, clie
     await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
 
 
+@on_both_databases
 async def test_selected_events_are_acknowledged_and_deleted_after_a_count(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -174,6 +176,7 @@ async def test_all_events_of_a_view_are_acknowledged_and_deleted_after_a_count(
     assert await client.execute_field(COUNT) == {"totalCount": 60}
 
 
+@on_both_databases
 async def test_events_are_filtered_by_custom_fields(visitor: BrowserVisit, client: Client) -> None:
     volume = {"name": "volume", "label": "Volume", "kind": "NUMBER", "unit": "mcf"}
     crew = {"name": "crew", "label": "Crew", "kind": "SELECT", "options": ["day", "night"]}
@@ -335,6 +338,7 @@ async def test_the_list_fits_a_phone(narrow: BrowserVisit, client: Client) -> No
     assert await find_violations(page) == []
 
 
+@on_both_databases
 async def test_new_events_wait_until_the_reader_shows_them(
     visitor: BrowserVisit, client: Client
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key
 from tests.client import Client
@@ -50,6 +50,7 @@ async def choose_flaring(page: Page) -> None:
     await expect(heading).to_be_visible()
 
 
+@on_both_databases
 async def test_an_event_is_reported_by_the_form_of_its_type(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -109,6 +110,7 @@ async def test_an_event_is_reported_by_the_form_of_its_type(
     assert visitor.complaints == []
 
 
+@on_both_databases
 async def test_guard_rules_and_duplicates_are_shown_before_the_event_is_reported(
     visitor: BrowserVisit, client: Client
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key
 from tests.client import Client
@@ -33,6 +33,7 @@ async def write_expression(page: Page, text: str) -> None:
     await page.keyboard.press("Escape")
 
 
+@on_both_databases
 async def test_a_guard_rule_is_written_tried_published_changed_restored_and_retired(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -138,6 +139,7 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
 FIRST_EXPRESSION = "event.fields.volume_mcf <= 500 || event.fields.cause == 'weather'"
 
 
+@on_both_databases
 async def test_duplication_rules_are_built_ordered_reset_and_deleted(
     visitor: BrowserVisit, client: Client
 ) -> None:

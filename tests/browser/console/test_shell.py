@@ -13,11 +13,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from app.http import console
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key, read_storage, revoke_key, sign_in
 from tests.client import ADMINISTRATOR, Client
-from tests.conftest import SQLITE
 from tests.event_type_client import define_event_type
 
 MAX_FIRST_PAGE_BYTES = 300_000
@@ -29,6 +28,7 @@ async def expect_events_page(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
 
 
+@on_both_databases
 async def test_a_link_signs_in_and_a_reload_keeps_the_session(visitor: BrowserVisit) -> None:
     page = await sign_in_to(visitor)
     await expect_events_page(page)
@@ -289,6 +289,7 @@ class Connection:
         await (route.abort("connectionrefused") if self.is_lost else route.fallback())
 
 
+@on_both_databases
 async def test_a_lost_connection_is_shown_and_the_list_resumes(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -307,7 +308,6 @@ async def test_a_lost_connection_is_shown_and_the_list_resumes(
     await expect(page.get_by_role("link", name="Logged meanwhile")).to_be_visible()
 
 
-@pytest.mark.parametrize("dialect", [SQLITE])
 async def test_every_page_says_that_it_is_offline_and_is_loaded_when_the_connection_returns(
     visitor: BrowserVisit, client: Client
 ) -> None:

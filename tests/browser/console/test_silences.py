@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import expect
 
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
 from tests.browser.page_actions import create_key
 from tests.client import Client
@@ -17,6 +17,7 @@ mutation ($input: UpdateSilenceInput!) { updateSilence(input: $input) { userErro
 SILENCES = "{ silences { nodes { filter comment active } } }"
 
 
+@on_both_databases
 async def test_silences_are_created_listed_changed_and_ended(
     visitor: BrowserVisit, client: Client
 ) -> None:
