@@ -46,15 +46,10 @@ BLANKS = [("TEXT", ""), ("TEXT", " \t\n\u00a0"), ("LONG_TEXT", "  "), ("EMAIL", 
 LIST_OPTIONS = {"options": ["north", "south"]}
 
 
-@pytest.fixture
-def client(own_client: Client) -> Client:
-    return own_client
-
-
 async def test_null_is_absent_by_every_way_in(
-    client: Client, database_url: str, tmp_path: Path
+    own_client: Client, database_url: str, tmp_path: Path
 ) -> None:
-    await define_event_type(client, *FIELDS)
+    await define_event_type(own_client, *FIELDS)
     report = {"type": "gauge", "fields": WITH_NULLS}
     file = tmp_path / "events.ndjson"
     sent = {
@@ -63,16 +58,16 @@ async def test_null_is_absent_by_every_way_in(
     }
     file.write_text(json.dumps(sent["imported"]))
 
-    checked = await client.execute_field(CHECK, input=report)
-    logged = await client.execute_field(LOG_EVENT, input=report)
-    [bulk] = (await client.execute_field(LOG_EVENTS, inputs=[report]))["results"]
-    [ingested] = (await client.execute_field(INGEST, events=[sent["ingested"]]))["results"]
+    checked = await own_client.execute_field(CHECK, input=report)
+    logged = await own_client.execute_field(LOG_EVENT, input=report)
+    [bulk] = (await own_client.execute_field(LOG_EVENTS, inputs=[report]))["results"]
+    [ingested] = (await own_client.execute_field(INGEST, events=[sent["ingested"]]))["results"]
     statuses = [
-        (await send_structured(client, sent["structured"])).status_code,
-        (await send_structured(client, [sent["batched"]])).status_code,
+        (await send_structured(own_client, sent["structured"])).status_code,
+        (await send_structured(own_client, [sent["batched"]])).status_code,
         (
             await send_binary(
-                client,
+                own_client,
                 json.dumps(WITH_NULLS).encode(),
                 ce_id="binary",
                 ce_type="gauge",
@@ -89,7 +84,7 @@ async def test_null_is_absent_by_every_way_in(
     assert statuses == [202, 202, 202]
     assert imported.code == 0, imported
     for name in (*sent, "binary"):
-        event = await fetch_by_source(client, name)
+        event = await fetch_by_source(own_client, name)
         assert (name, event["fields"], event["cloudEvent"]["data"]) == (name, STORED, STORED)
 
 
@@ -111,10 +106,10 @@ async def test_null_removes_a_field_by_an_update_and_its_default_is_not_applied_
 
 @pytest.mark.parametrize("additional_fields", ["REFUSE", "DROP", "KEEP"])
 async def test_null_under_an_unknown_name_is_absent_by_every_way_in(
-    client: Client, database_url: str, tmp_path: Path, additional_fields: str
+    own_client: Client, database_url: str, tmp_path: Path, additional_fields: str
 ) -> None:
     event_type = await define_event_type(
-        client, *FIELDS, additionalFields=additional_fields, type="gauge"
+        own_client, *FIELDS, additionalFields=additional_fields, type="gauge"
     )
     values = {"detail": "x", "unknown": None}
     stored = {"level": 1, "detail": "x"}
@@ -123,18 +118,18 @@ async def test_null_under_an_unknown_name_is_absent_by_every_way_in(
     events.write_text(json.dumps(cloud_event(id="imported", type="gauge", data=values)))
     rows.write_text(json.dumps({"sourceId": "row", "source": "/wells"} | report))
 
-    checked = await client.execute_field(CHECK, input=report)
-    logged = await client.execute_field(LOG_EVENT, input=report)
-    [bulk] = (await client.execute_field(LOG_EVENTS, inputs=[report]))["results"]
-    sent = await send_structured(client, cloud_event(id="sent", type="gauge", data=values))
-    updated = await client.execute_field(
+    checked = await own_client.execute_field(CHECK, input=report)
+    logged = await own_client.execute_field(LOG_EVENT, input=report)
+    [bulk] = (await own_client.execute_field(LOG_EVENTS, inputs=[report]))["results"]
+    sent = await send_structured(own_client, cloud_event(id="sent", type="gauge", data=values))
+    updated = await own_client.execute_field(
         UPDATE_EVENT, input={"id": logged["event"]["id"], "fields": {"unknown": None}}
     )
     newer = await change_event_type(
-        client, UPDATE, input={"id": event_type["id"], "description": "Newer"}
+        own_client, UPDATE, input={"id": event_type["id"], "description": "Newer"}
     )
     move = {"eventTypeVersion": newer["version"], "fields": {"unknown": None}}
-    moved = await client.execute_field(UPDATE_EVENT, input={"id": logged["event"]["id"]} | move)
+    moved = await own_client.execute_field(UPDATE_EVENT, input={"id": logged["event"]["id"]} | move)
     imports = [
         await run_command(database_url, "import", events),
         await run_command(database_url, "import", "--format", "ndjson", rows),
@@ -148,7 +143,7 @@ async def test_null_under_an_unknown_name_is_absent_by_every_way_in(
         assert (change["event"]["fields"], change["warnings"]) == (stored, [])
     assert [(each.code, each.err) for each in imports] == [(0, []), (0, [])]
     for name in ("sent", "imported", "row"):
-        event = await fetch_by_source(client, name)
+        event = await fetch_by_source(own_client, name)
         assert (name, event["fields"], event["cloudEvent"]["data"]) == (name, stored, stored)
 
 

@@ -36,11 +36,6 @@ INTEGERS = ["9007199254740993", "-9007199254740993", "12345678901234567890123456
 SURVIVING = ["0.1", "1.5", "-2.0", "1e+300", "0.30000000000000004"]
 
 
-@pytest.fixture
-def client(own_client: Client) -> Client:
-    return own_client
-
-
 async def post_text(client: Client, query: str, variables: str = "{}") -> str:
     """Posts a JSON text, so that numbers are sent as they are. Returns the response as text."""
     content = f'{{"query": {json.dumps(query)}, "variables": {variables}}}'
@@ -53,21 +48,21 @@ async def post_text(client: Client, query: str, variables: str = "{}") -> str:
 
 @pytest.mark.parametrize("number", [*DECIMALS, *INTEGERS, *SURVIVING])
 async def test_a_free_form_number_goes_out_as_it_came_in(
-    client: Client, database_url: str, tmp_path: Path, number: str
+    own_client: Client, database_url: str, tmp_path: Path, number: str
 ) -> None:
     literal = f"{{n: {number}, list: [{number}, {{deep: {number}}}]}}"
     fields = f'"fields":{{"n":{number},"list":[{number},{{"deep":{number}}}]}}'
     variables = f'{{"n": {number}}}'
 
-    answer = await post_text(client, LOG % ("free", literal))
+    answer = await post_text(own_client, LOG % ("free", literal))
     id = json.loads(answer)["data"]["logEvent"]["event"]["id"]
-    stored = await post_text(client, HISTORY % id)
+    stored = await post_text(own_client, HISTORY % id)
     by_variable = await post_text(
-        client,
+        own_client,
         "mutation ($n: JSON!) { logEvent(input: {fields: {n: $n}}) { event { fields } } }",
         variables,
     )
-    updated = await post_text(client, UPDATE % (id, f"{{m: {number}}}"))
+    updated = await post_text(own_client, UPDATE % (id, f"{{m: {number}}}"))
     exported = await run_command(database_url, "export")
 
     assert fields in answer
@@ -416,7 +411,7 @@ async def test_the_digits_of_a_number_count_towards_the_size_of_the_fields(
 
 
 async def test_a_stored_number_survives_an_import(
-    client: Client, database_url: str, tmp_path: Path
+    own_client: Client, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text(
@@ -427,6 +422,6 @@ async def test_a_stored_number_survives_an_import(
     run = await run_command(database_url, "import", file)
 
     assert run.code == 0, run
-    assert (await fetch_by_source(client))["fields"] == {"n": float(DECIMALS[0])}
-    text = await post_text(client, "{ events { nodes { fields } } }")
+    assert (await fetch_by_source(own_client))["fields"] == {"n": float(DECIMALS[0])}
+    text = await post_text(own_client, "{ events { nodes { fields } } }")
     assert f'"n":{DECIMALS[0]}' in text
