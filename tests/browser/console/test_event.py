@@ -21,6 +21,10 @@ STATUS = "query ($id: ID!) { event(id: $id) { status resolvedBy resolutionNote }
 UPDATE = """
 mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors { code } } }
 """
+CREATE_GUARD = """mutation ($input: CreateGuardRuleInput!) {
+  createGuardRule(input: $input) { guardRule { id } userErrors { message } } }"""
+PUBLISH_GUARD = """mutation ($id: ID!) {
+  publishGuardRule(id: $id) { guardRule { id } userErrors { message } } }"""
 EDITED = """query ($id: ID!) {
   event(id: $id) { summary severity tags fields eventTypeVersion version } }"""
 HOSTILE = """
@@ -157,6 +161,13 @@ async def test_an_event_is_edited_by_the_form_of_its_own_version(
     event = await client.log_event(
         type="gauge", summary="Flare", fields={"volume": 150, "hours": 5}, tags=["north"]
     )
+    guard = {
+        "name": "plausible",
+        "expression": "event.type != 'gauge' || event.fields.volume < 1000.0",
+        "message": "Call the control room about such volumes.",
+    }
+    created = await client.execute_field(CREATE_GUARD, input=guard)
+    await client.execute_field(PUBLISH_GUARD, id=created["guardRule"]["id"])
     later = field_input("crew", label="Crew", required=True, default="day")
     await change_event_type(client, ADD_FIELD, id=event_type["id"], field=later)
     page = await open_event(visitor, event)
@@ -175,6 +186,11 @@ async def test_an_event_is_edited_by_the_form_of_its_own_version(
         "Invalid value -1: expected a number that is at least 0."
     )
     await expect(page.get_by_label("Volume")).to_be_focused()
+    await page.get_by_label("Volume").fill("2000")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Call the control room about such volumes.")).to_be_visible()
+    await expect(page.get_by_label("Volume")).to_have_accessible_description("")
+    assert (await client.execute_field(EDITED, id=event["id"]))["fields"]["volume"] == 150
     await page.get_by_label("Volume").fill("50")
     await page.get_by_label("Summary").fill("Small flare")
     await client.execute_field(UPDATE, input={"id": event["id"], "severity": "error"})
@@ -226,9 +242,16 @@ async def test_events_are_linked_followed_and_unlinked(
     page = await open_event(visitor, event)
     links = page.get_by_role("region", name="Correlated events")
     await links.get_by_label("Relation").select_option("CAUSED_BY")
-    await links.get_by_label("ID or link of the other event").fill(
-        f"{visitor.url}/events/{cause['id']}"
+    other = links.get_by_label("ID or link of the other event")
+    await other.fill("the power failure")
+    await links.get_by_role("button", name="Add a link").click()
+    await expect(other).to_have_accessible_description(
+        "Enter the ID of the other event or the link of its page."
     )
+    await other.fill("01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f")
+    await links.get_by_role("button", name="Add a link").click()
+    await expect(links.get_by_role("alert")).to_contain_text("The change was rejected.")
+    await other.fill(f"{visitor.url}/events/{cause['id']}")
     await links.get_by_role("button", name="Add a link").click()
     await expect(links.get_by_role("row")).to_contain_text("Caused by")
     assert await find_violations(page) == []

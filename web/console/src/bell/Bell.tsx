@@ -24,7 +24,7 @@ import { SeverityLabel } from "../common/severity";
 import { Time } from "../common/time";
 import { checked } from "../common/userErrors";
 import { useSession } from "../session/Session";
-import { Empty, ErrorState, Loading } from "../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../shell/states";
 import { texts } from "../texts";
 import { useAlerts } from "./alerts";
 import classes from "./Bell.module.css";
@@ -139,7 +139,7 @@ function Notifications({ bell, onLeave }: NotificationsProps) {
   if (notifications.length === 0) return <Empty title={t.none} />;
   return (
     <Stack gap="xs">
-      {failure && <ErrorState error={failure} />}
+      <SaveError error={failure} />
       <Group gap="xs">
         {can("EVENT_UPDATE") &&
           (selectedIds.length > 0 ? (

@@ -1,7 +1,7 @@
 import { Button, Group, Stack, Text } from "@mantine/core";
 import type { UseMutationResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { ErrorState } from "../shell/states";
+import { SaveError } from "../shell/states";
 import { texts } from "../texts";
 import { Dialog } from "./Dialog";
 
@@ -13,7 +13,7 @@ interface Props {
   children: ReactNode;
   action: string;
   isDangerous?: boolean;
-  mutation: UseMutationResult<unknown, unknown, void>;
+  mutation: UseMutationResult<unknown, Error, void>;
 }
 
 /** Asks before a change. The dialog remains open if the change fails. */
@@ -22,7 +22,7 @@ export function Confirm({ isOpen, onClose, title, children, action, isDangerous,
     <Dialog isOpen={isOpen} onClose={onClose} title={title}>
       <Stack>
         {typeof children === "string" ? <Text>{children}</Text> : children}
-        {mutation.error !== null && <ErrorState title={texts.states.rejected} error={mutation.error} />}
+        <SaveError error={mutation.error} />
         <Group>
           <Button
             color={isDangerous ? "red.9" : undefined}

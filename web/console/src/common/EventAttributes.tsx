@@ -154,6 +154,7 @@ export function EventAttributes({ values, onChange, problems, defaultSummary, di
       <Switch
         label={t.notification}
         checked={values.notification}
+        error={errorOf("notification")}
         disabled={disabled}
         onChange={({ currentTarget }) => set({ notification: currentTarget.checked })}
       />

@@ -1,6 +1,6 @@
 import { Button, Stack, TextInput } from "@mantine/core";
 import type { FormEvent } from "react";
-import { ErrorState } from "../shell/states";
+import { SaveError } from "../shell/states";
 import { texts } from "../texts";
 import { Dialog } from "./Dialog";
 
@@ -27,7 +27,7 @@ export function NoteDialog({ isOpen, onClose, title, action, onSubmit, isPending
     <Dialog isOpen={isOpen} onClose={onClose} title={title}>
       <form onSubmit={submit}>
         <Stack>
-          {error && <ErrorState error={error} />}
+          <SaveError error={error} />
           <TextInput name="note" label={texts.note} maxLength={1000} data-autofocus />
           <Button type="submit" loading={isPending}>
             {action}

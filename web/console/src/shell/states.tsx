@@ -5,6 +5,7 @@ import { IconAlertCircle, IconLock } from "@tabler/icons-react";
 import { TocsinError } from "@tocsin/client";
 import type { ReactNode } from "react";
 import type { Permission } from "../api/generated";
+import { RejectedError } from "../common/userErrors";
 import { texts } from "../texts";
 
 const t = texts.states;
@@ -24,20 +25,24 @@ interface ErrorStateProps {
   error: unknown;
   /** What failed. Loading data, if omitted. */
   title?: string;
+  /** What is not permitted. Seeing the page, if omitted. */
+  forbiddenTitle?: string;
   onRetry?: () => void;
 }
 
 /** Shows the message of the error and, unless a permission is missing, offers to try again. */
-export function ErrorState({ error, title = t.error, onRetry }: ErrorStateProps) {
+export function ErrorState({ error, title = t.error, forbiddenTitle = t.forbidden, onRetry }: ErrorStateProps) {
   const isForbidden = error instanceof TocsinError && error.code === "FORBIDDEN";
   return (
     <Alert
       variant="default"
       role="alert"
       icon={isForbidden ? <IconLock /> : <IconAlertCircle />}
-      title={isForbidden ? t.forbidden : title}
+      title={isForbidden ? forbiddenTitle : title}
     >
-      <Text c="inherit">{error instanceof Error ? error.message : String(error)}</Text>
+      <Text c="inherit" style={{ whiteSpace: "pre-line" }}>
+        {error instanceof Error ? error.message : String(error)}
+      </Text>
       {onRetry && !isForbidden && (
         <Button mt="sm" variant="default" onClick={onRetry}>
           {t.retry}
@@ -45,6 +50,14 @@ export function ErrorState({ error, title = t.error, onRetry }: ErrorStateProps)
       )}
     </Alert>
   );
+}
+
+/** Shows why a change was not made: each of its user errors, or what else failed. Nothing without an error. */
+export function SaveError({ error }: { error: Error | null }) {
+  if (error === null) return null;
+  const isRejected = error instanceof RejectedError || (error instanceof TocsinError && error.code === "BAD_USER_INPUT");
+  const title = isRejected ? t.rejected : t.notSaved;
+  return <ErrorState error={error} title={title} forbiddenTitle={t.forbiddenChange} />;
 }
 
 interface EmptyProps {

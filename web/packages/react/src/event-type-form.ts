@@ -286,15 +286,16 @@ export function withoutNull(jsonSchema: JsonSchema): JsonSchema {
   return { ...jsonSchema, properties: Object.fromEntries(properties) };
 }
 
-/** Returns the `extraErrors` of react-jsonschema-form: the messages at the paths of the problems. */
+/**
+ * Returns the `extraErrors` of react-jsonschema-form: the messages at the fields of the problems. A form shows none
+ * at a single element of a list.
+ */
 export function toErrorSchema(problems: readonly { path: readonly string[]; message: string }[]): Record<string, any> {
   const root: Record<string, any> = {};
   for (const { path, message } of problems) {
-    let place = root;
-    for (const name of path.slice(FIELDS_PATH)) {
-      if (!Object.hasOwn(place, name)) place[name] = {}; // a field may be named "constructor"
-      place = place[name];
-    }
+    const name = path[FIELDS_PATH];
+    if (name !== undefined && !Object.hasOwn(root, name)) root[name] = {}; // a field may be named "constructor"
+    const place = name === undefined ? root : root[name];
     (place["__errors"] ??= []).push(message);
   }
   return root;

@@ -18,7 +18,7 @@ import { Dialog } from "../../common/Dialog";
 import { Secret } from "../../common/Secret";
 import { Time } from "../../common/time";
 import { checked, problemsAt } from "../../common/userErrors";
-import { ErrorState, Loading } from "../../shell/states";
+import { ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.administration;
@@ -194,7 +194,7 @@ function NewKey({ onClose }: { onClose: () => void }) {
               label={t.expiresAt}
               error={problemsAt(creating.error, "expiresAt")}
             />
-            {creating.error && <ErrorState title={texts.states.rejected} error={creating.error} />}
+            <SaveError error={creating.error} />
             <Group>
               <Button type="submit" loading={creating.isPending} disabled={permissions.length === 0}>
                 {t.createKey}

@@ -8,7 +8,7 @@ import { CreateOrganizationDocument, RenameOrganizationDocument } from "../../ap
 import { Dialog } from "../../common/Dialog";
 import { checked, problemsAt } from "../../common/userErrors";
 import { useSession } from "../../session/Session";
-import { ErrorState } from "../../shell/states";
+import { SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.administration;
@@ -121,7 +121,7 @@ export function Organizations() {
               withAsterisk={false}
             />
             {form === "create" && <Text size="sm">{t.organizationHint}</Text>}
-            {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+            <SaveError error={saving.error} />
             <Group>
               <Button type="submit" loading={saving.isPending}>
                 {t.save}

@@ -22,7 +22,7 @@ import { Conditions, FilterInputs, readFilter } from "../../common/FilterInputs"
 import { PagedList } from "../../common/PagedList";
 import { Time } from "../../common/time";
 import { checked, problemsAt } from "../../common/userErrors";
-import { ErrorState } from "../../shell/states";
+import { SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.retention;
@@ -192,7 +192,7 @@ function NewPolicy({ onClose }: { onClose: () => void }) {
             error={problemsAt(creating.error, "keepFor")}
             onChange={setDays}
           />
-          {error && <ErrorState title={texts.states.rejected} error={error} />}
+          <SaveError error={error} />
           <Group>
             <Button type="submit" loading={counting.isPending}>
               {t.next}

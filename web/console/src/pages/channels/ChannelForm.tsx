@@ -14,7 +14,7 @@ import { Dialog } from "../../common/Dialog";
 import { FilterInputs, readFilter } from "../../common/FilterInputs";
 import { Secret } from "../../common/Secret";
 import { checked, problemsAt } from "../../common/userErrors";
-import { ErrorState } from "../../shell/states";
+import { SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.channels;
@@ -119,7 +119,7 @@ export function ChannelForm({ channel, onClose }: Props) {
               </Stack>
             </Checkbox.Group>
             {!channel && <FilterInputs hint={t.filterHint} error={problemsAt(saving.error, "filter")} />}
-            {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+            <SaveError error={saving.error} />
             <Group>
               <Button type="submit" loading={saving.isPending} disabled={triggers.length === 0}>
                 {channel ? t.save : t.create}

@@ -27,7 +27,7 @@ import { PagedList } from "../../common/PagedList";
 import { Secret } from "../../common/Secret";
 import { Time } from "../../common/time";
 import { checked } from "../../common/userErrors";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { State } from ".";
 import { ChannelForm } from "./ChannelForm";
@@ -150,7 +150,7 @@ function Actions({ channel }: { channel: ChannelRowFragment }) {
         </Button>
       </Group>
       {!enabled && <Text>{t.disabledHint}</Text>}
-      {failure && <ErrorState title={texts.states.rejected} error={failure} />}
+      <SaveError error={failure} />
       {testing.data && (
         <Alert variant="default" role="status" title={t.testResults[testing.data.state]}>
           {testing.data.error ?? t.responded(testing.data.responseStatus)}
@@ -233,7 +233,7 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
             ...STATES.map((value) => ({ value, label: t.states[value as DeliveryState] })),
           ]}
         />
-        {repeating.error && <ErrorState title={texts.states.rejected} error={repeating.error} />}
+        <SaveError error={repeating.error} />
         <PagedList pages={pages} empty={<Empty title={t.noDeliveries} />}>
           {(deliveries) => (
             <Table>

@@ -16,7 +16,7 @@ import {
 } from "../../api/generated";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, type Problem } from "../../common/userErrors";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { changeField, EMPTY_TYPE, type EventTypeDetails, readDraft, type TypeDraft, writeDraft } from "./draft";
 import { Fields } from "./Fields";
@@ -202,7 +202,7 @@ function EventType({ stored }: { stored: EventTypeDetails | null }) {
                     </Text>
                   ))}
                   {check.error && <ErrorState title={t.checkFailed} error={check.error} onRetry={() => void check.refetch()} />}
-                  {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+                  <SaveError error={saving.error} />
                   <Group>
                     <Button type="submit" loading={saving.isPending} disabled={stored !== null && !isChanged}>
                       {stored ? t.saveVersion(stored.version + 1) : t.saveDraft}

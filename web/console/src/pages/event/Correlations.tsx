@@ -15,7 +15,7 @@ import {
 import { SeverityLabel } from "../../common/severity";
 import { Time } from "../../common/time";
 import { checked } from "../../common/userErrors";
-import { ErrorState, Loading } from "../../shell/states";
+import { ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 
 const Graph = lazy(() => import("./Graph"));
@@ -23,12 +23,14 @@ const Graph = lazy(() => import("./Graph"));
 const t = texts.event;
 const RELATIONS: Relation[] = ["CAUSED_BY", "CAUSE_OF", "RELATED"];
 const DEPTHS = [1, 2, 3, 4, 5];
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function Correlations({ id }: { id: string }) {
   const { client, can } = useApi();
   const queries = useQueryClient();
   const [depth, setDepth] = useState(1);
   const [isGraph, setIsGraph] = useState(false);
+  const [isNoId, setIsNoId] = useState(false);
   const { data, error, refetch } = useApiQuery(
     EventCorrelationsDocument,
     { id, depth },
@@ -58,6 +60,8 @@ export function Correlations({ id }: { id: string }) {
     const values = new FormData(form);
     // The ID, or the link of the page of the event.
     const related = String(values.get("event")).trim().split("/").at(-1)!;
+    setIsNoId(!UUID.test(related));
+    if (!UUID.test(related)) return;
     const relation = values.get("relation") as Relation;
     add.mutate({ related, relation }, { onSuccess: () => form.reset() });
   }
@@ -132,7 +136,7 @@ export function Correlations({ id }: { id: string }) {
             </Table.Tbody>
           </Table>
         )}
-        {(add.error ?? remove.error) && <ErrorState error={add.error ?? remove.error} />}
+        <SaveError error={add.error ?? remove.error} />
         {can("EVENT_UPDATE") && (
           <form onSubmit={submit} aria-label={t.addCorrelation}>
             <Group align="end" gap="xs">
@@ -147,6 +151,7 @@ export function Correlations({ id }: { id: string }) {
                 required
                 withAsterisk={false}
                 autoComplete="off"
+                error={isNoId && t.notAnId}
                 flex="1 1 14rem"
               />
               <Button type="submit" variant="default" loading={add.isPending}>

@@ -19,7 +19,7 @@ import { JsonFields } from "../../common/JsonFields";
 import { Problems } from "../../common/Problems";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import type { Problem } from "../../common/userErrors";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { useFollowedEvent } from "./follow";
 import classes from "./index.module.css";
@@ -93,7 +93,7 @@ function Edit({ event: latest, onRestart }: { event: EditedEvent; onRestart: () 
     if (save.data) focusProblem(element.current);
   }, [save.data]);
 
-  const rest = (
+  const renderRest: FieldsProps["renderRest"] = (isAtField) => (
     <>
       <Title order={2} size="h4">
         {t.attributes}
@@ -108,10 +108,10 @@ function Edit({ event: latest, onRestart }: { event: EditedEvent; onRestart: () 
       <div role="status">
         <Problems
           title={t.problems}
-          problems={problems.filter((problem) => !isOfAttribute(problem) && problem.path[1] !== "fields")}
+          problems={problems.filter((problem) => !isOfAttribute(problem) && !isAtField(problem))}
         />
       </div>
-      {save.error && <ErrorState error={save.error} />}
+      <SaveError error={save.error} />
       <Group>
         <Button type="submit" loading={save.isPending}>
           {t.save}
@@ -122,7 +122,7 @@ function Edit({ event: latest, onRestart }: { event: EditedEvent; onRestart: () 
       </Group>
     </>
   );
-  const props = { event, fields, setFields, problems, isSaving: save.isPending, onSave: save.mutate, rest };
+  const props = { event, fields, setFields, problems, isSaving: save.isPending, onSave: save.mutate, renderRest };
   return (
     <Stack ref={element} className={classes.form}>
       <UnsavedChanges exist={isChanged} />
@@ -152,17 +152,18 @@ interface FieldsProps {
   problems: readonly Problem[];
   isSaving: boolean;
   onSave: () => void;
-  rest: ReactNode;
+  /** Renders the other inputs, the problems that are not shown at a field, and the buttons. */
+  renderRest: (isAtField: (problem: Problem) => boolean) => ReactNode;
 }
 
-function OfType({ event, typeId, name, fields, setFields, problems, isSaving, onSave, rest }: FieldsProps & { typeId: string; name: string }) {
+function OfType({ event, typeId, name, fields, setFields, problems, isSaving, onSave, renderRest }: FieldsProps & { typeId: string; name: string }) {
   const version = event.eventTypeVersion;
   const { data, error, refetch } = useApiQuery(FormOfVersionDocument, { id: typeId, version });
   const schema = useMemo(() => data?.eventType && withoutNull(data.eventType.jsonSchema), [data]);
-  const extraErrors = useMemo(
-    () => toErrorSchema(problems.filter(({ path }) => path[1] === "fields")),
-    [problems],
-  );
+  // Such as a guard rule that uses several fields, or a value that the form does not show.
+  const isAtField = ({ path }: Problem): boolean =>
+    path[1] === "fields" && Object.hasOwn(schema?.properties ?? {}, path[2] ?? "");
+  const extraErrors = useMemo(() => toErrorSchema(problems.filter(isAtField)), [problems, schema]);
   if (error) return <ErrorState error={error} onRetry={() => void refetch()} />;
   if (!data) return <Loading />;
   if (!schema) return <Empty title={t.noType} />;
@@ -180,16 +181,18 @@ function OfType({ event, typeId, name, fields, setFields, problems, isSaving, on
         onChange={({ formData }) => setFields(formData ?? {})}
         onSubmit={onSave}
       >
-        {rest}
+        {renderRest(isAtField)}
       </EventForm>
     </>
   );
 }
 
+const isOfFields = ({ path }: Problem): boolean => path[1] === "fields";
+
 /** Without an event type, the fields are any JSON object. */
-function FreeForm({ fields, setFields, problems, isSaving, onSave, rest }: FieldsProps) {
+function FreeForm({ fields, setFields, problems, isSaving, onSave, renderRest }: FieldsProps) {
   const [isInvalid, setIsInvalid] = useState(false);
-  const messages = problems.filter(({ path }) => path[1] === "fields").map(({ message }) => message);
+  const messages = problems.filter(isOfFields).map(({ message }) => message);
   return (
     <form
       onSubmit={(submitted) => {
@@ -208,7 +211,7 @@ function FreeForm({ fields, setFields, problems, isSaving, onSave, rest }: Field
           disabled={isSaving}
           error={messages.join(" ") || undefined}
         />
-        {rest}
+        {renderRest(isOfFields)}
       </Stack>
     </form>
   );

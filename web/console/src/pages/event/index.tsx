@@ -19,7 +19,7 @@ import { Dialog } from "../../common/Dialog";
 import { NoteDialog } from "../../common/NoteDialog";
 import { SeverityLabel } from "../../common/severity";
 import { checked } from "../../common/userErrors";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { Attributes, FieldValues } from "./Attributes";
 import { CloudEvent } from "./CloudEvent";
@@ -177,8 +177,8 @@ function Actions({ event }: { event: EventDetails }) {
           </Button>
         )}
       </Group>
-      {unacknowledge.error && <ErrorState error={unacknowledge.error} />}
-      {reopen.error && <ErrorState error={reopen.error} />}
+      <SaveError error={unacknowledge.error} />
+      <SaveError error={reopen.error} />
       <NoteDialog
         isOpen={isAcknowledging}
         onClose={() => setIsAcknowledging(false)}
@@ -199,7 +199,7 @@ function Actions({ event }: { event: EventDetails }) {
       />
       <Dialog isOpen={isDeleting} onClose={() => setIsDeleting(false)} title={t.deleteTitle}>
         <Stack>
-          {remove.error && <ErrorState error={remove.error} />}
+          <SaveError error={remove.error} />
           <Text>{t.deleteWarning}</Text>
           <Group>
             <Button color="red.9" loading={remove.isPending} onClick={() => remove.mutate()}>

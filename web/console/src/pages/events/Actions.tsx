@@ -16,7 +16,7 @@ import {
 import { Dialog } from "../../common/Dialog";
 import { NoteDialog } from "../../common/NoteDialog";
 import { checked } from "../../common/userErrors";
-import { ErrorState, Loading } from "../../shell/states";
+import { ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { download, formatCsv, loadEvents, MAX_EXPORTED } from "./csv";
 
@@ -138,7 +138,7 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
         title={t.deleteTitle(count)}
       >
         <Stack>
-          {change.error && <ErrorState error={change.error} />}
+          <SaveError error={change.error} />
           <Text>{t.deleteWarning}</Text>
           <Group>
             <Button color="red.9" loading={change.isPending} onClick={() => change.mutate(null)}>

@@ -16,7 +16,7 @@ import {
 import { Dialog } from "../../common/Dialog";
 import { checked } from "../../common/userErrors";
 import { useSession } from "../../session/Session";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { ExportButton, SelectionActions } from "./Actions";
 import { useColumns } from "./columns";
@@ -152,8 +152,8 @@ export default function Events() {
         <ExportButton filter={filter} orderBy={orderBy} />
       </FilterBar>
       <Histogram view={view} version={version} onRange={(from, to) => change({ from, to, range: "" })} />
-      {acknowledge.error && <ErrorState error={acknowledge.error} />}
-      {resolve.error && <ErrorState error={resolve.error} />}
+      <SaveError error={acknowledge.error} />
+      <SaveError error={resolve.error} />
       <SelectionActions
         ids={selectedIds}
         filter={filter}

@@ -13,7 +13,7 @@ import { focusProblem } from "../../common/EventForm";
 import { JsonFields } from "../../common/JsonFields";
 import { UnsavedChanges } from "../../common/UnsavedChanges";
 import type { Problem } from "../../common/userErrors";
-import { ErrorState } from "../../shell/states";
+import { ErrorState, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import classes from "./index.module.css";
 import { Check, Reported } from "./ReportForm";
@@ -120,9 +120,8 @@ function Form({ onAnother }: { onAnother: () => void }) {
               warnings={checked?.warnings ?? []}
               duplicateOf={checked?.duplicateOf ?? null}
             />
-            {(check.error ?? report.error) && (
-              <ErrorState error={check.error ?? report.error} onRetry={() => void check.refetch()} />
-            )}
+            {check.error && <ErrorState title={t.notSent} error={check.error} onRetry={() => void check.refetch()} />}
+            <SaveError error={report.error} />
             <Group>
               <Button type="submit" loading={report.isPending}>
                 {t.submit}

@@ -105,7 +105,7 @@ export function ReportForm({ type }: { type: string }) {
             disabled={isSubmitting}
           />
           <Check {...form} problems={problems.filter((problem) => !isOfAttribute(problem))} />
-          {error && <ErrorState error={error} onRetry={form.reload} />}
+          {error && <ErrorState title={t.notSent} error={error} onRetry={form.reload} />}
           <Group>
             <Button type="submit" loading={isSubmitting}>
               {t.submit}

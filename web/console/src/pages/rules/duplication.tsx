@@ -20,7 +20,7 @@ import { DURATION_UNITS, type DurationUnit, formatDuration, readDuration, writeD
 import { Time } from "../../common/time";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, problemsAt } from "../../common/userErrors";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { EventTypeChoice, TextField } from "./fields";
 import { FingerprintBuilder } from "./FingerprintBuilder";
@@ -206,7 +206,7 @@ function DuplicationRule({ rule }: { rule: DuplicationRuleRowFragment | null }) 
               : t.noFingerprint}
           </Text>
           {clears && <Text>{t.clears}</Text>}
-          {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+          <SaveError error={saving.error} />
           {!isReadOnly && (
             <Group gap="xs">
               <Button

@@ -20,7 +20,7 @@ import {
 import { Confirm } from "../../common/Confirm";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, problemsAt } from "../../common/userErrors";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { CelEditor, type ExpressionProblem } from "./CelEditor";
 import { EventTypeChoice, TextField } from "./fields";
@@ -192,7 +192,7 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
           {!isReadOnly && (
             <>
               <Trial expression={draft.expression} eventTypeId={eventTypeId} />
-              {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+              <SaveError error={saving.error} />
               <Group gap="xs">
                 <Button type="submit" loading={saving.isPending} disabled={rule !== null && !isChanged}>
                   {t.saveDraft}

@@ -16,7 +16,7 @@ import { useApiPages } from "../../api/pages";
 import { formatDuration } from "../../common/duration";
 import { PagedList } from "../../common/PagedList";
 import { checked } from "../../common/userErrors";
-import { Empty, ErrorState } from "../../shell/states";
+import { Empty, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.rules;
@@ -169,7 +169,7 @@ function DuplicationRules() {
       path="/rules/duplication/new"
       action={t.newDuplicationRule}
     >
-      {move.error && <ErrorState title={texts.states.rejected} error={move.error} />}
+      <SaveError error={move.error} />
       <PagedList
         pages={pages}
         empty={

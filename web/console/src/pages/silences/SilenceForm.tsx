@@ -9,7 +9,7 @@ import { Dialog } from "../../common/Dialog";
 import { FilterInputs, readFilter } from "../../common/FilterInputs";
 import { fromLocalInput, toLocalInput } from "../../common/localTime";
 import { checked, problemsAt } from "../../common/userErrors";
-import { ErrorState } from "../../shell/states";
+import { SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.silences;
@@ -83,7 +83,7 @@ export function SilenceForm({ silence, onClose }: Props) {
             maxLength={1000}
             error={problemsAt(saving.error, "comment")}
           />
-          {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+          <SaveError error={saving.error} />
           <Group>
             <Button type="submit" loading={saving.isPending}>
               {silence ? t.save : t.create}
