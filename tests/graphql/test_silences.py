@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+import structlog
+from sqlalchemy import bindparam, text, update
 from sqlmodel import col
 
 from app.services.change_log import silence_expiry
@@ -115,9 +116,10 @@ async def run(client: Client, mutation: str, event_id: str) -> Any:
     return payload["event"]
 
 
-async def expire(client: Client, created: Any) -> None:
+async def expire(client: Client, created: Any) -> Any:
     payload = await client.execute_field(EXPIRE, id=created["id"])
     assert payload["userErrors"] == []
+    return payload["silence"]
 
 
 async def list_bell(client: Client) -> list[str]:
@@ -600,24 +602,48 @@ async def test_reports_that_race_with_silences_notify_once_whether_they_were_sil
             other = await stack.enter_async_context(serve(database_url))
         head = await client.execute_field(HEAD)
 
+        has_ended = asyncio.Event()
+        reported = {"a": 0, "b": 0}
+        silenced = 0
+
         async def report(reporter: Client, name: str) -> None:
-            for number in range(15):
-                await notify(reporter, f"{name} {number}")
+            while not has_ended.is_set():
+                await notify(reporter, f"{name} {reported[name]}")
+                reported[name] += 1
+
+        async def wait_for_reports() -> None:
+            """Waits until each reporter has begun and ended a report."""
+            before = dict(reported)
+            while any(reported[name] < before[name] + 2 for name in reported):
+                await asyncio.sleep(0.005)
 
         async def change() -> None:
-            for _ in range(8):
+            nonlocal silenced
+            for _ in range(3):
+                await wait_for_reports()
                 created = await silence(client)
-                await expire(other, created)
+                await wait_for_reports()
+                silenced += (await expire(other, created))["silencedCount"]
+            await wait_for_reports()
+            has_ended.set()
 
         await asyncio.gather(report(client, "a"), report(other, "b"), change())
 
         async with client.subscription(ADDED, after=head) as subscription:
-            added = await subscription.receive_many(30)
+            added = await subscription.receive_many(sum(reported.values()))
             await notify(client, "last")
             last = await subscription.receive_next()
+        changes = await client.execute_field(
+            "{ eventChanges(first: 100, changes: {kinds: [RANG]}) { nodes { eventId } } }"
+        )
     summaries = {each["node"]["summary"] for each in added}
-    assert summaries == {f"{name} {number}" for name in "ab" for number in range(15)}
+    rang = [node["eventId"] for node in changes["nodes"]]
+    assert summaries == {f"{name} {n}" for name, count in reported.items() for n in range(count)}
     assert last == {"node": {"summary": "last"}}
+    assert silenced >= 6
+    # Each of the two reporters has also reported before, between and after the silences.
+    assert 6 <= len(rang) <= len(summaries) - 8
+    assert len(set(rang)) == len(rang)
 
 
 @pytest.mark.usefixtures("without_sweeps")
@@ -672,19 +698,49 @@ async def test_an_event_that_is_silenced_later_in_its_batch_is_not_in_the_bell(
 
 
 @pytest.mark.usefixtures("without_sweeps")
-async def test_an_event_that_cannot_be_read_does_not_delay_those_of_other_silences(
-    own_client: Client, database: Database
+async def test_an_event_that_cannot_be_read_delays_no_other_event_of_any_silence(
+    own_client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(silence_expiry, "BATCH_SIZE", 2)
     first = await silence(own_client)
-    unreadable = await notify(own_client, "unreadable")
+    names = ["no tags", "a", "no severity", "b", "c"]
+    ids = [await notify(own_client, name) for name in names]
     second = await silence(own_client, filter={"source": "/other"})
-    await notify(own_client, "rings", source="/other")
-    change = update(tables.Event).where(col(tables.Event.id) == UUID(unreadable))
+    other = await notify(own_client, "of another silence", source="/other")
+    event = tables.METADATA.tables["event"]
     async with database.write(ALL_ORGANIZATIONS) as session:
-        await session.execute(change.values(tags=5))
+        for event_id, values in ((ids[0], "tags = '5'"), (ids[2], "severity = 'NEWER'")):
+            statement = text(f"UPDATE event SET {values} WHERE id = :id")
+            parameter = bindparam("id", UUID(event_id), type_=event.c.id.type)
+            await session.execute(statement.bindparams(parameter))
     await end_by_clock(database, first)
     await end_by_clock(database, second)
 
+    with structlog.testing.capture_logs() as logs:
+        await silence_expiry.ring_silenced_events(database)
+
+    changes = await own_client.execute_field(
+        "{ eventChanges(first: 100, changes: {kinds: [RANG]}) { nodes { eventId } } }"
+    )
+    rang = [node["eventId"] for node in changes["nodes"]]
+    assert len(rang) == 4
+    assert set(rang) == {ids[1], ids[3], ids[4], other}
+    [failure] = [each for each in logs if each["log_level"] == "error"]
+    expected = {"event": "silenced_events_not_readable", "events": 2, "silence": first["id"]}
+    assert {name: failure[name] for name in expected} == expected
+    assert failure["first"] == ids[0]
+
+
+@pytest.mark.usefixtures("without_sweeps")
+async def test_one_sweep_notifies_of_the_events_of_all_silences_however_many_there_are(
+    own_client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence_expiry, "SILENCES_PER_PAGE", 2)
+    created = [await silence(own_client, filter={"subject": str(n)}) for n in range(5)]
+    for number in range(5):
+        await notify(own_client, f"of {number}", subject=str(number))
+    await end_by_clock(database, *created)
+
     await silence_expiry.ring_silenced_events(database)
 
-    assert await list_bell(own_client) == ["rings"]
+    assert sorted(await list_bell(own_client)) == [f"of {number}" for number in range(5)]

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -22,7 +24,8 @@ from app.domain.access.caller import Caller
 from app.domain.events.state import EventStatus
 from app.domain.intake.intake import CommandContext
 from app.services.events.event_writes import EventUpdate, write_updates
-from app.services.events.silencing import load_silencer
+from app.services.events.reports import load_events
+from app.services.events.silencing import Silencer, load_silencer
 from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.engine import dialect
@@ -33,9 +36,26 @@ from app.store.reading.event_conditions import has_status
 
 SWEEP_SECONDS = 1.0
 BATCH_SIZE = 100
-SILENCES_PER_SWEEP = 100
+SILENCES_PER_PAGE = 100
+# Errors of values that this version cannot read, such as those of a newer one.
+_UNREADABLE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 log = structlog.get_logger(__name__)
+
+
+class EndedSilence(NamedTuple):
+    ends_at: datetime
+    id: UUID
+    organization_id: UUID
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a transaction did. `last_id`: the last event of the batch, if there may be more."""
+
+    rang: int = 0
+    unreadable: tuple[UUID, ...] = ()
+    last_id: UUID | None = None
 
 
 @contextlib.asynccontextmanager
@@ -56,80 +76,127 @@ async def _ring_repeatedly(database: Database) -> None:
 
 async def ring_silenced_events(database: Database) -> None:
     """Notifies of the open events whose silences are over, or gives them to other silences."""
-    for silence_id, organization_id in await _fetch_ended_silences(database):
-        try:
-            await _ring_events(database, organization_id, silence_id)
-        except Exception as error:  # other silences do not wait for it
-            log_failure("silence_expiry_failed", error, silence=str(silence_id))
+    last: EndedSilence | None = None
+    while page := await _fetch_ended_silences(database, last):
+        for silence in page:
+            try:
+                await _ring_events(database, silence)
+            except Exception as error:  # other silences do not wait for it
+                log_failure("silence_expiry_failed", error, silence=str(silence.id))
+        if len(page) < SILENCES_PER_PAGE:
+            break
+        last = page[-1]
 
 
-async def _ring_events(database: Database, organization_id: UUID, silence_id: UUID) -> None:
+async def _ring_events(database: Database, silence: EndedSilence) -> None:
     rang = 0
+    unreadable: list[UUID] = []
+    last_id: UUID | None = None
     while True:
-        counts = await _ring_batch(database, organization_id, silence_id)
-        rang += counts[1]
-        if counts[0] < BATCH_SIZE:
+        result = await _ring_batch(database, silence, last_id)
+        rang += result.rang
+        unreadable += result.unreadable
+        last_id = result.last_id
+        if last_id is None:
             break
         await asyncio.sleep(dialect.pause_for_writers_seconds(database.url))
+    values = {"silence": str(silence.id), "organization": str(silence.organization_id)}
     if rang:
-        log.info(
-            "silence_ended",
-            silence=str(silence_id),
-            organization=str(organization_id),
-            notifications=rang,
+        log.info("silence_ended", notifications=rang, **values)
+    if unreadable:
+        log.error(
+            "silenced_events_not_readable",
+            events=len(unreadable),
+            first=str(unreadable[0]),
+            **values,
         )
 
 
-async def _fetch_ended_silences(database: Database) -> Sequence[Row[UUID, UUID]]:
-    """Returns the ended silences that still suppress notifications of open events."""
+async def _fetch_ended_silences(
+    database: Database, last: EndedSilence | None
+) -> Sequence[EndedSilence]:
+    """Returns the ended silences after the last one that still suppress open notifications."""
     silence = tables.Silence
     found = select_distinct_values(
         tables.Event, "silenced_by_id", lambda event: has_status((EventStatus.OPEN,), event)
     )
+    order = (col(silence.ends_at), col(silence.id))
     statement = (
-        select(col(silence.id), col(silence.organization_id))
+        select(*order, col(silence.organization_id))
         .join(found, found.c.value == col(silence.id))
         .where(col(silence.ends_at) <= datetime.now(UTC))
-        .order_by(col(silence.ends_at), col(silence.id))
-        .limit(SILENCES_PER_SWEEP)
+        .order_by(*order)
+        .limit(SILENCES_PER_PAGE)
     )
+    if last is not None:
+        ends_at, silence_id = order
+        is_same_end = and_(ends_at == last.ends_at, silence_id > last.id)
+        statement = statement.where(or_(ends_at > last.ends_at, is_same_end))
     async with database.read(ALL_ORGANIZATIONS) as session:
-        return (await session.execute(statement)).all()
+        return [EndedSilence(*row) for row in await session.execute(statement)]
 
 
 @retry_on_deadlock
 async def _ring_batch(
-    database: Database, organization_id: UUID, silence_id: UUID
-) -> tuple[int, int]:
-    """Returns the number of events that were handled, and of those that notified."""
-    async with database.write(organization_id) as session:
-        await lock_definitions_shared(session, organization_id)
+    database: Database, silence: EndedSilence, last_id: UUID | None
+) -> BatchResult:
+    """Notifies of the next events of the silence. One that cannot be read does not stop others."""
+    async with database.write(silence.organization_id) as session:
+        await lock_definitions_shared(session, silence.organization_id)
         silencer = await load_silencer(session)
         now = datetime.now(UTC)
-        if silencer.is_active(silence_id, now):  # by the clock of the server that extended it
-            return 0, 0
-        rows = await _lock_silenced_events(session, silence_id)
-        actor = Caller(f"silence {silence_id}", organization_id, frozenset())
+        if silencer.is_active(silence.id, now):  # by the clock of the server that extended it
+            return BatchResult()
+        ids = await _lock_silenced_events(session, silence.id, last_id)
+        actor = Caller(f"silence {silence.id}", silence.organization_id, frozenset())
         command = CommandContext(actor, now)
-        updates = []
-        for row in rows:
-            before = row.to_domain()
-            after, notifies = silencer.decide_notification(before, before, now, again=True)
-            kind = "RANG" if notifies else "UPDATED"
-            updates.append(EventUpdate(row, after, kind, notifies))
+        updates = list(_decide_updates(await _load_readable_events(session, ids), silencer, now))
         await write_updates(session, command, updates)
         await silencer.store_counts(session)
-        return len(rows), sum(update.notifies for update in updates)
+    handled = {update.row.id for update in updates}
+    return BatchResult(
+        sum(update.notifies for update in updates),
+        tuple(each for each in ids if each not in handled),
+        ids[-1] if len(ids) == BATCH_SIZE else None,
+    )
 
 
-async def _lock_silenced_events(session: AsyncSession, silence_id: UUID) -> Sequence[tables.Event]:
-    """Returns open events of a silence, in the order of their IDs, without those others lock."""
+def _decide_updates(
+    rows: Iterable[tables.Event], silencer: Silencer, now: datetime
+) -> Iterator[EventUpdate]:
+    for row in rows:
+        with contextlib.suppress(*_UNREADABLE_ERRORS):
+            before = row.to_domain()
+            after, notifies = silencer.decide_notification(before, before, now, again=True)
+            yield EventUpdate(row, after, "RANG" if notifies else "UPDATED", notifies)
+
+
+async def _lock_silenced_events(
+    session: AsyncSession, silence_id: UUID, last_id: UUID | None
+) -> list[UUID]:
+    """Returns the open events of a silence after the last one, without those that others lock."""
     table = tables.Event
     statement = (
-        select(table)
+        select(col(table.id))
         .where(col(table.silenced_by_id) == silence_id, has_status((EventStatus.OPEN,)))
         .order_by(col(table.id))
         .limit(BATCH_SIZE)
         .with_for_update(skip_locked=True)
     )
-    return (await session.scalars(statement)).all()
+    if last_id is not None:
+        statement = statement.where(col(table.id) > last_id)
+    return list(await session.scalars(statement))
+
+
+async def _load_readable_events(session: AsyncSession, ids: list[UUID]) -> list[tables.Event]:
+    """Returns the events without those with a value that this version cannot read."""
+    try:
+        rows = await load_events(session, set(ids))
+        return [rows[each] for each in ids if each in rows]
+    except _UNREADABLE_ERRORS:
+        if len(ids) == 1:
+            return []
+    half = len(ids) // 2
+    return await _load_readable_events(session, ids[:half]) + await _load_readable_events(
+        session, ids[half:]
+    )
