@@ -74,13 +74,16 @@ class AlertKeyResults:
 async def open_and_resolve_keys(
     clients: Sequence[Client], writers: int, keys: int, rounds: int
 ) -> AlertKeyResults:
-    """Each writer reports each key and its resolution in each round, in an order of its own."""
+    """Each writer reports each key and its resolution in each round, in an order of its own.
+
+    In the middle they wait until an operator has reopened an event, so `keys` must be at least 2.
+    """
     results = AlertKeyResults()
-    ended = asyncio.Event()
-    operators = [asyncio.create_task(_operate(each, ended, results)) for each in clients]
+    reopened, ended = asyncio.Event(), asyncio.Event()
+    operators = [asyncio.create_task(_operate(each, reopened, ended, results)) for each in clients]
     await asyncio.gather(
         *(
-            _write(clients[number % len(clients)], number, keys, rounds, results)
+            _write(clients[number % len(clients)], number, keys, rounds, reopened, results)
             for number in range(writers)
         )
     )
@@ -91,10 +94,17 @@ async def open_and_resolve_keys(
 
 
 async def _write(
-    client: Client, number: int, keys: int, rounds: int, results: AlertKeyResults
+    client: Client,
+    number: int,
+    keys: int,
+    rounds: int,
+    reopened: asyncio.Event,
+    results: AlertKeyResults,
 ) -> None:
     order = Random(number)
     for round_number in range(rounds):
+        if round_number == rounds // 2:
+            await reopened.wait()
         at = BEGUN + timedelta(minutes=round_number, milliseconds=number)
         reports = [
             {"alertKey": f"key {key}", "notification": True, "resolved": resolved}
@@ -113,7 +123,9 @@ async def _write(
         )
 
 
-async def _operate(client: Client, ended: asyncio.Event, results: AlertKeyResults) -> None:
+async def _operate(
+    client: Client, reopened: asyncio.Event, ended: asyncio.Event, results: AlertKeyResults
+) -> None:
     """Resolves and reopens events until the writers have ended."""
     while not ended.is_set():
         page = await client.execute_field(UNRESOLVED)
@@ -131,8 +143,10 @@ async def _operate(client: Client, ended: asyncio.Event, results: AlertKeyResult
             errors = (await _execute(client, REOPEN, results, id=event["id"]))["userErrors"]
             if [error["code"] for error in errors] == ["CONFLICT"]:
                 results.refused_reopenings += 1
-            else:
+            elif errors:
                 results.errors += errors
+            else:
+                reopened.set()
 
 
 async def _execute(client: Client, query: str, results: AlertKeyResults, **variables: Any) -> Any:
