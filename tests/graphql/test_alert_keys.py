@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,11 @@ event { id status alertKey severity occurrences resolvedAt resolvedBy resolution
 duplicate warnings { code path } userErrors { code path }
 """
 LOG = f"mutation ($input: LogEventInput!) {{ logEvent(input: $input) {{ {RESULT} }} }}"
+LOG_MESSAGE = """
+mutation ($input: LogEventInput!) {
+  logEvent(input: $input) { event { id } duplicate warnings { code path message } }
+}
+"""
 LOG_MANY = f"""
 mutation ($input: [LogEventInput!]!) {{
   logEvents(input: $input) {{ accepted duplicates rejected results {{ {RESULT} }} }}
@@ -30,6 +36,9 @@ query ($input: LogEventInput!) {
 """
 LIST = """
 query ($filter: EventFilter) { events(filter: $filter) { totalCount nodes { id status } } }
+"""
+OPEN_KEYS = """
+{ events(first: 100, filter: { statuses: [OPEN, ACKNOWLEDGED] }) { nodes { alertKey } } }
 """
 RESOLVE = "mutation ($id: ID!) { resolveEvent(id: $id) { userErrors { code } } }"
 REOPEN = """
@@ -218,6 +227,61 @@ async def test_an_earlier_resolution_does_not_replace_a_later_one_that_is_rememb
     late = await log(client, DISK, occurredAt="2026-04-10T12:03:00Z")
 
     assert (late["event"]["status"], late["event"]["resolutionNote"]) == ("RESOLVED", "second")
+
+
+async def test_a_resolution_of_an_earlier_time_leaves_an_alert_open_that_occurred_later(
+    client: Client,
+) -> None:
+    first = (await log(client, DISK, occurredAt="2026-04-10T12:00:00Z"))["event"]
+    await log(client, DISK, occurredAt="2026-04-10T12:10:00Z")
+
+    late = await client.execute_field(
+        LOG_MESSAGE, input=OVER | {"occurredAt": "2026-04-10T12:05:00Z"}
+    )
+    still_open = await list_events(client)
+    equal = await log(client, OVER, occurredAt="2026-04-10T12:10:00Z")
+
+    message = (
+        f"There is nothing to resolve: event {first['id']} occurred again at "
+        "2026-04-10T12:10:00.000000Z, after the reported resolution. Report the resolution with a "
+        "later occurredAt, or without one."
+    )
+    warning = {"code": "NOT_FOUND", "path": ["input", "alertKey"], "message": message}
+    assert late == {"event": None, "duplicate": True, "warnings": [warning]}
+    assert still_open == [{"id": first["id"], "status": "OPEN"}]
+    assert (equal["event"]["id"], equal["event"]["status"]) == (first["id"], "RESOLVED")
+
+
+async def test_alerts_are_open_in_the_end_if_their_last_report_by_time_is_not_a_resolution(
+    client: Client,
+) -> None:
+    times = [f"2026-04-10T12:0{number}:00Z" for number in range(4)]
+    orders = list(itertools.permutations(range(4)))
+    alternating: list[list[dict[str, Any]]] = [[DISK, OVER, DISK, OVER], [OVER, DISK, OVER, DISK]]
+
+    for step in range(4):
+        reports = [
+            kinds[order[step]] | {"alertKey": f"{order} {end}", "occurredAt": times[order[step]]}
+            for order in orders
+            for end, kinds in zip(("resolved", "open"), alternating, strict=True)
+        ]
+        reply = await client.execute_field(LOG_MANY, input=reports)
+        assert reply["rejected"] == 0
+
+    nodes = (await client.execute_field(OPEN_KEYS))["nodes"]
+    assert sorted(node["alertKey"] for node in nodes) == sorted(f"{each} open" for each in orders)
+
+
+async def test_a_resolution_of_a_clock_that_is_ahead_resolves_what_the_same_clock_reported(
+    client: Client,
+) -> None:
+    ahead = [datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (100, 200)]
+    occurred_at, resolved_at = [at.isoformat() for at in ahead]
+    first = (await log(client, DISK, occurredAt=occurred_at))["event"]["id"]
+
+    over = await log(client, OVER, occurredAt=resolved_at)
+
+    assert (over["event"]["id"], over["event"]["status"]) == (first, "RESOLVED")
 
 
 async def test_a_resolution_needs_no_fields_and_no_open_type_and_ignores_duplication_rules(

@@ -133,6 +133,14 @@ async def test_an_alert_fires_and_resolves_once_however_often_it_is_sent(
     [[warning]] = [each["warnings"] for each in results[3]]
     assert (warning["code"], warning["path"]) == ("NOT_FOUND", ["alertKey"])
     assert warning["message"].startswith(NOT_RESOLVED)
+    assert late[0]["warnings"] == [
+        {
+            "code": "DUPLICATE",
+            "message": f"This occurrence of {STARTED} has already been reported as resolved at "
+            f"{ENDED}. Nothing was stored.",
+            "path": ["alertKey"],
+        }
+    ]
 
 
 async def test_a_changed_alert_is_a_repeat_and_a_new_occurrence_is_a_new_event(
@@ -209,6 +217,38 @@ async def test_pagerduty_events_trigger_acknowledge_and_resolve(client: Client) 
     assert [kind for kind, _ in changes] == [
         *("LOGGED", "ACKNOWLEDGED", "RESOLVED"),
         *("LOGGED", "LOGGED"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["PAGERDUTY", "JSON"])
+async def test_what_arrives_after_its_resolution_is_stored_as_resolved_and_sent_again_it_is_not(
+    client: Client, kind: str
+) -> None:
+    mapping = MAPPING | {"occurredAt": "body.?at"}
+    sender = await create_sender(client, kind, **({"mapping": mapping} if kind == "JSON" else {}))
+
+    def build(action: str, at: str, summary: str = "Disk full") -> dict[str, Any]:
+        if kind == "PAGERDUTY":
+            return pagerduty_event(action, "disk", {"summary": summary, "timestamp": at})
+        state = "ok" if action == "resolve" else "bad"
+        return {"title": summary, "id": "disk", "at": at, "state": state}
+
+    trigger, resolve = build("trigger", STARTED), build("resolve", ENDED)
+    results = [(await sender.send(each))[0] for each in (trigger, trigger, resolve, trigger)]
+    late = build("trigger", "2026-04-10T10:45:00Z", "Late")
+    results += [(await sender.send(each))[0] for each in (late, late)]
+    again = build("trigger", "2026-04-10T12:00:00Z", "Again")
+    results += [(await sender.send(again))[0]]
+    events = await list_events(client)
+
+    duplicates = [False, True, True, True, False, True, False]
+    assert [each["duplicate"] for each in results] == duplicates
+    codes = [[warning["code"] for warning in each["warnings"]] for each in results]
+    assert codes == [[], [], [], ["DUPLICATE"], [], ["DUPLICATE"], []]
+    assert [(each["summary"], each["status"], each["resolvedAt"]) for each in events] == [
+        ("Disk full", "RESOLVED", ENDED),
+        ("Late", "RESOLVED", ENDED),
+        ("Again", "OPEN", None),
     ]
 
 

@@ -101,8 +101,9 @@ class EventDraft:
     and uses only RESOLUTION_ATTRIBUTES. With `resolved_at`, the event was resolved before it was
     exported: it is stored as resolved, and is neither a duplicate nor an original. With
     `state_digest`, the report is the state of an alert, which its sender repeats: it changes
-    nothing if the last report of the unresolved event had the same digest, or if the sender has
-    resolved this occurrence.
+    nothing if it equals the last report of the unresolved event, or of one that was resolved by a
+    later report. With `repeats_start`, its sender also repeats the start of an occurrence in
+    `occurred_at`: no report of an occurrence that the sender has resolved is stored.
     """
 
     event_type_id: str | None = None
@@ -131,6 +132,7 @@ class EventDraft:
     has_field_names: bool = False
     type_version: int | None = None
     state_digest: str | None = None
+    repeats_start: bool = False
 
     @property
     def type_id(self) -> UUID | None:
@@ -465,7 +467,7 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
 _NOT_DIGESTED = frozenset(
     {
         *("severity_level", "severity_text", "is_cloud_event", "has_field_names", "type_version"),
-        *("resolved_at", "state_digest"),
+        *("resolved_at", "state_digest", "repeats_start"),
     }
 )
 _KEY_OF_RECEIPT = frozenset({"source", "source_id"})

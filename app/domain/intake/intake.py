@@ -122,15 +122,14 @@ class Rejected:
 class Resolution:
     """A report that what the unresolved event of an alert key reports was over at a time.
 
-    `is_dated`: whether the time was reported. Otherwise it is when the report arrived. `is_state`:
-    whether it is of a sender that repeats its reports, also after the condition came back.
+    `reported_at`: the time as it was reported, by a clock that may be ahead; None if it was not.
+    `at` is at most the time at which the report arrived.
     """
 
     key: AlertKey
     at: datetime
     note: str | None
-    is_dated: bool
-    is_state: bool = False
+    reported_at: datetime | None = None
 
 
 ValidationResult = Accepted | Rejected | Resolution
@@ -229,10 +228,9 @@ def validate_resolution(draft: EventDraft, command: CommandContext) -> Resolutio
     if problems or draft.alert_key is None:
         return Rejected(tuple(problems))
     source = draft.source if draft.source is not None else command.actor.source
-    is_dated = draft.occurred_at is not None
     at = min(draft.occurred_at or command.now, command.now)  # the clock of a source may be ahead
-    key, is_state = AlertKey(source, draft.alert_key), draft.state_digest is not None
-    return Resolution(key, at, draft.summary, is_dated, is_state)
+    key = AlertKey(source, draft.alert_key)
+    return Resolution(key, at, draft.summary, draft.occurred_at)
 
 
 def validate_update(

@@ -73,8 +73,7 @@ def _parse_alert(
     alert_key = alert.get("fingerprint") or compute_fingerprint(labels)
     if alert["status"] == "resolved":
         occurred_at = read_time(alert.get("endsAt"), now)
-        draft = EventDraft(alert_key=alert_key, resolved=True, occurred_at=occurred_at)
-        return mark_as_state(draft)
+        return EventDraft(alert_key=alert_key, resolved=True, occurred_at=occurred_at)
     summary = _first_text(annotations, _SUMMARIES) or read_text(labels.get("alertname"))
     content = _first_text(annotations, _CONTENTS)
     draft = EventDraft(
@@ -99,6 +98,7 @@ def _parse_alert(
         ),
         notification=True,
         alert_key=alert_key,
+        repeats_start=True,
     )
     return mark_as_state(draft)
 

@@ -122,7 +122,7 @@ def _build_draft(values: dict[str, Any], occurred_at: datetime | None) -> EventD
         alert_key=values.get("alert_key"),
         resolved=is_resolved or None,
     )
-    return draft if draft.alert_key is None else mark_as_state(draft)
+    return draft if draft.alert_key is None or is_resolved else mark_as_state(draft)
 
 
 def _read_text(value: Any) -> str | None:

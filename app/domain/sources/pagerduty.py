@@ -58,7 +58,7 @@ def parse_pagerduty_event(value: Any, now: datetime, limits: Limits) -> ParsedPa
         report = Acknowledgement(key)
     elif action == "resolve":
         occurred_at = read_time(payload.get("timestamp"), now)
-        report = mark_as_state(EventDraft(alert_key=key, resolved=True, occurred_at=occurred_at))
+        report = EventDraft(alert_key=key, resolved=True, occurred_at=occurred_at)
     else:
         report = _parse_trigger(event, payload, key, now, limits)
     return ParsedPayload((report,), key)

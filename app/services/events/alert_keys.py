@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.access.caller import Caller, Permission
-from app.domain.events.state import AlertKey
+from app.domain.events.state import AlertKey, EventDraft
 from app.domain.intake.intake import Resolution
 from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
@@ -53,17 +53,19 @@ class RememberedResolution(NamedTuple):
 class Alert:
     """What is known about an alert key, while the reports of a batch change it.
 
-    `event_id`: the unresolved event. `resolutions`: the latest of each resolver; `new_resolvers`
-    are the resolvers of those that are not stored yet.
+    `event_id`: the unresolved event. `resolved_events`: the resolved ones that reports of the batch
+    may repeat, by the digests of their last reports. `resolutions`: the latest of each resolver;
+    `new_resolvers` are the resolvers of those that are not stored yet.
     """
 
     event_id: UUID | None = None
+    resolved_events: dict[str, UUID] = field(default_factory=dict)
     resolutions: dict[str, RememberedResolution] = field(default_factory=dict)
     new_resolvers: set[str] = field(default_factory=set)
 
     def remember(self, resolution: Resolution, caller: Caller, now: datetime) -> None:
         """Remembers a resolution with a time. Without one, it is over only for earlier reports."""
-        if not resolution.is_dated:
+        if resolution.reported_at is None:
             return
         resolver = _EVERY_CALLER if may_resolve_all(caller) else caller.reader
         latest = self.resolutions.get(resolver)
@@ -122,6 +124,36 @@ async def load_alerts(
     return alerts
 
 
+async def load_resolved_events(
+    session: AsyncSession, alerts: Mapping[AlertKey, Alert], drafts: Iterable[EventDraft]
+) -> None:
+    """Loads the resolved events whose last report was equal to one of the drafts."""
+    resolved_keys = {key.alert_key for key, alert in alerts.items() if alert.resolutions}
+    repeats = [
+        (draft.alert_key, draft.occurred_at, draft.state_digest)
+        for draft in drafts
+        if draft.alert_key in resolved_keys
+        and draft.state_digest is not None
+        and draft.occurred_at is not None
+        and not draft.repeats_start
+    ]
+    if not repeats:
+        return
+    event = tables.Event
+    attributes = (event.alert_key, event.occurred_at, event.state_digest)
+    statement = select(col(event.source), *map(col, attributes), col(event.id)).where(
+        col(event.resolved_at).is_not(None),
+        *(
+            col(attribute).in_(sorted(set(values)))
+            for attribute, values in zip(attributes, zip(*repeats, strict=True), strict=True)
+        ),
+    )
+    rows: Any = await session.execute(statement)
+    for source, alert_key, _, digest, event_id in rows:
+        if (alert := alerts.get(AlertKey(source, alert_key))) is not None:
+            alert.resolved_events[digest] = event_id
+
+
 async def find_unresolved_events(
     session: AsyncSession, keys: Collection[AlertKey]
 ) -> dict[AlertKey, UUID]:
@@ -137,6 +169,17 @@ async def find_unresolved_events(
     )
     rows: Any = await session.execute(statement)
     return {AlertKey(source, alert_key): event_id for source, alert_key, event_id in rows}
+
+
+async def lock_unresolved_event(session: AsyncSession, key: AlertKey) -> tables.Event | None:
+    """Returns the unresolved event of a key, locked against changes, if there is one."""
+    event = tables.Event
+    statement = select(event).where(
+        col(event.source) == key.source,
+        col(event.alert_key) == key.alert_key,
+        col(event.resolved_at).is_(None),
+    )
+    return (await session.scalars(statement.with_for_update())).one_or_none()
 
 
 async def store_resolutions(session: AsyncSession, alerts: Mapping[AlertKey, Alert]) -> None:

@@ -42,8 +42,9 @@ from app.domain.rules.duplicates import (
     count_duplicate,
 )
 from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.values import format_instant
 from app.services.events import alert_keys, receipts
-from app.services.events.alert_keys import Alert
+from app.services.events.alert_keys import Alert, RememberedResolution
 from app.services.events.event_writes import build_log_entry
 from app.services.events.receipts import Receipt
 from app.services.events.silencing import Silencer, load_silencer
@@ -181,7 +182,7 @@ class ReportBatch:
         """Counts the report for the unresolved event of its alert key, or stores a new event.
 
         The new event is resolved if its resolution has arrived before it. A repetition of the state
-        of an alert is neither counted nor stored.
+        of an alert is neither counted nor stored, also if the sender has resolved it meanwhile.
         """
         event, caller = validation.event, command.actor
         alert = self.alerts[AlertKey(event.source, event.alert_key or "")]
@@ -201,12 +202,19 @@ class ReportBatch:
         if draft.occurred_at is not None:
             resolution = alert.find_resolution(event.occurred_at, caller)
         if resolution is not None and state_digest is not None:
-            return Decision(duplicate=True, warnings=validation.warnings)
+            resolved_id = alert.resolved_events.get(state_digest)
+            if resolved_id is not None or draft.repeats_start:
+                warnings = (*validation.warnings, _resolved_before_warning(event, resolution))
+                return Decision(
+                    resolved_id, duplicate=True, warnings=warnings, original_id=resolved_id
+                )
         if state_digest is not None:
             self.state_digests[event.id] = state_digest
         if resolution is None:
             alert.event_id = event.id
         else:
+            if state_digest is not None:
+                alert.resolved_events[state_digest] = event.id
             event = replace(
                 event,
                 resolved_at=resolution.resolved_at,
@@ -221,19 +229,21 @@ class ReportBatch:
         alert, caller = self.alerts[resolution.key], command.actor
         alert.remember(resolution, caller, command.now)
         event_id = alert.event_id
-        if (
-            event_id is None
-            or not self._may_resolve(caller, event_id)
-            or (resolution.is_state and self._occurred_after(event_id, resolution))
-        ):
+        if event_id is None or not self._may_resolve(caller, event_id):
             source, alert_key = resolution.key
             message = (
                 f"There is nothing to resolve: no unresolved event of source {source!r} with "
                 f"alertKey {alert_key!r} that the caller may resolve. An event that occurred "
                 "earlier and is reported later is stored as resolved."
             )
-            warning = Problem(UserErrorCode.NOT_FOUND, message, ("alertKey",))
-            return Decision(duplicate=True, warnings=(warning,))
+            return _resolve_nothing(message)
+        if (later := self._find_later_occurrence(event_id, resolution)) is not None:
+            message = (
+                f"There is nothing to resolve: event {event_id} occurred again at "
+                f"{format_instant(later)}, after the reported resolution. Report the resolution "
+                "with a later occurredAt, or without one."
+            )
+            return _resolve_nothing(message)
         states, before = self._find_state(event_id)
         after = replace(
             before,
@@ -243,6 +253,8 @@ class ReportBatch:
         )
         states[event_id] = after
         self.log_entries.append(build_log_entry(command, "RESOLVED", after, before))
+        if (state_digest := self._find_state_digest(event_id)) is not None:
+            alert.resolved_events[state_digest] = event_id
         alert.event_id = None
         return Decision(event_id, duplicate=True, original_id=event_id)
 
@@ -253,12 +265,14 @@ class ReportBatch:
         reporter = self.reporters.get(event_id) or self.lookup.events[event_id].reporter
         return reporter == caller.reader
 
-    def _occurred_after(self, event_id: UUID, resolution: Resolution) -> bool:
-        """Whether the resolution is a late repetition: the condition has come back since."""
+    def _find_later_occurrence(self, event_id: UUID, resolution: Resolution) -> datetime | None:
+        """Returns the latest occurrence if it is after the resolution, which then arrived late."""
         _, state = self._find_state(event_id)
         # Without a reported time, it occurred when it was received, by the clock of this server.
-        is_dated = resolution.is_dated and state.occurred_at != state.recorded_at
-        return is_dated and resolution.at < state.latest_occurrence
+        if resolution.reported_at is None or state.occurred_at == state.recorded_at:
+            return None
+        latest = state.latest_occurrence
+        return latest if resolution.reported_at < latest else None
 
     def _find_state_digest(self, event_id: UUID) -> str | None:
         """Returns the digest of the last report of an unresolved event."""
@@ -346,6 +360,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
         calls[0].command.now,
         lock=True,
     )
+    await alert_keys.load_resolved_events(session, batch.alerts, (draft for draft, _ in reports))
     if any(draft.notification for draft, _ in reports):
         batch.silencer = await load_silencer(session, definitions)
     decisions = [
@@ -414,6 +429,19 @@ async def load_batch(
         if alert.event_id not in lookup.events:  # deleted or resolved meanwhile
             alert.event_id = None
     return ReportBatch(existing_receipts, lookup, alerts)
+
+
+def _resolved_before_warning(event: EventState, resolution: RememberedResolution) -> Problem:
+    message = (
+        f"This occurrence of {format_instant(event.occurred_at)} has already been reported as "
+        f"resolved at {format_instant(resolution.resolved_at)}. Nothing was stored."
+    )
+    return Problem(UserErrorCode.DUPLICATE, message, ("alertKey",))
+
+
+def _resolve_nothing(message: str) -> Decision:
+    warning = Problem(UserErrorCode.NOT_FOUND, message, ("alertKey",))
+    return Decision(duplicate=True, warnings=(warning,))
 
 
 def _find_alert_key(report: Accepted | Resolution) -> AlertKey | None:
