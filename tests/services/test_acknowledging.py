@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, select, text, update
 from sqlmodel import col
 
 from app.domain.events.filters import EventFilter
+from app.domain.events.state import AlertKey
+from app.domain.shared.problems import UserErrorCode
 from app.services.change_log import notifications
 from app.services.change_log.notifications import NotificationPageRequest
 from app.services.events import events, status_changes
@@ -47,6 +50,33 @@ async def test_an_acknowledgement_is_retried_after_a_deadlock(
 
     assert acknowledged.changed_count == 2
     assert {row.id for row in acknowledged.rows} == {low, high}
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_an_alert_that_is_resolved_meanwhile_is_not_acknowledged(
+    database: Database, database_url: str
+) -> None:
+    command = await admin_command(database)
+    draft = replace(notification_draft("alert"), source="/host-1", alert_key="disk")
+    [report] = await events.log_events(database, command, [draft])
+    assert report.event is not None
+    holder = Database(database_url)
+
+    async with holder.write(ALL_ORGANIZATIONS) as session:
+        resolved = update(tables.Event).where(col(tables.Event.id) == report.event.id)
+        await session.execute(resolved.values(resolved_at=command.now))
+        acknowledging = asyncio.create_task(
+            notifications.acknowledge_alert(database, command, AlertKey("/host-1", "disk"))
+        )
+        await wait_for_blocked_locks(database, 1)
+    result = await acknowledging
+    await holder.close()
+
+    assert (result.event, result.duplicate) == (None, True)
+    assert [warning.code for warning in result.warnings] == [UserErrorCode.NOT_FOUND]
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        [row] = await session.scalars(select(tables.Event))
+    assert (row.acknowledged_at, row.resolved_at) == (None, command.now)
 
 
 async def test_several_batches_are_acknowledged_and_the_newest_events_are_returned(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from app.services.events.reports import EventResult
 from app.services.events.status_changes import (
     StatusChange,
     StatusChangeResult,
+    apply_change,
     change_status,
     change_statuses,
     select_events,
@@ -31,7 +32,7 @@ from app.services.shared.readers import UNACKNOWLEDGED_COUNT, EncodeCursor, List
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.log_snapshot import SNAPSHOT_COLUMNS
-from app.store.engine.database import Database
+from app.store.engine.database import Database, retry_on_deadlock
 from app.store.engine.driver_statements import DriverRow
 from app.store.reading import condition_templates, event_conditions, pages
 from app.store.reading.condition_templates import ConditionTemplate
@@ -202,6 +203,7 @@ async def unacknowledge_event(
     return await change_status(database, command, event_id, _UNACKNOWLEDGEMENT)
 
 
+@retry_on_deadlock
 async def acknowledge_alert(
     database: Database, command: CommandContext, key: AlertKey
 ) -> EventResult:
@@ -209,21 +211,20 @@ async def acknowledge_alert(
 
     Its own events need no EVENT_UPDATE, as in reports that resolve.
     """
-    async with database.read(command.actor.organization_id) as session:
-        event_id = (await alert_keys.find_unresolved_events(session, [key])).get(key)
-        row = None if event_id is None else await session.get(tables.Event, event_id)
-    may_change = row is not None and (
-        alert_keys.may_resolve_all(command.actor) or row.reporter == command.actor.reader
-    )
-    if event_id is None or not may_change:
-        message = (
-            f"There is nothing to acknowledge: no unresolved event of source {key.source!r} with "
-            f"alertKey {key.alert_key!r} that the caller may change."
+    async with database.write(command.actor.organization_id) as session:
+        row = await alert_keys.lock_unresolved_event(session, key)
+        may_change = row is not None and (
+            alert_keys.may_resolve_all(command.actor) or row.reporter == command.actor.reader
         )
-        warning = Problem(UserErrorCode.NOT_FOUND, message, ("alertKey",))
-        return EventResult(duplicate=True, warnings=(warning,))
-    result = await change_status(database, command, event_id, _acknowledgement(command, None))
-    return replace(result, duplicate=True)
+        if row is None or not may_change:
+            message = (
+                f"There is nothing to acknowledge: no unresolved event of source {key.source!r} "
+                f"with alertKey {key.alert_key!r} that the caller may change."
+            )
+            warning = Problem(UserErrorCode.NOT_FOUND, message, ("alertKey",))
+            return EventResult(duplicate=True, warnings=(warning,))
+        await apply_change(session, command, [row], _acknowledgement(command, None))
+        return EventResult(row, duplicate=True)
 
 
 def _acknowledgement(command: CommandContext, note: str | None) -> StatusChange:

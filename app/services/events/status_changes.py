@@ -81,8 +81,7 @@ async def change_status(
         row = await lock_row(session, tables.Event, event_id)
         if row is None:
             return event_not_found(event_id)
-        if change.changes(row):
-            await _apply_change(session, command, [row], change)
+        await apply_change(session, command, [row], change)
         return EventResult(row)
 
 
@@ -104,9 +103,7 @@ async def change_statuses(
     ) -> list[tables.Event]:
         locked = await bulk_changes.lock_matching(session, batch, selection.conditions)
         existing.update(row.id for row in locked)
-        rows = [row for row in locked if change.changes(row)]
-        await _apply_change(session, command, rows, change)
-        return rows
+        return await apply_change(session, command, locked, change)
 
     count = 0
     newest: list[tables.Event] = []
@@ -197,7 +194,7 @@ async def reopen_event(database: Database, command: CommandContext, event_id: UU
                 "first, or leave this event resolved."
             )
             return EventResult(problems=(Problem(UserErrorCode.CONFLICT, message, ("id",)),))
-        await _apply_change(session, command, [row], _REOPENING)
+        await apply_change(session, command, [row], _REOPENING)
         return EventResult(row)
 
 
@@ -209,12 +206,16 @@ _RESOLUTION = ("resolved_at", "resolved_by", "resolution_note")
 _REOPENING = StatusChange.clear("REOPENED", _RESOLUTION, notifies_again=True)
 
 
-async def _apply_change(
+async def apply_change(
     session: AsyncSession,
     command: CommandContext,
-    rows: Sequence[tables.Event],
+    locked_rows: Sequence[tables.Event],
     change: StatusChange,
-) -> None:
+) -> list[tables.Event]:
+    """Changes the events, and returns those that were not already as the change leaves them."""
+    rows = [row for row in locked_rows if change.changes(row)]
+    if not rows:
+        return []
     silencer = await load_silencer(session) if change.notifies_again else Silencer()
     updates = []
     for row in rows:
@@ -228,6 +229,7 @@ async def _apply_change(
         is_resolved = change.values["resolved_at"] is not None
         await duplicates.mark_resolved(session, [row.id for row in rows], is_resolved=is_resolved)
     await silencer.store_counts(session)
+    return rows
 
 
 def rang_position(row: tables.Event) -> LogPosition:
