@@ -30,7 +30,10 @@ MAX_CONTENT_BYTES = 8 * 1024 * 1024  # the default maximum of a request
 CONNECT_TIMEOUT_SECONDS = 5
 KEY_WAIT_SECONDS = 60  # for a new key in the file, after the old one was refused
 STABLE_SECONDS = 10  # a connection that lasted longer is not counted as a failed attempt
+UNREAD_LINE_SECONDS = 5  # for the rest of a line that is not read, after a signal
+_POLL_SECONDS = 0.05
 _PIPE_SIZE = select.PIPE_BUF
+_DELAYED_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 _CREDENTIAL_ERRORS = {"UNAUTHENTICATED", "FORBIDDEN"}
 _SEVERITY_COLORS = {"ERROR": "red", "WARN": "yellow", "INFO": "blue", "SUCCESS": "green"}
 
@@ -248,12 +251,8 @@ def tail_events(
                     b"" if event is None else _format_line(event, cursor, is_json=options.is_json)
                 )
                 _wait_for_reader()
-                while len(line) > _PIPE_SIZE:
-                    _write_output(line[:_PIPE_SIZE])
-                    line = line[_PIPE_SIZE:]
-                    _wait_for_reader()
                 with _delay_signals():
-                    _write_output(line)
+                    _write_line(line)
                     _store_cursor(options.cursor_file, cursor)
         except ApiError as error:
             hint = " Events may be missing. Start without this cursor."
@@ -268,23 +267,38 @@ def tail_events(
 def _delay_signals() -> Iterator[None]:
     """Delays the end of the process, so that no event is printed whose cursor is not stored.
 
-    Nothing in the block may wait for another process: the command could not be ended.
+    Nothing in the block may wait for another process without a limit: the command could not be
+    ended.
     """
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, _DELAYED_SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def _wait_for_reader() -> None:
-    """Waits until a pipe accepts _PIPE_SIZE bytes at once."""
-    with contextlib.suppress(io.UnsupportedOperation):  # output that is captured in memory
-        select.select([], [sys.stdout.fileno()], [])
+def _wait_for_reader(timeout_seconds: float | None = None) -> bool:
+    """Waits until a pipe accepts _PIPE_SIZE bytes at once. Returns whether it does."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except io.UnsupportedOperation:  # output that is captured in memory
+        return True
+    return bool(select.select([], [descriptor], [], timeout_seconds)[1])
 
 
-def _write_output(data: bytes) -> None:
-    typer.echo(data, nl=False)
+def _write_line(line: bytes) -> None:
+    """Writes a line, while signals are delayed, in parts that a pipe accepts.
+
+    If one arrives, the reader has some seconds to read the rest, so that the last line is complete.
+    """
+    deadline: float | None = None
+    for start in range(0, len(line), _PIPE_SIZE):
+        while not _wait_for_reader(_POLL_SECONDS):
+            if deadline is None and signal.sigpending() & _DELAYED_SIGNALS:
+                deadline = time.monotonic() + UNREAD_LINE_SECONDS
+            if deadline is not None and time.monotonic() > deadline:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _DELAYED_SIGNALS)  # ends the process
+        typer.echo(line[start : start + _PIPE_SIZE], nl=False)
 
 
 CursorAndEvent = tuple[str | None, dict[str, Any] | None]

@@ -451,12 +451,12 @@ async def test_a_quiet_tail_resumes_after_events_that_it_does_not_print_have_bee
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
-async def test_tail_ends_on_a_signal_while_its_output_is_not_read(
+async def test_tail_ends_on_a_signal_and_completes_its_last_line_if_it_is_read(
     client: Client, tmp_path: Path
 ) -> None:
     cursor = tmp_path / "cursor"
-    codes = []
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    codes, outputs, cursors = [], [], []
+    for signal_number, is_read in ((signal.SIGINT, True), (signal.SIGTERM, False)):
         cursor.unlink(missing_ok=True)
         reading, writing = os.pipe()
         fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 4096)
@@ -468,12 +468,24 @@ async def test_tail_ends_on_a_signal_while_its_output_is_not_read(
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 while count_unread_bytes(reading) < fcntl.fcntl(reading, fcntl.F_GETPIPE_SZ):
                     await asyncio.sleep(0.02)
+            before = cursor.read_text()
             process.send_signal(signal_number)
             async with asyncio.timeout(TIMEOUT_SECONDS):
+                if is_read:
+                    outputs.append(await asyncio.to_thread(read_to_end, reading))
                 codes.append(await process.wait())
+            cursors.append((before, cursor.read_text()))
         os.close(reading)
 
     assert codes == [130, -signal.SIGTERM]
+    [line] = outputs[0].splitlines()
+    assert json.loads(line)["content"] == "x" * 20_000
+    assert cursors[0] == (cursors[0][0], json.loads(line)["cursor"] + "\n")
+    assert cursors[1][0] == cursors[1][1]
+
+
+def read_to_end(pipe: int) -> bytes:
+    return b"".join(iter(lambda: os.read(pipe, 65_536), b""))
 
 
 def count_unread_bytes(pipe: int) -> int:
