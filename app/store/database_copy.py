@@ -55,7 +55,8 @@ PAGE_SIZE = 500
 # Rows that the target creates by itself: one about the change log, words of the events, and marks
 # of positions that are not valid there.
 _NOT_COPIED = {"log", "event_words", "read_mark"}
-_SOURCE = "source database"  # not the name of a table
+# Marks of a copy: the epoch of its source, and the revision of both databases. No names of tables.
+_SOURCE, _REVISION = "source database", "schema revision"
 _PROGRESS = Table(
     "copy_progress",
     MetaData(),
@@ -134,11 +135,16 @@ async def _prepare_target(source: Database, target: Database) -> None:
         await migrate_database(target.url)
         await run_migration(target.url, lambda connection: _mark_unfinished(connection, identity))
     async with target.read(ALL_ORGANIZATIONS) as session:
-        if (await _load_progress(session, _SOURCE)).key != identity:
-            raise CopyError(
-                f"The database at {display_address(target.url)} is the target of an unfinished "
-                "copy of another database. Create an empty database."
-            )
+        rows = await session.execute(select(_PROGRESS.c.name, _PROGRESS.c.key))
+    marks = {row.name: row.key for row in rows}
+    problem = f"The database at {display_address(target.url)} is the target of an unfinished copy"
+    if marks.get(_REVISION) != newest_revision():
+        raise CopyError(
+            f"{problem} by another version of Tocsin. Continue it with that version, or create an "
+            "empty database."
+        )
+    if marks.get(_SOURCE) != identity:
+        raise CopyError(f"{problem} of another database. Create an empty database.")
 
 
 def _is_unfinished(connection: Connection) -> bool:
@@ -154,6 +160,7 @@ def _mark_unfinished(connection: Connection, identity: str) -> None:
     _PROGRESS.create(connection)
     rows = [{"name": table.name, "rows": 0, "key": None} for table in _copied_tables()]
     rows.append({"name": _SOURCE, "rows": 0, "key": identity})
+    rows.append({"name": _REVISION, "rows": 0, "key": newest_revision()})
     connection.execute(insert(_PROGRESS), rows)
     connection.execute(update(ALEMBIC_VERSION).values(version_num=UNFINISHED_COPY))
 

@@ -262,6 +262,11 @@ async def test_an_interrupted_copy_continues_and_servers_refuse_its_target(
         await copy_database(*urls, interrupt)
     with pytest.raises(UnfinishedCopyError):
         await migrate_database(urls[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(database_copy, "newest_revision", lambda: "of another version")
+        with pytest.raises(CopyError, match="an unfinished copy by another version of Tocsin"):
+            await copy_database(*urls, reports.append)
+    assert reports == []
     totals = await copy_database(*urls, reports.append)
 
     events = [each.rows for each in reports if each.table == "event" and not each.verifying]
