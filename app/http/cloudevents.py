@@ -85,6 +85,7 @@ async def _process_request(request: Request) -> Response:
         raise RequestError(
             ErrorCode.FORBIDDEN, f"POST {PATH} requires the permission EVENT_CREATE."
         )
+    access.rate_limits.charge_points(caller, 1)  # before the request is received and parsed
     body = await receive_body(request, limits.body_bytes)
     message = await asyncio.to_thread(read_message, request.headers.raw, body)
     if isinstance(message, InvalidMessage):
@@ -95,7 +96,7 @@ async def _process_request(request: Request) -> Response:
             f"The batch has {len(message.events):,} events; the maximum is "
             f"{limits.events_per_call:,}. Send smaller batches.",
         )
-    access.rate_limits.charge_points(caller, len(message.events))
+    access.rate_limits.charge_points(caller, max(1, len(message.events)), charged=1)
     severity_map = request.app.state.severity_map
     command = CommandContext(caller, datetime.now(UTC), limits, severity_map=severity_map)
     results = await cloudevents.ingest_cloud_events(access.database, command, message.events)

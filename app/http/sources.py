@@ -6,6 +6,7 @@ The middleware has replaced a token in the path by the header Authorization.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,7 @@ from app.http.problem_responses import (
 )
 from app.request_io import BodyError, headers_of, receive_body
 from app.services.auth.access import Access, parse_bearer_credential
+from app.services.auth.sign_in_failures import recorded_failures
 from app.services.sources import receiving
 from app.services.sources.receiving import ReceivedPayload
 from app.store import tables
@@ -45,6 +47,7 @@ PATH = "/sources/{source_id}"
 PAGERDUTY_PATH = "/v2/enqueue"
 # Anyone can send that much, because the key is in the body. PagerDuty accepts no larger events.
 MAX_PAGERDUTY_BYTES = 512 * 1024
+_ROUTING_KEY = re.compile(rb'"routing_key"\s{0,9}:\s{0,9}"([!-~]{1,200}?)"')
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS"]
 router = APIRouter()
 
@@ -73,10 +76,11 @@ async def reject_method() -> Response:
 
 async def _process_payload(request: Request, source_id: str) -> Response:
     access, limits, address = _read_state(request)
-    token = parse_bearer_credential(request.headers.get("authorization"))
-    # An ID that is not a UUID is that of no source.
-    row_id = parse_id(source_id) or UUID(int=0)
-    source = await receiving.authenticate_source(access, token, row_id, address)
+    async with recorded_failures(access.database, address):
+        token = parse_bearer_credential(request.headers.get("authorization"))
+        # An ID that is not a UUID is that of no source.
+        row_id = parse_id(source_id) or UUID(int=0)
+        source = await receiving.authenticate_source(access, token, row_id, address)
     payload = _Payload(request, source, token)
     try:
         payload.body = await receive_body(request, limits.body_bytes)
@@ -88,17 +92,22 @@ async def _process_payload(request: Request, source_id: str) -> Response:
 async def _process_pagerduty_event(request: Request) -> Response:
     access, limits, address = _read_state(request)
     body = await receive_body(request, min(limits.body_bytes, MAX_PAGERDUTY_BYTES))
-    value = await _read_body(request, body)
-    if isinstance(value, InvalidMessage):  # without its routing_key, of no source
-        await access.throttle.delay_failure(address)
-        return problem_response(value.status, value.errors)
-    event = value.value
-    token = event.get(ROUTING_KEY) if isinstance(event, dict) else None
-    if not isinstance(token, str) or not token:
-        await access.throttle.delay_failure(address)
-        message = f"{ROUTING_KEY} is missing: send the token of a source of kind PAGERDUTY."
-        raise RequestError(ErrorCode.UNAUTHENTICATED, message, ROUTING_KEY)
-    source = await receiving.authenticate_source(access, token, None, address)
+    async with recorded_failures(access.database, address):
+        # Before the body is parsed, which only the credential in it could allow.
+        likely_token = _ROUTING_KEY.search(body)
+        likely_text = "" if likely_token is None else likely_token[1].decode()
+        access.throttle.check_allowed(address, likely_text)
+        value = await _read_body(request, body)
+        if isinstance(value, InvalidMessage):  # without its routing_key, of no source
+            await access.throttle.delay_failure(address)
+            return problem_response(value.status, value.errors)
+        event = value.value
+        token = event.get(ROUTING_KEY) if isinstance(event, dict) else None
+        if not isinstance(token, str) or not token:
+            await access.throttle.delay_failure(address)
+            message = f"{ROUTING_KEY} is missing: send the token of a source of kind PAGERDUTY."
+            raise RequestError(ErrorCode.UNAUTHENTICATED, message, ROUTING_KEY)
+        source = await receiving.authenticate_source(access, token, None, address)
     payload = _Payload(request, source, token, body)
     if source.kind is not SourceKind.PAGERDUTY:
         message = (
@@ -136,6 +145,8 @@ class _Payload:
         self._source, self._token = source, token
         self._command = receiving.build_command(source, state.limits, state.severity_map)
         self.body = body
+        # Before the payload is received and parsed; the events are charged when they are counted.
+        self._access.rate_limits.charge_points(self._command.actor, 1)
 
     async def process(self, value: JsonValue | InvalidMessage) -> Response:
         """Logs the events of the payload, and keeps it if it or one of them is rejected."""
@@ -143,7 +154,7 @@ class _Payload:
             return await self.reject(value)
         try:
             received = await receiving.receive_payload(
-                self._access, self._command, self._source, value.value, self._headers
+                self._access, self._command, self._source, value.value, self.body, self._headers
             )
         except UnreadablePayloadError as error:
             return await self.reject(malformed_message(str(error)))

@@ -243,6 +243,16 @@ def test_a_cost_over_the_bucket_size_delays_later_requests() -> None:
     assert retry_after(rates, command, 1) is None
 
 
+def test_what_was_charged_in_advance_is_not_charged_again() -> None:
+    rates = RateLimits(RequestLimits(points_per_minute=60), lambda: 0.0)
+    caller = make_caller()
+
+    rates.charge_points(caller, 1)
+    rates.charge_points(caller, 100, charged=1)  # more than the capacity needs a full bucket
+
+    assert retry_after(rates, caller, 1) == 41
+
+
 def test_a_key_has_one_bucket_in_all_organizations_and_buckets_are_bounded() -> None:
     rates = RateLimits(RequestLimits(points_per_minute=1, tracked_credentials=3), lambda: 0.0)
     key = uuid4()

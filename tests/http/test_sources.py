@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 import structlog
 
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import Client
+from tests.conftest import POSTGRESQL, Serve
+from tests.factories import create_api_key
 from tests.source_payloads import (
     ALERT,
     alertmanager_payload,
@@ -56,6 +63,11 @@ class Sender:
         self.id, self.token = payload["source"]["id"], payload["token"]
         self.path = f"/sources/{self.id}"
         self.url = payload["url"]
+
+    def at_server(self, client: Client) -> Sender:
+        """The same source, at another server."""
+        payload = {"source": {"id": self.id}, "token": self.token, "url": self.url}
+        return Sender(client, payload)
 
     async def send(self, payload: Any) -> list[Any]:
         """Returns the results of a payload that is accepted."""
@@ -177,19 +189,6 @@ async def test_a_repeated_alert_that_a_person_resolved_opens_a_new_event(client:
     assert statuses == ["RESOLVED", "OPEN"]
 
 
-async def test_a_pair_of_senders_opens_one_event(client: Client) -> None:
-    sender = await create_sender(client, "ALERTMANAGER")
-    first = alertmanager_payload(ALERT, ALERT | {"fingerprint": "f2"})
-    second = first | {"externalURL": "http://replica"}
-
-    await asyncio.gather(*(sender.send(each) for each in (first, second) * 4))
-    events = await list_events(client)
-    changes = await list_changes(client)
-
-    assert [each["occurrences"] for each in events] == [1, 1]
-    assert [kind for kind, _ in changes] == ["LOGGED", "LOGGED"]
-
-
 async def test_pagerduty_events_trigger_acknowledge_and_resolve(client: Client) -> None:
     sender = await create_sender(client, "PAGERDUTY")
     actions = ["acknowledge", "trigger", "trigger", "acknowledge", "acknowledge", "resolve"]
@@ -285,6 +284,134 @@ async def test_a_mapping_logs_resolves_and_recognizes_what_was_sent_again(client
         ("a", "OPEN", 1),
         ("b", "OPEN", 1),
     ]
+
+
+async def test_what_is_sent_again_to_another_server_is_logged_once(
+    dialect: str, database_url: str, serve: Serve
+) -> None:
+    mapping = {"summary": "body.title", "occurredAt": "body.?at", "fields": "body"}
+    dated, undated = [{"title": "dated", "at": STARTED}] * 2, {"title": "undated"}
+    alerts = [ALERT, ALERT | {"fingerprint": "f2"}]
+    async with contextlib.AsyncExitStack() as stack:
+        client = other = await stack.enter_async_context(serve(database_url))
+        if dialect == POSTGRESQL:  # on SQLite, two processes may wait too long for each other
+            other = await stack.enter_async_context(serve(database_url))
+        mapped = await create_sender(client, "JSON", mapping=mapping)
+        pair = await create_sender(client, "ALERTMANAGER")
+
+        async def send_to_both(sender: Sender, *payloads: Any) -> list[list[Any]]:
+            """Sends all payloads to both servers at once."""
+            senders = (sender, sender.at_server(other))
+            return await asyncio.gather(*(each.send(one) for one in payloads for each in senders))
+
+        def of_pair(*alerts: Any) -> list[Any]:
+            """The notifications of both servers of a cluster."""
+            payload = alertmanager_payload(*alerts)
+            return [payload, payload | {"externalURL": "http://replica"}]
+
+        of_dated = await send_to_both(mapped, dated, dated, dated)
+        of_undated = await send_to_both(mapped, undated, undated, undated)
+        [changed] = await mapped.at_server(other).send(undated | {"value": 1})
+        await send_to_both(pair, *of_pair(*alerts))
+        await send_to_both(pair, *of_pair(*(resolve_alert(each, ENDED) for each in alerts)))
+        await send_to_both(pair, *of_pair(*alerts))
+        events = await list_events(client)
+        changes = await list_changes(client)
+
+    assert sorted(each["duplicate"] for result in of_dated for each in result) == [
+        *[False] * 2,
+        *[True] * 10,
+    ]
+    assert sorted(each["duplicate"] for [each] in of_undated) == [False, *[True] * 5]
+    assert changed["duplicate"] is False
+    assert [(each["summary"], each["status"], each["occurrences"]) for each in events] == [
+        *[("dated", None, 1)] * 2,
+        *[("undated", None, 1)] * 2,
+        *[("Disk full", "RESOLVED", 1)] * 2,
+    ]
+    kinds = [kind for kind, _ in changes]
+    assert kinds == [*["LOGGED"] * 6, *["RESOLVED"] * 2]
+
+
+async def test_an_equal_payload_without_a_time_is_a_repetition_for_a_time_that_a_setting_limits(
+    serve: Serve, database_url: str
+) -> None:
+    mapping = {"summary": "body.title", "occurredAt": "body.?at"}
+    async with serve(database_url, limits={"repeated_payload_seconds": 0}) as client:
+        sender = await create_sender(client, "JSON", mapping=mapping)
+        dated = {"title": "dated", "at": STARTED}
+
+        results = [(await sender.send(each))[0] for each in ({"title": "a"}, dated) * 2]
+
+    assert [each["duplicate"] for each in results] == [False, False, False, True]
+
+
+async def test_the_alert_key_of_the_notification_about_rejected_payloads_is_reserved(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "PAGERDUTY")
+    await sender.post(b"{")
+    key = f"source:{sender.id}"
+    actions = ("acknowledge", "resolve", "trigger")
+
+    responses = [
+        await sender.post(json.dumps(pagerduty_event(action, key)).encode()) for action in actions
+    ]
+    accepted = await sender.send(pagerduty_event("trigger", f"source:{UUID(int=1)}"))
+    events = await list_events(client)
+
+    message = (
+        f"The alert key '{key}' is reserved for Tocsin's own notification about rejected payloads "
+        "of this source. Send another one."
+    )
+    assert [(each.status_code, each.json()["errors"]) for each in responses] == [
+        (400, [{"code": "INVALID_INPUT", "message": message, "path": ["alertKey"]}])
+    ] * 3
+    assert accepted[0]["duplicate"] is False
+    assert [(each["type"], each["status"], each["occurrences"]) for each in events] == [
+        ("tocsin.source.rejected", "OPEN", 1),
+        ("pagerduty.alert", "OPEN", 1),
+    ]
+
+
+async def test_a_sender_without_a_token_is_logged_as_a_failed_authentication(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    without_token = pagerduty_event("trigger", "a", routing_key=None)
+    with structlog.testing.capture_logs() as logs:
+        refused = [
+            await sender.client.http.post(sender.path, json=alertmanager_payload(ALERT)),
+            await sender.client.http.post("/v2/enqueue", json=without_token),
+            await sender.client.http.post(sender.url + "x", json=alertmanager_payload(ALERT)),
+        ]
+
+    failures = [each for each in logs if each["event"] == "authentication_failed"]
+    assert [each.status_code for each in refused] == [401] * 3
+    assert [(each["reason"], each["address"]) for each in failures] == [
+        ("invalid", "127.0.0.1")
+    ] * 3
+
+
+async def test_a_throttled_address_is_refused_before_its_event_is_parsed(
+    serve: Serve, database_url: str
+) -> None:
+    failed_auth = {"free_attempts": 1, "max_delayed_requests": 0}
+    async with serve(database_url, failed_auth=failed_auth) as client:
+        sender = await create_sender(client, "PAGERDUTY")
+        enqueue = partial(sender.client.http.post, "/v2/enqueue")
+        event = pagerduty_event("trigger", "disk", routing_key=sender.token)
+
+        valid = await enqueue(json=event)
+        failed = await enqueue(content=b"{")
+        refused = [await enqueue(content=each) for each in (b"{", b'{"routing_key": "unknown"')]
+        known = await enqueue(json=event)
+        unparsed = await enqueue(content=f'{{"routing_key": "{sender.token}"'.encode())
+
+    assert (valid.status_code, failed.status_code, known.status_code) == (202, 400, 202)
+    assert [each.status_code for each in refused] == [429, 429]
+    assert {each.json()["code"] for each in refused} == {"LIMIT_EXCEEDED"}
+    assert unparsed.status_code == 429
 
 
 async def test_an_invalid_event_does_not_fail_the_others_of_its_payload(client: Client) -> None:
@@ -569,3 +696,25 @@ async def test_the_rate_of_a_source_is_limited(serve: Any, database_url: str) ->
     assert refused.json()["code"] == "LIMIT_EXCEEDED"
     assert int(refused.headers["retry-after"]) >= 1
     assert count == 4
+
+
+async def test_requests_that_cannot_be_read_count_for_the_rate_limit(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    key = await create_api_key(database, Permission.EVENT_CREATE)
+    async with serve(database_url, requests={"points_per_minute": 1}) as client:
+        sender = await create_sender(client, "ALERTMANAGER")
+        reporter = client.as_key(key)
+
+        payloads = [await sender.post(b"{") for _ in range(2)]
+        cloud_events = [
+            await reporter.http.post(
+                "/cloudevents",
+                content=b"{",
+                headers={"content-type": "application/cloudevents+json"},
+            )
+            for _ in range(2)
+        ]
+
+    for responses in (payloads, cloud_events):
+        assert [each.status_code for each in responses] == [400, 429]

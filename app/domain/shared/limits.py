@@ -205,6 +205,13 @@ class Limits:
     channels: int = _limit(100, "Maximum number of channels of an organization.")
     sources: int = _limit(100, "Maximum number of sources of an organization.")
     payload_events: int = _limit(10_000, "Maximum number of events in a payload for a source.")
+    repeated_payload_seconds: int = _limit(
+        60,
+        "Minimum time in seconds for which a payload for a source of kind JSON is a repetition of "
+        "an equal one, if its events have no `alertKey`, no `sourceId` and no `occurredAt`. The "
+        "maximum is twice as long. With 0, each is a new event.",
+        ge=0,
+    )
     rejected_payloads: int = _limit(
         20, "Maximum number of rejected payloads of a source that are kept: the newest ones."
     )

@@ -62,6 +62,11 @@ def format_source_uri(source_id: UUID) -> str:
     return f"/sources/{source_id}"
 
 
+def format_alert_key(source_id: UUID) -> str:
+    """Returns the alert key of Tocsin's own notification about a source."""
+    return f"source:{source_id}"
+
+
 def validate_source(
     name: str, kind: SourceKind, mapping: SourceMapping | None, limits: Limits
 ) -> list[Problem]:

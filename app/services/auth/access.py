@@ -21,7 +21,7 @@ from app.services.auth.credential_watcher import CredentialWatcher
 from app.services.auth.key_uses import KeyUseRecorder
 from app.services.auth.organizations import DEFAULT_ORGANIZATION_KEY, find_organization_id
 from app.services.auth.rate_limits import RateLimits
-from app.services.auth.sign_in_failures import record_failure
+from app.services.auth.sign_in_failures import recorded_failures
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
@@ -56,11 +56,8 @@ async def authenticate_headers(
     Failed attempts are recorded, and rate-limited by `address`, the address of the client. Raises
     RequestError UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED.
     """
-    try:
+    async with recorded_failures(access.database, address):
         return await _authenticate(access, headers, address)
-    except RequestError as error:
-        await record_failure(access.database, error, address, datetime.now(UTC))
-        raise
 
 
 async def _authenticate(access: Access, headers: Mapping[str, str], address: str | None) -> Caller:

@@ -34,8 +34,8 @@ class RateLimits:
         """Number of callers with a bucket."""
         return len(self._buckets)
 
-    def charge_points(self, caller: Caller, points: int) -> None:
-        """Takes points from the caller's bucket.
+    def charge_points(self, caller: Caller, points: int, *, charged: int = 0) -> None:
+        """Takes points from the caller's bucket, of which `charged` have been taken before.
 
         Raises RequestError LIMIT_EXCEEDED with `retry_after` in seconds if there are too few; then
         nothing is taken.
@@ -46,8 +46,8 @@ class RateLimits:
         now, points_per_second = self._clock(), self._points_per_minute / 60
         balance, updated_at = self._buckets.get(identity, (float(self._points_per_minute), now))
         balance = min(self._points_per_minute, balance + (now - updated_at) * points_per_second)
-        missing = min(points, self._points_per_minute) - balance
-        self._buckets[identity] = (balance if missing > 0 else balance - points, now)
+        missing = min(points, self._points_per_minute) - charged - balance
+        self._buckets[identity] = (balance if missing > 0 else balance - points + charged, now)
         if missing > 0:
             retry_after = ceil(missing / points_per_second)
             message = (

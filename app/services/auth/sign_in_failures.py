@@ -6,7 +6,9 @@ that neither a client nor several servers can fill the change log.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -29,7 +31,17 @@ _KEY_TABLE = tables.METADATA.tables["api_key"]
 _FAILED_AT = _KEY_TABLE.c.sign_in_failed_at
 
 
-async def record_failure(
+@contextlib.asynccontextmanager
+async def recorded_failures(database: Database, address: str | None) -> AsyncIterator[None]:
+    """Records a failed authentication in the block."""
+    try:
+        yield
+    except RequestError as error:
+        await _record_failure(database, error, address, datetime.now(UTC))
+        raise
+
+
+async def _record_failure(
     database: Database, error: RequestError, address: str | None, now: datetime
 ) -> None:
     """Records a request that was rejected because of its credential."""

@@ -17,20 +17,25 @@ from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller, Permission
 from app.domain.access.tokens import unauthenticated
-from app.domain.events.state import AlertKey, Entity, EventDraft
+from app.domain.events.state import AlertKey, Entity, EventDraft, SourceIdentity
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import locate_message
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.domain.shared.values import replace_unstorable
-from app.domain.sources.payloads import parse_payload, with_source
+from app.domain.sources.payloads import (
+    RepeatablePayload,
+    identify_repetitions,
+    parse_payload,
+    with_source,
+)
 from app.domain.sources.reports import Acknowledgement, ParsedPayload
-from app.domain.sources.sources import format_source_uri
+from app.domain.sources.sources import SourceKind, format_alert_key, format_source_uri
 from app.services.auth.access import Access
-from app.services.auth.sign_in_failures import record_failure
 from app.services.auth.stored_secrets import find_by_secret
 from app.services.change_log.notifications import acknowledge_alert
 from app.services.events.events import log_events, log_parsed_events
+from app.services.events.receipts import load_receipts
 from app.services.events.reports import EventResult
 from app.services.shared.row_locks import lock_row
 from app.services.sources.sources import read_mapping
@@ -66,23 +71,19 @@ async def authenticate_source(
 ) -> tables.Source:
     """Returns the source with this token, and this ID unless it is None.
 
-    Failed attempts are recorded and rate-limited as those of API keys. Raises RequestError
-    UNAUTHENTICATED, FORBIDDEN if the source is disabled, or LIMIT_EXCEEDED.
+    Failed attempts are rate-limited as those of API keys; call it in `recorded_failures`. Raises
+    RequestError UNAUTHENTICATED, FORBIDDEN if the source is disabled, or LIMIT_EXCEEDED.
     """
     now = datetime.now(UTC)
-    try:
-        access.throttle.check_allowed(address, token)
-        async with access.database.read(ALL_ORGANIZATIONS) as session:
-            row = await find_by_secret(session, tables.Source, token)
-        if row is None or source_id not in (None, row.id):
-            await access.throttle.delay_failure(address)
-            raise unauthenticated(
-                "Invalid token of a source. Check that the token is complete, and that it was not "
-                "replaced by a new one."
-            )
-    except RequestError as error:
-        await record_failure(access.database, error, address, now)
-        raise
+    access.throttle.check_allowed(address, token)
+    async with access.database.read(ALL_ORGANIZATIONS) as session:
+        row = await find_by_secret(session, tables.Source, token)
+    if row is None or source_id not in (None, row.id):
+        await access.throttle.delay_failure(address)
+        raise unauthenticated(
+            "Invalid token of a source. Check that the token is complete, and that it was not "
+            "replaced by a new one."
+        )
     access.throttle.record_success(token)
     if not row.enabled:
         raise RequestError(ErrorCode.FORBIDDEN, "The source is disabled.")
@@ -119,25 +120,58 @@ async def receive_payload(
     command: CommandContext,
     source: tables.Source,
     payload: Any,
+    body: bytes,
     headers: Mapping[str, str],
 ) -> ReceivedPayload:
-    """Logs the events of a payload.
+    """Logs the events of a payload, for which one point has been charged. `body`: its JSON.
 
     Raises UnreadablePayloadError, and RequestError LIMIT_EXCEEDED if the source sends too much.
     """
-    parsed = await asyncio.to_thread(
-        parse_payload,
-        source.kind,
-        read_mapping(source),
-        payload,
-        headers,
-        command.now,
-        command.limits,
-    )
-    parsed = with_source(parsed, source.id)
-    access.rate_limits.charge_points(command.actor, max(1, len(parsed.reports)))
+    repeatable = await asyncio.to_thread(_parse_payload, command, source, payload, body, headers)
+    count = max(1, len(repeatable.parsed.reports))
+    access.rate_limits.charge_points(command.actor, count, charged=1)
+    parsed = await _find_repetitions(access.database, command, source, repeatable)
     results = await _log_reports(access.database, command, source, parsed)
     return ReceivedPayload(tuple(results), parsed.deduplication_key)
+
+
+def _parse_payload(
+    command: CommandContext,
+    source: tables.Source,
+    payload: Any,
+    body: bytes,
+    headers: Mapping[str, str],
+) -> RepeatablePayload:
+    parsed = parse_payload(
+        source.kind, read_mapping(source), payload, headers, command.now, command.limits
+    )
+    parsed = with_source(parsed, source.id)
+    if source.kind is not SourceKind.JSON:
+        return RepeatablePayload(parsed)
+    return identify_repetitions(parsed, body, command.now, command.limits)
+
+
+async def _find_repetitions(
+    database: Database,
+    command: CommandContext,
+    source: tables.Source,
+    repeatable: RepeatablePayload,
+) -> ParsedPayload:
+    """Returns the payload with the source IDs of the events that were logged from an equal one."""
+    parsed, uri = repeatable.parsed, format_source_uri(source.id)
+    identities = {
+        index: SourceIdentity(uri, source_id) for index, source_id in repeatable.earlier_ids.items()
+    }
+    if not identities:
+        return parsed
+    async with database.read(command.actor.organization_id) as session:
+        known = await load_receipts(session, set(identities.values()))
+    reports = list(parsed.reports)
+    for index, identity in identities.items():
+        report = reports[index]
+        if identity in known and isinstance(report, EventDraft):
+            reports[index] = replace(report, source_id=identity.source_id)
+    return replace(parsed, reports=tuple(reports))
 
 
 async def _log_reports(
@@ -234,7 +268,7 @@ async def _notify(
         summary=f"The source {source.name} has rejected a payload",
         content=error,
         source=format_source_uri(source.id),
-        alert_key=f"source:{source.id}",
+        alert_key=format_alert_key(source.id),
         notification=True,
     )
     draft = replace(draft, state_digest=replace(draft, content=None).digest())
