@@ -636,7 +636,7 @@ Prune = Annotated[
     typer.Option(
         "--prune",
         help="Also remove what the sections of the file do not contain: delete it, retire guard "
-        "rules, and archive event types that have stored events.",
+        "rules, end silences, and archive event types that have stored events.",
     ),
 ]
 Last = Annotated[
@@ -748,6 +748,14 @@ def apply_configuration(
     organization: ConfiguredOrganization = None,
     prune: Prune = False,
     last: Last = 100,
+    secrets_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to which the tokens of new sources and the signing secrets of new channels "
+            "are appended, as lines of JSON. It is created with the mode 600. Required if there "
+            "are any.",
+        ),
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Apply a configuration file without asking.")
     ] = False,
@@ -763,7 +771,7 @@ def apply_configuration(
     from app.configuration.plans import PlanOptions
 
     server = ServerOptions(url, read_key(key_file), organization)
-    apply(server, file, PlanOptions(prune, last), yes=yes)
+    apply(server, file, PlanOptions(prune, last), secrets_file, yes=yes)
 
 
 main.add_typer(

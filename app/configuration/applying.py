@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +74,16 @@ def is_current(client: ApiClient, plan: Plan) -> bool:
     return is_new or fetch_version(client) == plan.state.version
 
 
-def apply_plan(client: ApiClient, plan: Plan) -> Iterator[Change]:
+StoreSecrets = Callable[[Change, Mapping[str, Any]], None]
+
+
+def apply_plan(
+    client: ApiClient, plan: Plan, store_secrets: StoreSecrets | None = None
+) -> Iterator[Change]:
     """Executes the mutations of the plan. Yields each change when it is complete.
+
+    `store_secrets`: gets the ID, the token and the signing secret of each object that is created
+    with one, before anything else is executed. It raises OSError if it cannot store them.
 
     Stops at the first error, and before a mutation if others changed the configuration meanwhile:
     each mutation raises its version by 1, or not at all if it changes nothing. Raises ApiError,
@@ -97,10 +105,20 @@ def apply_plan(client: ApiClient, plan: Plan) -> Iterator[Change]:
         try:
             payload = client.mutate(step.document, **step.build_variables(ids))["payload"]
         except ApiError as error:
-            raise ApiError(f"{change.title}: {error}") from None
+            raise ApiError(f"{change.title}: {plan.hide_secrets(str(error))}") from None
         if errors := payload["userErrors"]:
-            messages = " ".join(error["message"] for error in errors)
+            messages = plan.hide_secrets(" ".join(error["message"] for error in errors))
             raise ApiError(f"{change.title}: {messages}")
+        if step.secret_names and store_secrets is not None:
+            secrets = {name: payload[name] for name in step.secret_names}
+            try:
+                store_secrets(change, {"id": payload["object"]["id"]} | secrets)
+            except OSError as error:
+                raise ApiError(
+                    f"{change.title}: Created, but its secrets cannot be written: "
+                    f"{error.strerror}. Let the server create others with rotateSourceToken or "
+                    "rotateChannelSecret."
+                ) from None
         if step.created is not None:
             ids[step.created] = payload["object"]["id"]
         if step.phase is Phase.ORGANIZATION:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -15,6 +17,7 @@ from app.api_client import ApiClient, ApiError, load_key
 from app.command_options import exit_with
 from app.configuration.applying import (
     SavedPlan,
+    StoreSecrets,
     apply_plan,
     format_plan,
     is_current,
@@ -27,9 +30,9 @@ from app.configuration.configuration import (
     parse_configuration,
     validate_items,
 )
-from app.configuration.file_schema import SECTIONS, build_file_schema
+from app.configuration.file_schema import CHANNELS, SECTIONS, build_file_schema
 from app.configuration.planning import create_plan
-from app.configuration.plans import CHANGED, CREATED, REMOVED, Plan, PlanOptions
+from app.configuration.plans import CHANGED, CREATED, REMOVED, Change, Plan, PlanOptions
 from app.configuration.stored_state import StoredState, fetch_state, format_state
 from app.domain.shared.messages import format_count, quote_value
 
@@ -38,6 +41,14 @@ MAX_FILE_CHARACTERS = 10_000_000
 _SERVER_CHANGED = (
     "The configuration of the server changed after the plan was created. Nothing was applied. "
     "Create a new plan."
+)
+_NO_SECRETS_FILE = (
+    "The server creates tokens of sources and signing secrets of channels, and returns them only "
+    "once: set --secrets-file to the file to which they are written. Nothing was applied."
+)
+_NO_ADDRESSES = (
+    "The server does not return the addresses and headers of channels. To create the channels "
+    "elsewhere, add them to the file: as references, such as env:NAME."
 )
 
 
@@ -104,6 +115,8 @@ def _fetch_readable(client: ApiClient, organization: str | None) -> StoredState:
         raise ApiError(f"The credential has no organization {quote_value(organization)}.")
     if omitted := [section.name for section in SECTIONS if section.name not in state.items]:
         typer.echo(f"Omitted, for lack of permissions: {', '.join(omitted)}.", err=True)
+    if state.items.get(CHANNELS.name):
+        typer.echo(_NO_ADDRESSES, err=True)
     return state
 
 
@@ -129,7 +142,14 @@ def plan(
         raise typer.Exit(CHANGES_CODE)
 
 
-def apply(server: ServerOptions, file: str, options: PlanOptions, *, yes: bool) -> None:
+def apply(
+    server: ServerOptions,
+    file: str,
+    options: PlanOptions,
+    secrets_file: Path | None,
+    *,
+    yes: bool,
+) -> None:
     text = _read_text(file)
     try:
         saved = read_saved_plan(text)
@@ -137,7 +157,7 @@ def apply(server: ServerOptions, file: str, options: PlanOptions, *, yes: bool) 
         _exit_with_errors(file, error.errors)
     with server.open_client() as client:
         if saved is not None:
-            _apply(client, _read_plan_again(client, server, saved, options))
+            _apply(client, _read_plan_again(client, server, saved, options), secrets_file)
             return
         if file == "-" and not yes:
             exit_with("To apply a configuration from standard input, add --yes.", ERROR_CODE)
@@ -146,7 +166,7 @@ def apply(server: ServerOptions, file: str, options: PlanOptions, *, yes: bool) 
         _print_plan(applied, client.url)
         if applied.changes and not yes:
             typer.confirm("Apply these changes?", abort=True, err=True)
-        _apply(client, applied)
+        _apply(client, applied, secrets_file)
 
 
 def _read_plan_again(
@@ -168,7 +188,7 @@ def _read_plan_again(
     return _plan_changes(client, saved.file, saved.configuration, state, saved.options)
 
 
-def _apply(client: ApiClient, applied: Plan) -> None:
+def _apply(client: ApiClient, applied: Plan, secrets_file: Path | None) -> None:
     if missing := applied.missing_permissions:
         message = f"The credential lacks {' and '.join(missing)}. Nothing was applied."
         exit_with(message, ERROR_CODE)
@@ -176,10 +196,11 @@ def _apply(client: ApiClient, applied: Plan) -> None:
     try:
         if not is_current(client, applied):
             exit_with(_SERVER_CHANGED, ERROR_CODE)
-        for change in apply_plan(client, applied):
-            count += 1
-            verb = {CREATED: "Created", REMOVED: "Removed"}.get(change.kind, "Changed")
-            typer.echo(f"{verb} {change.title}.")
+        with _open_secrets_file(applied, secrets_file) as store_secrets:
+            for change in apply_plan(client, applied, store_secrets):
+                count += 1
+                verb = {CREATED: "Created", REMOVED: "Removed"}.get(change.kind, "Changed")
+                typer.echo(f"{verb} {change.title}.")
     except ApiError as error:
         total = len(applied.changes)
         exit_with(
@@ -188,6 +209,42 @@ def _apply(client: ApiClient, applied: Plan) -> None:
             ERROR_CODE,
         )
     typer.echo(f"Applied {format_count(count, 'change')}.")
+
+
+@contextlib.contextmanager
+def _open_secrets_file(applied: Plan, file: Path | None) -> Iterator[StoreSecrets | None]:
+    """Opens the file to which the tokens and signing secrets of new objects are appended.
+
+    Yields None if the plan creates none. Exits with code 1 before anything is applied if there is
+    no file, or if others can read it.
+    """
+    if not applied.creates_secrets:
+        yield None
+        return
+    if file is None:
+        exit_with(_NO_SECRETS_FILE, ERROR_CODE)
+    try:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        stream = os.fdopen(os.open(file, flags, 0o600), "w", encoding="utf-8")
+    except OSError as error:
+        exit_with(f"Cannot write {file}: {error.strerror}.", ERROR_CODE)
+    with stream:
+        if os.fstat(stream.fileno()).st_mode & 0o077:
+            message = f"Others can read {file}. Run chmod 600 {file}, or set a new file."
+            exit_with(f"{message} Nothing was applied.", ERROR_CODE)
+
+        def store_secrets(change: Change, secrets: Mapping[str, Any]) -> None:
+            record = {"section": change.section_name, **_identify(change), **secrets}
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+        yield store_secrets
+
+
+def _identify(change: Change) -> dict[str, Any]:
+    after = change.after or {}
+    return {name: after[name] for name in ("kind", "name")}
 
 
 def _create_plan(

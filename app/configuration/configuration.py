@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -12,27 +13,42 @@ from graphql import GraphQLError
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 from app.configuration.file_schema import (
+    CHANNELS,
     DUPLICATION_RULES,
     EVENT_TYPES,
     GUARD_RULES,
     RETENTION_POLICIES,
     SECTIONS,
+    SILENCES,
+    SOURCES,
     Section,
     build_file_schema,
     graphql_types,
     simplify,
 )
+from app.configuration.secret_references import find_reference_problem, is_reference
 from app.configuration.yaml_file import InvalidYamlError, ValuePath, YamlDocument, parse_yaml
 from app.domain.access.retention import RetentionPolicy, RetentionTarget, validate_retention_policy
+from app.domain.channels.channels import Channel, validate_channel
 from app.domain.event_types.definitions import EventTypeDefinition, validate_definition
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition
+from app.domain.events import silences
 from app.domain.events.filter_json import filter_to_json
 from app.domain.rules.duplicates import validate_duplication_rule
+from app.domain.rules.expression_problems import ExpressionProblem
 from app.domain.rules.expressions import validate_expression
-from app.domain.shared.limits import Limits
+from app.domain.shared.limits import ChannelLimits, Limits
 from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import Problem, RequestError, invalid_input
-from app.domain.shared.values import EXPECTED_INSTANT, parse_id, parse_instant, validate_name
+from app.domain.shared.values import (
+    EXPECTED_INSTANT,
+    canonical_json,
+    format_instant,
+    parse_id,
+    parse_instant,
+    validate_name,
+)
+from app.domain.sources.sources import validate_source
 from app.graphql.plans.input_readers import InputReaders, UnsupportedInputError
 from app.graphql.shared.nodes import InvalidArgumentsError
 from app.graphql.shared.scalars import parse_input_length
@@ -68,6 +84,8 @@ class Item:
     @property
     def key(self) -> Key:
         """What identifies an object that has no ID."""
+        if self.section is SILENCES:
+            return _silence_key(self.value)
         defaults = build_file_schema()["$defs"][self.section.definition_name]["properties"]
         return tuple(
             self.value.get(name, defaults[name].get("default")) for name in self.section.key
@@ -76,6 +94,9 @@ class Item:
     @property
     def title(self) -> str:
         """The kind and the name of the object, for messages."""
+        if self.section is SILENCES:
+            comment = self.value["comment"]
+            return f"silence {quote_value(comment)} from {self.value['startsAt']}"
         title = f"{self.section.noun} {quote_value(self.value[self.section.key[-1]])}"
         if event_type := self.value.get("eventType"):
             title += f" of event type {quote_value(event_type)}"
@@ -139,7 +160,7 @@ def parse_configuration(text: str) -> Configuration:
     if errors := [
         *_find_repeated_items(configuration),
         *(
-            configuration.error_at(problem.message, *item.path, *_to_file_path(problem.path))
+            configuration.error_at(problem.message, *item.path, *to_file_path(problem.path))
             for section_items in items.values()
             for item in section_items
             for problem in _find_unreadable_values(item)
@@ -218,7 +239,9 @@ def _find_repeated_items(configuration: Configuration) -> Iterator[FileError]:
             is_distinct = section is not EVENT_TYPES and item.id and by_key.id
             if by_key is not item and not is_distinct:
                 message = f"Another {item.title} is in line {{line}}."
-                if section is not EVENT_TYPES:
+                if section is SILENCES:
+                    message += " Remove one of them."
+                elif section is not EVENT_TYPES:
                     message += " Change a name, or set the id of both."
                 yield _error_about(configuration, message, item, by_key)
             elif item.id and (by_id := first_items.setdefault(item.id, item)) is not item:
@@ -237,12 +260,19 @@ def _find_unreadable_values(item: ConfiguredItem) -> Iterator[Problem]:
     """Yields the problems of values that the API could not even read."""
     if item.id is not None and parse_id(item.id) is None:
         yield invalid_input(f"Invalid ID {quote_value(item.id)}: expected a UUID.", "id")
-    sunset = item.value.get("sunsetAt")
-    if sunset is not None and parse_instant(sunset) is None:
-        message = f"Invalid time {quote_value(sunset)}: expected {EXPECTED_INSTANT}."
-        yield invalid_input(message, "sunsetAt")
-    if sunset is not None and item.value.get("state") != "DEPRECATED":
+    times = {name: item.value.get(name) for name in ("sunsetAt", "startsAt", "endsAt")}
+    invalid_times = {
+        name: time
+        for name, time in times.items()
+        if time is not None and parse_instant(time) is None
+    }
+    for name, time in invalid_times.items():
+        message = f"Invalid time {quote_value(time)}: expected {EXPECTED_INSTANT}."
+        yield invalid_input(message, name)
+    if times["sunsetAt"] is not None and item.value.get("state") != "DEPRECATED":
         yield invalid_input("sunsetAt is allowed only with the state DEPRECATED.", "sunsetAt")
+    if invalid_times and item.section is SILENCES:
+        return
     try:
         value = read_input(item)
         if item.section is RETENTION_POLICIES:
@@ -268,7 +298,10 @@ def read_input(item: ConfiguredItem) -> Any:
     Raises GraphQLError, UnsupportedInputError, InvalidArgumentsError or RequestError.
     """
     reader = _READERS.create_reader(graphql_types()[item.section.input_type])
-    value = reader(to_input(item))
+    attributes = to_input(item)
+    if item.section is CHANNELS:
+        attributes = {"url": ""} | attributes  # absent if it is not changed
+    value = reader(attributes)
     if item.section is EVENT_TYPES:
         return value.to_domain()
     if item.section is DUPLICATION_RULES:
@@ -287,7 +320,14 @@ def normalize_filter(filter: Mapping[str, Any]) -> dict[str, Any]:
         return dict(filter)
 
 
-def _to_file_path(path: Sequence[str]) -> ValuePath:
+def _silence_key(value: Mapping[str, Any]) -> Key:
+    """Returns the start and the filter of a silence in one notation."""
+    start = parse_instant(value["startsAt"])
+    text = value["startsAt"] if start is None else format_instant(start)
+    return text, canonical_json(normalize_filter(value["filter"])).decode()
+
+
+def to_file_path(path: Sequence[str]) -> ValuePath:
     return tuple(int(step) if step.isdecimal() else step for step in path)
 
 
@@ -297,7 +337,7 @@ def validate_items(configuration: Configuration) -> list[FileError]:
     A rule of an event type that the file does not contain is validated without its fields.
     """
     return [
-        configuration.error_at(problem.message, *item.path, *_to_file_path(problem.path))
+        configuration.error_at(problem.message, *item.path, *to_file_path(problem.path))
         for items in configuration.items.values()
         for item in items
         for problem in _validate_item(configuration, item, Limits())
@@ -307,6 +347,16 @@ def validate_items(configuration: Configuration) -> list[FileError]:
 # The server may have wider limits than by default.
 _RULE_LIMITS = replace(Limits(), expression_characters=2**20, guard_steps=2**60)
 _TEXT_LIMITS = replace(Limits(), name_characters=2**60, summary_characters=2**60)
+_ITEM_LIMITS = replace(
+    _RULE_LIMITS,
+    name_characters=2**60,
+    note_characters=2**60,
+    filter_values=2**60,
+    filter_depth=2**60,
+    filter_leaves=2**60,
+    silence_days=36_600,
+)
+_CHANNEL_LIMITS = replace(ChannelLimits(), headers=2**60, header_bytes=2**60)
 
 
 def find_rule_problems(configuration: Configuration, item: ConfiguredItem) -> list[Problem]:
@@ -321,8 +371,26 @@ def find_text_problems(configuration: Configuration, item: ConfiguredItem) -> li
     return [each for each in problems if {"name", "message"} & set(each.path)]
 
 
+def find_item_problems(configuration: Configuration, item: ConfiguredItem) -> list[Problem]:
+    """Returns the problems of a silence, a source or a channel that each server would find."""
+    return list(_validate_item(configuration, item, _ITEM_LIMITS, _CHANNEL_LIMITS))
+
+
+def find_address_problems(
+    item: ConfiguredItem, url: str, headers: Mapping[str, str]
+) -> list[Problem]:
+    """Returns the problems of an address with its headers, whose references have been resolved."""
+    value = read_input(item)
+    channel = Channel(value.name, url, tuple(value.triggers), headers)
+    problems = validate_channel(channel, _ITEM_LIMITS, _CHANNEL_LIMITS)
+    return [each for each in problems if {"url", "headers"} & set(each.path)]
+
+
 def _validate_item(
-    configuration: Configuration, item: ConfiguredItem, limits: Limits
+    configuration: Configuration,
+    item: ConfiguredItem,
+    limits: Limits,
+    channel_limits: ChannelLimits | None = None,
 ) -> Iterator[Problem]:
     value = read_input(item)
     event_type = configuration.find_event_type(item.value.get("eventType"))
@@ -339,8 +407,16 @@ def _validate_item(
         names = None if scope is None or keeps_all else [field.name for field in scope.fields]
         window = parse_input_length(value.window, "window")
         yield from validate_duplication_rule(value.name, value.fingerprint, window, names, limits)
-    else:
+    elif item.section is RETENTION_POLICIES:
         yield from _validate_policy(value, limits)
+    elif item.section is SILENCES:
+        yield from _validate_silence(value, limits)
+    elif item.section is SOURCES:
+        mapping = None if value.mapping is None else value.mapping.to_domain()
+        for problem in validate_source(value.name, value.kind, mapping, limits):
+            yield _locate_problem(problem) if isinstance(problem, ExpressionProblem) else problem
+    else:
+        yield from _validate_channel(item, value, limits, channel_limits or ChannelLimits())
 
 
 def _validate_expression(
@@ -348,8 +424,13 @@ def _validate_expression(
 ) -> Iterator[Problem]:
     fields: tuple[FieldDefinition, ...] | None = None if scope is None else scope.fields
     for problem in validate_expression(expression, fields, limits):
-        place = f"Line {problem.line}, column {problem.column} of the expression: "
-        yield invalid_input(place + problem.message, "expression")
+        yield invalid_input(_locate_problem(problem).message, "expression")
+
+
+def _locate_problem(problem: ExpressionProblem) -> Problem:
+    """Returns the problem with its place in the expression, which has no place in the file."""
+    place = f"Line {problem.line}, column {problem.column} of the expression: "
+    return invalid_input(place + problem.message, *problem.path)
 
 
 def _validate_policy(value: Any, limits: Limits) -> Iterator[Problem]:
@@ -365,3 +446,51 @@ def _validate_policy(value: Any, limits: Limits) -> Iterator[Problem]:
     yield from validate_retention_policy(
         RetentionPolicy(value.name, target, filter, length), limits
     )
+
+
+def _validate_silence(value: Any, limits: Limits) -> Iterator[Problem]:
+    try:
+        filter = parse_event_filter(value.filter, limits)
+    except RequestError as error:
+        yield invalid_input(error.message, *error.path)
+        return
+    yield from silences.validate_filter(filter)
+    # One that is over is valid: it is not created.
+    start = datetime.min.replace(tzinfo=UTC)
+    yield from silences.validate_period(value.starts_at, value.ends_at, start, limits)
+    yield from silences.validate_comment(value.comment, limits)
+
+
+def list_address_texts(item: ConfiguredItem) -> dict[tuple[str, ...], str]:
+    """Returns the texts of a channel that can be references, by their path."""
+    texts: dict[tuple[str, ...], str] = {}
+    if "url" in item.value:
+        texts["url",] = item.value["url"]
+    for name, text in item.value.get("headers", {}).items():
+        texts["headers", name] = text
+    return texts
+
+
+def _validate_channel(
+    item: ConfiguredItem, value: Any, limits: Limits, channel_limits: ChannelLimits
+) -> Iterator[Problem]:
+    """Validates a channel, except the values of references."""
+    url, headers = item.value.get("url"), item.value.get("headers", {})
+    if url is None and headers:
+        message = (
+            "headers requires url: without url, the address and the headers of the channel are not "
+            "changed."
+        )
+        yield invalid_input(message, "headers")
+    for path, text in list_address_texts(item).items():
+        if (problem := find_reference_problem(text)) is not None:
+            yield invalid_input(problem, *path)
+    literal_url = None if url is None or is_reference(url) else url
+    # Any valid value stands for that of a reference.
+    values = {name: "x" if is_reference(each) else each for name, each in headers.items()}
+    channel = Channel(value.name, literal_url, tuple(value.triggers), values)
+    yield from validate_channel(channel, limits, channel_limits)
+    try:
+        parse_event_filter(value.filter, limits)
+    except RequestError as error:
+        yield invalid_input(error.message, *error.path)

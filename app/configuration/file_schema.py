@@ -52,7 +52,8 @@ class Section:
     """A section of the file: a list of objects of one kind.
 
     `input_type`: the input with which an object is created. `key`: the attributes that together
-    identify an object without ID.
+    identify an object without ID. `removed`, `replaced`, `required`, `optional`: the differences
+    between an object of the file and the input.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Section:
     description: str
     removed: tuple[str, ...] = ()
     replaced: tuple[tuple[str, dict[str, Any]], ...] = ()
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     @property
     def definition_name(self) -> str:
@@ -75,6 +78,7 @@ EVENT_TYPES = Section(
     "CreateEventTypeInput",
     ("type",),
     "Event types with their fields and conditional rules.",
+    required=("type",),
     replaced=(
         (
             "type",
@@ -141,7 +145,91 @@ RETENTION_POLICIES = Section(
     ("target", "name"),
     "Retention policies. A policy is identified by its target and name.",
 )
-SECTIONS = (EVENT_TYPES, GUARD_RULES, DUPLICATION_RULES, RETENTION_POLICIES)
+SILENCES = Section(
+    "silences",
+    "silence",
+    "CreateSilenceInput",
+    ("startsAt", "filter"),
+    "Silences. A silence is identified by its start and filter. One whose end has passed is ended, "
+    "and not created.",
+    required=("startsAt",),
+    replaced=(
+        (
+            "startsAt",
+            {
+                "type": "string",
+                "format": "date-time",
+                "description": "Time from which notifications are suppressed, which may have "
+                "passed. Cannot be changed later.",
+            },
+        ),
+        (
+            "endsAt",
+            {
+                "type": "string",
+                "format": "date-time",
+                "description": "Time at which the silence is over: at most 90 days after the start "
+                "by default.",
+            },
+        ),
+    ),
+)
+SOURCES = Section(
+    "sources",
+    "source",
+    "CreateSourceInput",
+    ("kind", "name"),
+    "Sources. A source is identified by its kind and name. The server creates its token.",
+    replaced=(
+        (
+            "enabled",
+            {
+                "type": "boolean",
+                "default": True,
+                "description": "Whether the source accepts payloads. Default true.",
+            },
+        ),
+    ),
+)
+CHANNELS = Section(
+    "channels",
+    "channel",
+    "CreateChannelInput",
+    ("kind", "name"),
+    "Channels. A channel is identified by its kind and name. The server creates its signing "
+    "secret.",
+    optional=("url",),
+    replaced=(
+        (
+            "url",
+            {
+                "type": "string",
+                "description": "Address, or a reference to it: `env:NAME`, the value of an "
+                "environment variable, or `file:PATH`, the content of a file. If absent, the "
+                "address and the headers of an existing channel are not changed.",
+            },
+        ),
+        (
+            "headers",
+            {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "default": {},
+                "description": "Additional request headers: names, and values or references to "
+                "them, as in `url`. Requires `url`. Default none.",
+            },
+        ),
+    ),
+)
+SECTIONS = (
+    EVENT_TYPES,
+    GUARD_RULES,
+    DUPLICATION_RULES,
+    RETENTION_POLICIES,
+    SILENCES,
+    SOURCES,
+    CHANNELS,
+)
 
 _ORGANIZATION = {
     "type": "object",
@@ -191,8 +279,8 @@ def build_file_schema() -> dict[str, Any]:
         item["properties"] = {
             name: attributes[name] for name in names if name not in section.removed
         }
-        if section is EVENT_TYPES:
-            item["required"] = ["type", *item["required"]]
+        required = dict.fromkeys((*section.required, *item["required"]))
+        item["required"] = [name for name in required if name not in section.optional]
         definitions[section.definition_name] = item
         reference = {"$ref": f"#/$defs/{section.definition_name}"}
         properties[section.name] = {
@@ -240,8 +328,14 @@ def _build_property(
     schema = schema | {"description": description}
     default = _DEFAULTS.get((owner.name, name), field.default_value)
     if default is not Undefined and default is not None:
-        schema["default"] = getattr(default, "name", default)
+        schema["default"] = _to_json_default(default)
     return schema
+
+
+def _to_json_default(default: Any) -> Any:
+    if isinstance(default, list):
+        return [_to_json_default(each) for each in default]
+    return getattr(default, "name", default)
 
 
 def _build_type(type_: Any, definitions: dict[str, Any]) -> dict[str, Any]:

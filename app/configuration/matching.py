@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.configuration.configuration import ConfiguredItem, Key
-from app.configuration.file_schema import EVENT_TYPES, RETENTION_POLICIES, SECTIONS, Section
+from app.configuration.file_schema import (
+    CHANNELS,
+    EVENT_TYPES,
+    RETENTION_POLICIES,
+    SECTIONS,
+    SILENCES,
+    SOURCES,
+    Section,
+)
 from app.configuration.plan_context import Match, PlanContext
 from app.configuration.stored_state import StoredItem
+
+# Sections whose first attribute of the key cannot be changed.
+_FIXED_SECTIONS = (RETENTION_POLICIES, SOURCES, CHANNELS)
 
 
 def match_sections(context: PlanContext) -> None:
@@ -19,7 +30,7 @@ def match_sections(context: PlanContext) -> None:
         if section.name in context.configuration.items:
             context.matches[section.name] = _match(context, section)
             for item, _ in context.matches[section.name]:
-                context.check_texts(item)
+                context.check_item(item)
     if context.options.prune:
         for name in context.matches:
             context.removed[name] = find_unmanaged(context, name)
@@ -53,8 +64,13 @@ def _match_item(
             context.add_error(message, item, "id")
         elif "eventType" in item.section.key and _key_of(context, stored)[0] != item.key[0]:
             context.add_error("The event type of a rule cannot be changed.", item)
-        elif stored.section is RETENTION_POLICIES and stored.key[0] != item.key[0]:
-            context.add_error("The target of a policy cannot be changed.", item, "target")
+        elif item.section is SILENCES and stored.key != item.key:
+            message = "The start and the filter of a silence cannot be changed. Remove the id."
+            context.add_error(message, item)
+        elif item.section in _FIXED_SECTIONS and stored.key[0] != item.key[0]:
+            name = item.section.key[0]
+            message = f"The {name} of a {item.section.noun} cannot be changed."
+            context.add_error(message, item, name)
         return stored
     # A retired rule is in the way of no other rule, and can be published again.
     active = [stored for stored in candidates if not stored.is_retired] or candidates[-1:]

@@ -25,6 +25,9 @@ class Phase(IntEnum):
     TRANSITIONS = 5
     EVENT_TYPE_REMOVALS = 6
     RETENTION_POLICIES = 7
+    SILENCES = 8
+    SOURCES = 9
+    CHANNELS = 10
 
 
 Ids = dict[tuple[str, Key], str]  # IDs of objects that the plan created, by section and key
@@ -35,13 +38,15 @@ class Step:
     """One mutation, which is one transaction.
 
     `build_variables` gets the IDs of the objects that earlier steps created. `created`: section and
-    key of the object that this step creates.
+    key of the object that this step creates. `secret_names`: fields of the payload that the server
+    returns only now.
     """
 
     phase: Phase
     document: str
     build_variables: Callable[[Ids], dict[str, Any]]
     created: tuple[str, Key] | None = None
+    secret_names: tuple[str, ...] = ()
 
 
 def transition_step(

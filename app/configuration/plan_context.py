@@ -10,10 +10,18 @@ from app.configuration.configuration import (
     Configuration,
     ConfiguredItem,
     FileError,
+    find_item_problems,
     find_rule_problems,
     find_text_problems,
+    to_file_path,
 )
-from app.configuration.file_schema import EVENT_TYPES, Section
+from app.configuration.file_schema import (
+    CHANNELS,
+    EVENT_TYPES,
+    SILENCES,
+    SOURCES,
+    Section,
+)
 from app.configuration.plans import Change, Plan, PlanOptions
 from app.configuration.stored_state import StoredItem, StoredState
 from app.domain.shared.problems import Problem
@@ -55,16 +63,18 @@ class PlanContext:
 
     def check_rule(self, item: ConfiguredItem) -> None:
         """Adds the errors that the rule has with the fields of its event type in the file."""
-        self._add_problems(item, find_rule_problems(self.configuration, item))
+        self.add_problems(item, find_rule_problems(self.configuration, item))
 
-    def check_texts(self, item: ConfiguredItem) -> None:
-        """Adds the errors of the texts of a rule or policy. The server checks event types."""
-        if item.section is not EVENT_TYPES:
-            self._add_problems(item, find_text_problems(self.configuration, item))
+    def check_item(self, item: ConfiguredItem) -> None:
+        """Adds the errors that each server would find. The server checks event types."""
+        if item.section in (SILENCES, SOURCES, CHANNELS):
+            self.add_problems(item, find_item_problems(self.configuration, item))
+        elif item.section is not EVENT_TYPES:
+            self.add_problems(item, find_text_problems(self.configuration, item))
 
-    def _add_problems(self, item: ConfiguredItem, problems: Sequence[Problem]) -> None:
+    def add_problems(self, item: ConfiguredItem, problems: Sequence[Problem]) -> None:
         for problem in problems:
-            self.add_error(problem.message, item, *problem.path)
+            self.add_error(problem.message, item, *to_file_path(problem.path))
 
     def add_change(
         self, kind: str, section_name: str, title: str, item: ConfiguredItem | None = None

@@ -1,12 +1,13 @@
 """Creates plans: the mutations that make a server equal to a configuration file.
 
-A plan depends on the file, the stored state and the options only. The same state gives the same
-plan, so a saved plan needs no mutations, only a digest of the state.
+A plan depends on the file, the values of its references, the stored state and the options only. The
+same state gives the same plan, so a saved plan needs no mutations, only a digest of the state.
 """
 
 from __future__ import annotations
 
 from app.api_client import ApiClient
+from app.configuration.channel_planning import plan_channels
 from app.configuration.configuration import Configuration, InvalidFileError
 from app.configuration.duplication_rule_planning import plan_duplication_rules
 from app.configuration.event_type_planning import check_types_in_use, plan_event_types
@@ -16,6 +17,8 @@ from app.configuration.mutations import Phase, Step
 from app.configuration.plan_context import PlanContext
 from app.configuration.plans import CHANGED, CREATED, ORGANIZATION, Plan, PlanOptions
 from app.configuration.retention_policy_planning import plan_retention_policies
+from app.configuration.silence_planning import plan_silences
+from app.configuration.source_planning import plan_sources
 from app.configuration.stored_state import StoredState
 from app.domain.shared.messages import quote_value
 
@@ -33,6 +36,9 @@ def create_plan(
     plan_guard_rules(context)
     plan_duplication_rules(context)
     plan_retention_policies(context)
+    plan_silences(context)
+    plan_sources(context)
+    plan_channels(context)
     check_types_in_use(context)
     _raise_errors(context)
     if not options.prune:

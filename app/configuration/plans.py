@@ -10,10 +10,13 @@ from typing import Any
 
 from app.configuration.configuration import Configuration
 from app.configuration.file_schema import (
+    CHANNELS,
     DUPLICATION_RULES,
     EVENT_TYPES,
     GUARD_RULES,
     RETENTION_POLICIES,
+    SILENCES,
+    SOURCES,
 )
 from app.configuration.mutations import Step
 from app.configuration.stored_state import StoredState
@@ -27,6 +30,9 @@ _PERMISSIONS = {
     GUARD_RULES.name: ("RULE_MANAGE",),
     DUPLICATION_RULES.name: ("RULE_MANAGE",),
     RETENTION_POLICIES.name: ("ORGANIZATION_MANAGE", "EVENT_DELETE"),
+    SILENCES.name: ("EVENT_UPDATE",),
+    SOURCES.name: ("CHANNEL_MANAGE", "EVENT_CREATE"),
+    CHANNELS.name: ("CHANNEL_MANAGE", "EVENT_READ"),
 }
 
 
@@ -61,19 +67,34 @@ class PlanOptions:
 
 @dataclass
 class Plan:
-    """`unmanaged`: number of stored objects that the file does not contain, by section."""
+    """`unmanaged`: number of stored objects that the file does not contain, by section.
+
+    `secrets`: the values of references, which are never printed.
+    """
 
     state: StoredState
     configuration: Configuration
     options: PlanOptions
     changes: list[Change] = field(default_factory=list)
     unmanaged: Counter[str] = field(default_factory=Counter)
+    secrets: set[str] = field(default_factory=set)
 
     @property
     def steps(self) -> list[tuple[Change, Step]]:
         """The steps in the order of their execution."""
         steps = [(change, step) for change in self.changes for step in change.steps]
         return sorted(steps, key=lambda pair: pair[1].phase)
+
+    @property
+    def creates_secrets(self) -> bool:
+        """Whether the server creates tokens or signing secrets, which it returns only once."""
+        return any(step.secret_names for _, step in self.steps)
+
+    def hide_secrets(self, message: str) -> str:
+        """Replaces the values of references in a message."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            message = message.replace(secret, "***")
+        return message
 
     @property
     def missing_permissions(self) -> list[str]:

@@ -10,12 +10,16 @@ from typing import Any
 from app.api_client import ApiClient, ApiError
 from app.configuration.configuration import Item
 from app.configuration.file_schema import (
+    CHANNELS,
     DUPLICATION_RULES,
     EVENT_TYPES,
     GUARD_RULES,
     RETENTION_POLICIES,
     SECTIONS,
+    SILENCES,
+    SOURCES,
     Section,
+    graphql_types,
     simplify,
 )
 from app.configuration.yaml_file import format_yaml
@@ -75,12 +79,44 @@ query ConfiguredRetentionPolicies($first: Int, $after: String) {{
   }}
 }}
 """,
+    # Without those that are over: there can be any number of them.
+    SILENCES.name: f"""
+query ConfiguredSilences($first: Int, $after: String) {{
+  silences(ended: false, first: $first, after: $after) {{
+    nodes {{ id filter startsAt endsAt comment }}
+    {_PAGE}
+  }}
+}}
+""",
+    SOURCES.name: f"""
+query ConfiguredSources($first: Int, $after: String) {{
+  sources(first: $first, after: $after) {{
+    nodes {{
+      id name kind enabled
+      mapping {{ {" ".join(graphql_types()["SourceMapping"].fields)} }}
+    }}
+    {_PAGE}
+  }}
+}}
+""",
+    # `updatedAt` changes with the address and the headers, which cannot be read.
+    CHANNELS.name: f"""
+query ConfiguredChannels($first: Int, $after: String) {{
+  channels(first: $first, after: $after) {{
+    nodes {{ id name kind filter triggers enabled updatedAt }}
+    {_PAGE}
+  }}
+}}
+""",
 }
 _READ_FIELDS = {
     EVENT_TYPES.name: ("Query.eventTypes",),
     GUARD_RULES.name: ("Query.guardRules", "GuardRule.eventType"),
     DUPLICATION_RULES.name: ("Query.duplicationRules", "DuplicationRule.eventType"),
     RETENTION_POLICIES.name: ("Query.retentionPolicies",),
+    SILENCES.name: ("Query.silences",),
+    SOURCES.name: ("Query.sources",),
+    CHANNELS.name: ("Query.channels",),
 }
 _GUARD_CONTENT = ("expression", "message", "enforcement")
 
@@ -250,7 +286,10 @@ def guard_draft(row: Mapping[str, Any]) -> dict[str, Any]:
 def format_state(state: StoredState, *, with_ids: bool) -> str:
     """Formats the state as a configuration file. Objects are sorted by what identifies them.
 
-    Retired guard rules are left out. Objects that share a name, or all objects, have their ID.
+    Retired guard rules are left out, and the addresses and headers of channels, which cannot be
+    read. Without silences, there is no section for them: otherwise, a file that is applied with
+    `--prune` would end the silences that people create meanwhile. Objects that share a name, or all
+    objects, have their ID.
     """
     content: dict[str, Any] = {
         "organization": {"key": state.organization_key, "name": state.organization_name}
@@ -259,6 +298,8 @@ def format_state(state: StoredState, *, with_ids: bool) -> str:
         if section.name not in state.items:
             continue
         items = [item for item in state.items[section.name] if not item.is_retired]
+        if section is SILENCES and not items:
+            continue
         keys = [item.key for item in items]
         if section is not DUPLICATION_RULES:  # their order is their meaning
             items.sort(key=lambda item: ([part or "" for part in item.key], item.id))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from app.configuration.planning import create_plan
 from app.configuration.plans import Plan, PlanOptions
 from app.configuration.stored_state import StoredState, fetch_state, format_state
 from app.configuration.yaml_file import format_yaml
+from app.domain.shared.values import format_instant
 from tests.client import ADMINISTRATOR, Client
 
 CONFIGURATIONS = int(os.environ.get("TEST_CONFIGURATIONS", "12"))
@@ -157,6 +159,59 @@ def policies(draw: st.DrawFn) -> dict[str, Any]:
     return policy | {"filter": draw(nested)}
 
 
+def in_days(days: float) -> str:
+    return format_instant(datetime.now(UTC) + timedelta(days=days))
+
+
+START = in_days(-1)
+STARTS = (START, START.replace("Z", "+00:00"), in_days(-1.5))
+# One that has passed ends the silence, or does not create it.
+ENDS = (in_days(30), in_days(31), in_days(-0.5))
+MAPPINGS = ("body.title", "body.?text", "string(body.id)")
+
+
+@st.composite
+def silences(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        "startsAt": draw(st.sampled_from(STARTS)),
+        "endsAt": draw(st.sampled_from(ENDS)),
+        "filter": draw(st.sampled_from([{"types": ["t.*"]}, {"severities": ["WARN", "INFO"]}])),
+        "comment": draw(TEXTS | st.just("")),
+    }
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["ALERTMANAGER", "GRAFANA", "JSON"]))
+    source: dict[str, Any] = {"name": draw(st.sampled_from("ST")), "kind": kind}
+    if kind == "JSON":
+        expressions = st.sampled_from(MAPPINGS)
+        mapping = {"summary": draw(expressions)} | draw(optional(alertKey=expressions))
+        source["mapping"] = mapping | draw(optional(content=expressions))
+    return source | draw(optional(enabled=st.booleans()))
+
+
+@st.composite
+def channels(draw: st.DrawFn) -> dict[str, Any]:
+    urls = st.sampled_from(["https://a.example/1", "https://b.example/?2", "env:TEST_ADDRESS"])
+    headers = st.sampled_from([{}, {"x-a": "1"}, {"authorization": "env:TEST_ADDRESS"}])
+    triggers = st.sampled_from(["NOTIFICATION_ADDED", "EVENT_CHANGED", "EVENT_RESOLVED"])
+    channel = {"name": draw(st.sampled_from("CD")), "kind": "WEBHOOK", "url": draw(urls)}
+    return channel | draw(
+        optional(
+            headers=headers,
+            filter=st.sampled_from([{}, {"types": ["t.*"]}, {"severities": ["ERROR"]}]),
+            triggers=st.lists(triggers, min_size=1, max_size=3, unique=True),
+            enabled=st.booleans(),
+        )
+    )
+
+
+def identify_silence(silence: dict[str, Any]) -> str:
+    start = silence["startsAt"].replace("+00:00", "Z")
+    return f"{start} {silence['filter']}"
+
+
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, Any]:
     types = [draw(event_types(name)) for name in TYPES if draw(st.booleans())]
@@ -170,6 +225,10 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         content[name] = draw(st.lists(rules, max_size=4, unique_by=key))
     target = lambda policy: (policy.get("target"), policy["name"])  # noqa: E731
     content["retentionPolicies"] = draw(st.lists(policies(), max_size=3, unique_by=target))
+    kind = lambda item: (item["kind"], item["name"])  # noqa: E731
+    content["silences"] = draw(st.lists(silences(), max_size=3, unique_by=identify_silence))
+    content["sources"] = draw(st.lists(sources(), max_size=3, unique_by=kind))
+    content["channels"] = draw(st.lists(channels(), max_size=2, unique_by=kind))
     return content
 
 
@@ -179,10 +238,17 @@ def plan_text(client: ApiClient, state: StoredState, text: str) -> Plan:
     return create_plan(client, configuration, state, PRUNE)
 
 
+def remove_channels(client: ApiClient, organization: str) -> None:
+    state = fetch_state(client, organization, SECTIONS)
+    text = f"organization: {{key: {organization}}}\nchannels: []\n"
+    list(apply_plan(client, plan_text(client, state, text)))
+
+
 @pytest.mark.timeout(300 + 10 * CONFIGURATIONS)
 async def test_after_an_application_the_plan_of_the_file_and_of_its_export_is_empty(
-    client: Client,
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TEST_ADDRESS", "https://c.example/T0KEN")
     prefix = client.headers["data-partition-id"]
     applied_counts: list[int] = []
     states: dict[str, StoredState] = {}
@@ -195,6 +261,9 @@ async def test_after_an_application_the_plan_of_the_file_and_of_its_export_is_em
         organization = f"{prefix}-{len(applied_counts) // PER_ORGANIZATION}"
         text = format_yaml({"organization": {"key": organization, "name": "O"}} | content)
         if (state := states.get(organization)) is None:
+            for each in states:
+                # Otherwise, the server would run workers for the channels of all of them.
+                remove_channels(api, each)
             states.clear()
             state = fetch_state(api, organization, SECTIONS)
         plan = plan_text(api, state, text)

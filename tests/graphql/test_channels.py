@@ -64,10 +64,11 @@ query ($id: ID!) {
 """
 NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
 SECRET_PATH = "/T0KEN-of-the-receiver"
+ADDRESS = f"https://hooks.example.com{SECRET_PATH}"
 HOOK = {
     "name": "hook",
     "kind": "WEBHOOK",
-    "url": f"https://hooks.example.com{SECRET_PATH}",
+    "url": ADDRESS,
     "enabled": False,
 }
 CLOSED = "http://127.0.0.1:65535/"
@@ -439,3 +440,46 @@ async def test_secrets_are_bound_to_their_row_and_keys_can_be_replaced(
 def test_a_key_must_be_32_bytes_in_base64(key: str) -> None:
     with pytest.raises(SecretKeyError, match="Key 2 must be 32 bytes in Base64"):
         SecretKeys([SECRETS_KEY, key])
+
+
+HAS_ADDRESS = """
+query ($id: ID!, $url: String!, $headers: JSON) {
+  channel(id: $id) { hasAddress(url: $url, headers: $headers) }
+}
+"""
+
+
+async def test_a_channel_is_compared_with_a_whole_address_and_all_headers(client: Client) -> None:
+    headers = {"authorization": "Bearer of-the-receiver"}
+    channel, _ = await create_channel(client, headers=headers)
+
+    async def compare(url: str, **variables: Any) -> Any:
+        compared = await client.execute_field(HAS_ADDRESS, id=channel["id"], url=url, **variables)
+        return compared["hasAddress"]
+
+    assert await compare(ADDRESS, headers=headers) is True
+    assert await compare(ADDRESS) is False
+    assert await compare(ADDRESS, headers=headers | {"x-a": "1"}) is False
+    assert await compare(ADDRESS + "/", headers=headers) is False
+    assert await compare("https://hooks.example.com", headers=headers) is False
+    error = await client.expect_error(HAS_ADDRESS, id=channel["id"], url=ADDRESS, headers=["x"])
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert error["message"] == "headers must be a JSON object of names and strings."
+
+
+async def test_the_address_of_a_channel_cannot_be_guessed(client: Client) -> None:
+    channel, _ = await create_channel(client)
+    other, _ = await create_channel(client)
+    for guess in range(30):
+        url = f"https://hooks.example.com/{guess}"
+        compared = await client.execute_field(HAS_ADDRESS, id=channel["id"], url=url)
+        assert compared == {"hasAddress": False}
+
+    refused = await client.expect_error(HAS_ADDRESS, id=channel["id"], url=ADDRESS)
+    compared = await client.execute_field(HAS_ADDRESS, id=other["id"], url=ADDRESS)
+
+    assert refused["extensions"]["code"] == "LIMIT_EXCEEDED"
+    assert refused["message"] == (
+        "The channel was compared with 30 addresses that it does not have. Retry in 60 s."
+    )
+    assert compared == {"hasAddress": True}

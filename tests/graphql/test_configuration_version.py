@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from app.domain.shared.limits import Limits, RetentionLimits
 from app.services.retention.application import apply_due_policies
 from app.store.engine.database import Database
@@ -35,6 +37,21 @@ RENAME_POLICY = """mutation ($id: ID!) { payload: updateRetentionPolicy(
 DELETE_TYPE = (
     "mutation ($id: ID!) { payload: deleteEventType(id: $id) { object: eventType { id } } }"
 )
+_END = (datetime.now(UTC) + timedelta(days=30)).isoformat().replace("+00:00", "Z")
+CREATE_SILENCE = """mutation { payload: createSilence(
+  input: {filter: {types: ["t"]}, endsAt: "$END", comment: ""}) {
+    object: silence { id } } }""".replace("$END", _END)
+CREATE_SOURCE = """mutation { payload: createSource(input: {name: "S", kind: GRAFANA}) {
+  object: source { id } } }"""
+DISABLE_SOURCE = """mutation ($id: ID!) { payload: updateSource(
+  input: {id: $id, enabled: false}) { object: source { id } } }"""
+ROTATE_TOKEN = """mutation ($id: ID!) { payload: rotateSourceToken(id: $id) {
+  object: source { id } } }"""
+CREATE_CHANNEL = """mutation { payload: createChannel(input: {
+  name: "C", kind: WEBHOOK, url: "https://a.example", enabled: false}) {
+    object: channel { id } } }"""
+MOVE_CHANNEL = """mutation ($id: ID!) { payload: updateChannel(
+  input: {id: $id, url: "https://a.example/b"}) { object: channel { id } } }"""
 RENAME = """mutation { payload: updateOrganization(name: "Other") {
   object: organization { id configurationVersion } } }"""
 CREATE_KEY = """mutation {
@@ -62,6 +79,11 @@ async def test_each_change_of_the_configuration_raises_its_version_by_one(client
         ("policy", RENAME_POLICY),
         ("type", TRANSITION),
         ("type", DELETE_TYPE),
+        ("silence", CREATE_SILENCE),
+        ("source", CREATE_SOURCE),
+        ("source", DISABLE_SOURCE),
+        ("channel", CREATE_CHANNEL),
+        ("channel", MOVE_CHANNEL),
         ("organization", RENAME),
     ]
     versions = []
@@ -81,12 +103,14 @@ async def test_what_changes_no_configuration_keeps_its_version(
 ) -> None:
     await own_client.execute_field(RENAME)
     await own_client.execute_field(CREATE_POLICY)
+    source = await own_client.execute_field(CREATE_SOURCE)
     version = await fetch_version(own_client)
 
     await own_client.execute_field(RENAME)
     await own_client.log_event(summary="old")
     await make_old(database, "old")
     await own_client.execute_field(CREATE_KEY)
+    await own_client.execute_field(ROTATE_TOKEN, id=source["object"]["id"])
     await apply_due_policies(database, RetentionLimits(), Limits())
 
     assert await fetch_version(own_client) == version

@@ -26,8 +26,8 @@ UPDATE = f"mutation ($input: UpdateSilenceInput!) {{ updateSilence(input: $input
 EXPIRE = f"mutation ($id: ID!) {{ expireSilence(id: $id) {PAYLOAD} }}"
 READ = f"query ($id: ID!) {{ silence(id: $id) {{ {SILENCE} }} }}"
 LIST = f"""
-query ($active: Boolean, $first: Int = 20, $after: String) {{
-  silences(active: $active, first: $first, after: $after) {{
+query ($active: Boolean, $ended: Boolean, $first: Int = 20, $after: String) {{
+  silences(active: $active, ended: $ended, first: $first, after: $after) {{
     totalCount nodes {{ {SILENCE} }} pageInfo {{ endCursor }}
   }}
 }}
@@ -224,8 +224,29 @@ async def test_silences_are_listed_newest_first_and_by_whether_they_are_active(
     assert await list_comments() == ["d", "c", "b", "a"]
     assert await list_comments(active=True) == ["c", "b"]
     assert await list_comments(active=False) == ["d", "a"]
+    assert await list_comments(ended=False) == ["d", "c", "b"]
+    assert await list_comments(ended=True) == ["a"]
+    assert await list_comments(active=False, ended=False) == ["d"]
+    assert await list_comments(active=True, ended=True) == []
     assert await list_comments(after=page["pageInfo"]["endCursor"], first=2) == ["c", "b"]
     assert [each["active"] for each in (active, planned)] == [True, False]
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_the_same_query_lists_the_silences_that_are_active_at_its_time(
+    client: Client, active: bool
+) -> None:
+    query = f"{{ silences(active: {str(active).lower()}) {{ nodes {{ comment }} }} }}"
+    before = await client.execute_field(query)
+
+    created = await silence(client, comment="a")
+    while_active = await client.execute_field(query)
+    await expire(client, created)
+    after = await client.execute_field(query)
+
+    listed = {"nodes": [{"comment": "a"}]}
+    assert before == {"nodes": []}
+    assert (while_active == listed, after == listed) == (active, not active)
 
 
 async def test_invalid_silences_are_rejected_and_not_stored(client: Client) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import product
 from random import Random
 from typing import Any, TypeVar
 from uuid import UUID
@@ -529,16 +530,16 @@ async def test_pages_of_rules_are_slices_in_their_order(database: Database) -> N
 
 
 async def test_pages_of_silences_are_slices_newest_first(database: Database) -> None:
-    caller, chance = await admin_caller(database), Random(5)
+    caller, chance, now = await admin_caller(database), Random(5), datetime.now(UTC)
     silences = [
         tables.Silence(
             id=uuid7(),
             organization_id=caller.organization_id,
             filter={"source": str(n)},
-            starts_at=NOON + timedelta(hours=(start := chance.randint(-2, 1))),
-            ends_at=NOON + timedelta(hours=start + chance.randint(1, 3)),
+            starts_at=now + timedelta(hours=(start := chance.randint(-2, 1))),
+            ends_at=now + timedelta(hours=start + chance.randint(1, 3)),
             comment=str(n),
-            created_at=NOON,
+            created_at=now,
             created_by="a",
         )
         for n in range(40)
@@ -547,19 +548,20 @@ async def test_pages_of_silences_are_slices_newest_first(database: Database) -> 
         await insert_rows(session, (tables.Silence, [each.to_columns() for each in silences]))
     rows = [*reversed(await fetch_all(database, caller, tables.Silence))]
 
-    for active in (None, True, False):
+    for active, ended in product((None, True, False), repeat=2):
         expected = [
             columns_of(row)
             for row in rows
-            if active is None or (row.starts_at <= NOON < row.ends_at) is active
+            if active in (None, row.starts_at <= now < row.ends_at)
+            and ended in (None, row.ends_at <= now)
         ]
-        assert len(expected) > 10
+        assert (len(expected) > 5) is (not active or not ended)
         for _ in range(10):
             await check_page(
                 database,
                 caller,
                 SILENCE_LIST,
-                partial(SilencePageRequest, active=active, now=NOON),
+                partial(SilencePageRequest, active=active, ended=ended),
                 expected,
                 partial(encode_id_cursor, caller, "silence"),
                 draw_window(chance, len(expected)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -26,11 +26,12 @@ def _build_page_request(
     _root: Any,
     context: Context,
     active: bool | None = None,
+    ended: bool | None = None,
     first: int | None = 20,
     after: str | None = None,
 ) -> SilencePageRequest:
     page = parse_page_request(context.limits, first=first, after=after)
-    return SilencePageRequest(page, active, datetime.now(UTC))
+    return SilencePageRequest(page, active, ended)
 
 
 def _parse_silence_id(_root: Any, _context: Context, id: str) -> UUID:
@@ -158,10 +159,17 @@ class SilenceQueries:
                 "those that have not started or are over. All silences if omitted."
             ),
         ] = None,
+        ended: Annotated[
+            bool | None,
+            strawberry.argument(
+                description="True for the silences that are over, false for those that suppress "
+                "notifications now or have not started. All silences if omitted."
+            ),
+        ] = None,
         first: First = 20,
         after: After = None,
     ) -> Connection[Silence]:
-        request = _build_page_request(self, info.context, active, first, after)
+        request = _build_page_request(self, info.context, active, ended, first, after)
         return await fetch_connection(
             info.context, silences.SILENCE_LIST, request, Silence.from_row
         )

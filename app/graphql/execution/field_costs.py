@@ -76,6 +76,7 @@ COSTS: dict[str, FieldCost] = {
         charges_rows_once=True,
         multiplier_argument="depth",
     ),
+    "Channel.hasAddress": ONE_ROW,  # decrypts the secrets of the channel
     "Event.fieldValues": FieldCost(5),  # the usual number of fields of a type, here and below
     "EventChange.event": ONE_ROW,
     "EventCheck.duplicateOf": ONE_ROW,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -15,12 +15,14 @@ from app.domain.channels.channels import (
     DeliveryState,
     known_triggers,
 )
+from app.domain.shared.problems import bad_user_input
 from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
 from app.graphql.shared.context import Info
 from app.graphql.shared.nodes import Node, format_id
 from app.graphql.shared.pages import After, First, PageInfo, build_page_info
 from app.graphql.types.event import Event
 from app.graphql.types.loaders import get_loaders, require_existing
+from app.services.channels import channels
 from app.services.channels.delivery_pages import (
     ChannelProgress,
     DeliveryPageKey,
@@ -70,6 +72,7 @@ class Channel(Node):
     )
     created_at: datetime = strawberry.field(description="Time of creation.")
     updated_at: datetime = strawberry.field(description="Time of the last change.")
+    row: strawberry.Private[tables.Channel]
 
     @strawberry.field(
         description="Position in the change log up to which every change was delivered, or had "
@@ -88,6 +91,30 @@ class Channel(Node):
     )
     async def lag_seconds(self, info: Info) -> int:
         return int((await self._load_progress(info)).lag.total_seconds())
+
+    @strawberry.field(
+        description="Whether the channel has exactly this address and these headers, which are "
+        "never returned. For programs that have both, such as `tocsin config plan`. Request "
+        "errors: `UNAVAILABLE` if the server cannot decrypt the secrets of the channel, "
+        "`LIMIT_EXCEEDED` for a minute after 30 comparisons with other addresses, so that the "
+        "address cannot be guessed."
+    )
+    def has_address(
+        self,
+        info: Info,
+        url: Annotated[str, strawberry.argument(description="Whole address.")],
+        headers: Annotated[
+            JSON | None,
+            strawberry.argument(
+                description="All additional request headers: a JSON object of names and strings. "
+                "No headers if omitted."
+            ),
+        ] = None,
+    ) -> bool:
+        compared: Any = {} if headers is None else headers
+        if not isinstance(compared, dict):
+            raise bad_user_input("headers must be a JSON object of names and strings.", "headers")
+        return channels.has_address(info.context.channel_tools, self.row, url, compared)
 
     @strawberry.field(description="Deliveries of the channel, newest first.")
     async def deliveries(
@@ -123,6 +150,7 @@ class Channel(Node):
             failing_since=row.failing_since,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            row=row,
         )
 
 

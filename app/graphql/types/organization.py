@@ -80,8 +80,10 @@ class Organization(Node):
     name: str = strawberry.field(description="Display name of the organization.")
     configuration_version: int = strawberry.field(
         description="Number of changes to the configuration of the organization: its name, event "
-        "types, guard rules, duplication rules and retention policies. Each mutation that changes "
-        "one of them raises it by 1. If it is the same twice, nothing changed in between."
+        "types, guard rules, duplication rules, retention policies, silences, sources and "
+        "channels, except their tokens and signing secrets. Each mutation that changes one of them "
+        "raises it by 1, as does a channel that the server disables. If it is the same twice, "
+        "nothing changed in between."
     )
     current: strawberry.Private[bool] = True
     events: Connection[Event] = create_events_field(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,25 +42,33 @@ SILENCE_BY_ID = lookup_by_id(tables.Silence)
 
 @dataclass(frozen=True)
 class SilencePageRequest:
-    """Position of a page of silences. `active`: those that are or are not active `now`, or None."""
+    """Position of a page of silences.
+
+    `active`: those that are or are not active. `ended`: those that are or are not over. None
+    selects both. Without the time, because plans use an equal request again.
+    """
 
     page: pages.PageRequest
     active: bool | None
-    now: datetime
+    ended: bool | None
 
 
 def _build_list_query(request: SilencePageRequest, _organization_id: UUID) -> ListQuery:
-    templates = [] if request.active is None else [_activity_template(request)]
+    has_conditions = (request.active, request.ended) != (None, None)
+    templates = [_time_template(request)] if has_conditions else []
     return ListQuery(condition_templates.match_all(templates), _NEWEST_FIRST, request.page)
 
 
-def _activity_template(request: SilencePageRequest) -> ConditionTemplate:
+def _time_template(request: SilencePageRequest) -> ConditionTemplate:
     def conditions() -> list[Any]:
         now = bindparam("now", None, type_=UTCDateTime())
-        is_active = (col(tables.Silence.starts_at) <= now) & (now < col(tables.Silence.ends_at))
-        return [is_active if request.active else ~is_active]
+        is_ended = col(tables.Silence.ends_at) <= now
+        is_active = (col(tables.Silence.starts_at) <= now) & ~is_ended
+        pairs = ((is_active, request.active), (is_ended, request.ended))
+        return [each if value else ~each for each, value in pairs if value is not None]
 
-    return ConditionTemplate(("active", request.active), {"now": request.now}, conditions)
+    cache_key = ("times", request.active, request.ended)
+    return ConditionTemplate(cache_key, {"now": datetime.now(UTC)}, conditions)
 
 
 SILENCE_LIST = ListReader(tables.Silence, _build_list_query)

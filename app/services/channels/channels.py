@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from cachetools import TTLCache
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -36,7 +38,7 @@ from app.domain.shared.problems import (
     invalid_input,
     not_found,
 )
-from app.domain.shared.values import to_camel_case
+from app.domain.shared.values import canonical_json, to_camel_case
 from app.services.channels.channel_secrets import (
     ChannelSecrets,
     create_signing_secret,
@@ -89,6 +91,33 @@ class TestLimiter:
             self._taken -= 1
 
 
+_MAX_DIFFERENCES = 30
+_DIFFERENCES_SECONDS = 60
+_COMPARED_CHANNELS = 10_000
+
+
+class ComparisonLimiter:
+    """Limits the comparisons of a channel with addresses that it does not have.
+
+    Each process counts them, so that an address cannot be guessed.
+    """
+
+    def __init__(self) -> None:
+        self._differences: TTLCache[UUID, int] = TTLCache(_COMPARED_CHANNELS, _DIFFERENCES_SECONDS)
+
+    def check_allowed(self, channel_id: UUID) -> None:
+        """Raises RequestError LIMIT_EXCEEDED in the minute after too many that differed."""
+        if self._differences.get(channel_id, 0) >= _MAX_DIFFERENCES:
+            message = (
+                f"The channel was compared with {_MAX_DIFFERENCES} addresses that it does not "
+                f"have. Retry in {_DIFFERENCES_SECONDS} s."
+            )
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=_DIFFERENCES_SECONDS)
+
+    def record_difference(self, channel_id: UUID) -> None:
+        self._differences[channel_id] = self._differences.get(channel_id, 0) + 1
+
+
 @dataclass(frozen=True)
 class ChannelTools:
     """What changing and using channels needs. `keys` is None without TOCSIN_SECRETS_KEYS."""
@@ -98,6 +127,7 @@ class ChannelTools:
     limits: ChannelLimits
     public_url: str | None
     test_limiter: TestLimiter = field(default_factory=TestLimiter)
+    comparison_limiter: ComparisonLimiter = field(default_factory=ComparisonLimiter)
 
     def require_keys(self) -> SecretKeys:
         """Raises RequestError UNAVAILABLE without keys."""
@@ -275,6 +305,27 @@ def read_secrets(keys: SecretKeys, row: tables.Channel) -> ChannelSecrets:
         return decrypt_secrets(keys, row)
     except DecryptionError as error:
         raise RequestError(ErrorCode.UNAVAILABLE, str(error)) from error
+
+
+def has_address(
+    tools: ChannelTools, row: tables.Channel, url: str, headers: Mapping[str, Any]
+) -> bool:
+    """Whether the channel has this address with these headers.
+
+    Raises RequestError UNAVAILABLE if no key decrypts the secrets, and LIMIT_EXCEEDED after too
+    many addresses that the channel does not have.
+    """
+    keys = tools.require_keys()
+    tools.comparison_limiter.check_allowed(row.id)
+    secrets = read_secrets(keys, row)
+    stored, compared = (
+        canonical_json([address, dict(each)])
+        for address, each in ((secrets.url, secrets.headers), (url, headers))
+    )
+    is_equal = hmac.compare_digest(stored, compared)
+    if not is_equal:
+        tools.comparison_limiter.record_difference(row.id)
+    return is_equal
 
 
 async def move_to_head(session: AsyncSession, row: tables.Channel) -> None:

@@ -52,7 +52,20 @@ CONFIGURATION_SUBJECTS = frozenset(
         *(str(table.__tablename__) for table in tables.RULE_TABLES),
         str(tables.RetentionPolicy.__tablename__),
         str(tables.Silence.__tablename__),
+        str(tables.Channel.__tablename__),
+        str(tables.Source.__tablename__),
     }
+)
+# These do not change the configuration.
+_OTHER_ACTIONS = frozenset(
+    action.value
+    for action in (
+        AuditAction.RETENTION_APPLIED,
+        AuditAction.ROTATED,
+        AuditAction.DELIVERIES_FAILING,
+        AuditAction.DELIVERIES_RECOVERED,
+        AuditAction.DELIVERIES_SKIPPED,
+    )
 )
 # Key in the `changes` of an entry DUPLICATED: the report that was counted.
 REPORT = "report"
@@ -151,10 +164,7 @@ async def append_entries(
 
 
 def _changes_configuration(entry: NewEntry) -> bool:
-    return (
-        entry.subject in CONFIGURATION_SUBJECTS
-        and entry.kind != AuditAction.RETENTION_APPLIED.value
-    )
+    return entry.subject in CONFIGURATION_SUBJECTS and entry.kind not in _OTHER_ACTIONS
 
 
 async def fetch_entries_after(

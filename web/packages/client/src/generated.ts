@@ -101,7 +101,8 @@ export const connections: Record<string, Record<string, string[]>> = {
     ],
     "retentionPolicies": [],
     "silences": [
-      "active"
+      "active",
+      "ended"
     ],
     "sources": []
   }

@@ -1,0 +1,94 @@
+"""Plans sources."""
+
+from __future__ import annotations
+
+from app.configuration.configuration import ConfiguredItem, to_input
+from app.configuration.file_schema import SOURCES
+from app.configuration.mutations import Phase, Step, delete_step, update_step
+from app.configuration.plan_context import PlanContext
+from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.stored_state import StoredItem
+
+
+def plan_sources(context: PlanContext) -> None:
+    for item, stored in context.matches_of(SOURCES):
+        if stored is None:
+            _create_source(context, item)
+        else:
+            _change_source(context, item, stored)
+    for stored in context.removed_from(SOURCES):
+        _remove_source(context, stored)
+
+
+def _create_source(context: PlanContext, item: ConfiguredItem) -> None:
+    change = context.add_change(CREATED, SOURCES.name, item.title, item)
+    document = """
+mutation CreateSource($input: CreateSourceInput!) {
+  payload: createSource(input: $input) {
+    object: source { id }
+    token
+    url
+    userErrors { message path }
+  }
+}
+"""
+    attributes = to_input(item)
+    created = (SOURCES.name, item.key)
+    change.steps.append(
+        Step(
+            Phase.SOURCES,
+            document,
+            lambda _: {"input": attributes},
+            created,
+            secret_names=("token", "url"),
+        )
+    )
+    if item.value.get("enabled", True):
+        return
+    change.words.append("Disabled.")
+    document = """
+mutation DisableSource($input: UpdateSourceInput!) {
+  payload: updateSource(input: $input) { userErrors { message path } }
+}
+"""
+    change.steps.append(
+        Step(
+            Phase.SOURCES,
+            document,
+            lambda ids: {"input": {"id": ids[created], "enabled": False}},
+        )
+    )
+
+
+def _change_source(context: PlanContext, item: ConfiguredItem, stored: StoredItem) -> None:
+    after = {"mapping": None, "enabled": True} | dict(item.value)
+    before = {"mapping": None, "enabled": True} | dict(stored.value)
+    names = [name for name in ("name", "mapping", "enabled") if after[name] != before[name]]
+    if not names:
+        return
+    change = Change(
+        CHANGED,
+        SOURCES.name,
+        stored.title,
+        [f"Changed {', '.join(names)}."],
+        stored.value,
+        item.value,
+        [
+            update_step(
+                "UpdateSourceInput",
+                "updateSource",
+                stored.id,
+                {name: after[name] for name in names},
+                Phase.SOURCES,
+            )
+        ],
+        item.path,
+    )
+    context.plan.changes.append(change)
+
+
+def _remove_source(context: PlanContext, stored: StoredItem) -> None:
+    words = ["Deleted with its token. Its events are kept."]
+    change = Change(REMOVED, SOURCES.name, stored.title, words, stored.value)
+    change.steps.append(delete_step(Phase.SOURCES, "deleteSource", stored.id))
+    context.plan.changes.append(change)
