@@ -22,6 +22,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     generate_latest,
     multiprocess,
 )
@@ -182,6 +183,60 @@ DATABASE_UP = Gauge(
     "1 if every server process reached the database in its last health check, otherwise 0.",
     multiprocess_mode="livemin",
 )
+
+# The library has these of a single process only. They are in no registry: several workers share
+# them by their files, and a single process renders those of the library.
+_PROCESS_COLLECTOR = ProcessCollector(registry=None)
+_PROCESS_CPU = Counter(
+    "process_cpu_seconds", "Total user and system CPU time spent in seconds.", registry=None
+)
+_PROCESS_GAUGES = {
+    "process_virtual_memory_bytes": Gauge(
+        "process_virtual_memory_bytes",
+        "Virtual memory size in bytes.",
+        multiprocess_mode="livesum",
+        registry=None,
+    ),
+    "process_resident_memory_bytes": Gauge(
+        "process_resident_memory_bytes",
+        "Resident memory size in bytes.",
+        multiprocess_mode="livesum",
+        registry=None,
+    ),
+    "process_open_fds": Gauge(
+        "process_open_fds",
+        "Number of open file descriptors.",
+        multiprocess_mode="livesum",
+        registry=None,
+    ),
+    "process_max_fds": Gauge(
+        "process_max_fds",
+        "Maximum number of open file descriptors.",
+        multiprocess_mode="livesum",
+        registry=None,
+    ),
+    "process_start_time_seconds": Gauge(
+        "process_start_time_seconds",
+        "Start time of the newest process since unix epoch in seconds.",
+        multiprocess_mode="livemax",
+        registry=None,
+    ),
+}
+_counted_cpu_seconds = 0.0
+
+
+def update_process_metrics() -> None:
+    """Updates the metrics of the process if it is one of several workers."""
+    global _counted_cpu_seconds
+    if _DIRECTORY_VARIABLE not in os.environ:
+        return
+    samples = [each for family in _PROCESS_COLLECTOR.collect() for each in family.samples]
+    for sample in samples:
+        if (gauge := _PROCESS_GAUGES.get(sample.name)) is not None:
+            gauge.set(sample.value)
+        elif sample.name == "process_cpu_seconds_total":
+            _PROCESS_CPU.inc(sample.value - _counted_cpu_seconds)
+            _counted_cpu_seconds = sample.value
 
 
 def create_series(operations: Iterable[tuple[str, str]]) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import time
 from pathlib import Path
@@ -48,13 +49,15 @@ async def test_all_workers_deliver_events_of_one_and_a_killed_one_is_replaced(
             head = await client.execute_field(HEAD)
         readers = [asyncio.create_task(read_notifications(port, head, 40)) for _ in range(6)]
         workers = await find_workers(parent.pid, 3)
-
         await log_events(port, range(20))
+        before = await scrape_process_metrics(port, 3)
+
         os.kill(workers[0], signal.SIGKILL)
         await log_events(port, range(20, 40))
         received = await asyncio.gather(*readers)
         after = await find_workers(parent.pid, 3)
-        counted = await scrape_metrics(port)
+        started_at = before["process_start_time_seconds"]
+        counted = await scrape_process_metrics(port, 3, started_after=started_at)
 
         async with Client(f"http://127.0.0.1:{port}", "k") as client:
             async with client.subscription(RINGS) as follower:
@@ -66,6 +69,9 @@ async def test_all_workers_deliver_events_of_one_and_a_killed_one_is_replaced(
     assert sorted(received[0]) == [f"{number:02}" for number in range(40)]
     assert (len(after), workers[0] in after) == (3, False)
     assert counted['tocsin_events_total{api="graphql",result="stored"}'] == 40
+    # That of the killed worker is kept.
+    assert counted["process_cpu_seconds_total"] > before["process_cpu_seconds_total"]
+    assert counted["process_resident_memory_bytes"] > 3 * 2**20
     assert follower.socket.connection.close_code == 1012
     assert ended == 0
 
@@ -305,6 +311,20 @@ async def scrape_metrics(port: int) -> dict[str, float]:
     async with httpx.AsyncClient() as http:
         text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
     return {name: float(value) for name, value in re.findall(r"^(\w\S*) (\S+)$", text, re.M)}
+
+
+async def scrape_process_metrics(
+    port: int, workers: int, started_after: float = 0
+) -> dict[str, float]:
+    """Waits until the metrics are those of this many workers, the newest of a later start."""
+    max_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while True:
+            scraped = await scrape_metrics(port)
+            is_complete = scraped.get("process_max_fds") == workers * max_files
+            if is_complete and scraped["process_start_time_seconds"] > started_after:
+                return scraped
+            await asyncio.sleep(0.05)
 
 
 async def wait_for_serving_workers(database_url: str, count: int) -> None:

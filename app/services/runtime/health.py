@@ -131,6 +131,7 @@ class HealthMonitor:
         subscribers = [
             subscriber for broadcast in broadcasts for subscriber in broadcast.subscribers
         ]
+        metrics.update_process_metrics()
         metrics.SUBSCRIPTIONS.set(len(subscribers))
         metrics.BUFFERED_MESSAGES.set(
             sum(subscriber.buffered_entries for subscriber in subscribers)
