@@ -272,7 +272,25 @@ def test_now_is_the_time_of_the_evaluation() -> None:
         ),
         (
             "volume_mcf > 1",
-            [(1, 1, "Unknown name 'volume_mcf'. The available variables are event, old and now.")],
+            [
+                (
+                    1,
+                    1,
+                    "Unknown name 'volume_mcf'. Did you mean event.fields.volume_mcf? The "
+                    "available variables are event, old and now.",
+                )
+            ],
+        ),
+        (
+            "now > occurred_at",
+            [
+                (
+                    1,
+                    7,
+                    "Unknown name 'occurred_at'. Did you mean event.occurred_at? The available "
+                    "variables are event, old and now.",
+                )
+            ],
         ),
         (
             "event.fields.cause > 5 &&\n  '😀' == event.fields.volume_mcf",

@@ -184,7 +184,7 @@ async def test_invalid_channels_are_rejected_and_not_stored(client: Client) -> N
                 {"url": f"https://{host}/"},
                 ["url"],
                 f"{shown} is not public. The operator of the server can allow the address with "
-                "TOCSIN_CHANNEL_NETWORKS.",
+                "TOCSIN_CHANNEL_NETWORKS, for example 10.0.0.0/8.",
             )
             for host, shown in (
                 ("10.0.0.1", "10.0.0.1"),

@@ -112,7 +112,7 @@ async def test_a_name_is_verified_again_for_each_connection() -> None:
     assert second.status is None
     assert second.error == (
         "rebinding.example has the address 127.0.0.2, which is not public. The operator of the "
-        "server can allow the address with TOCSIN_CHANNEL_NETWORKS."
+        "server can allow the address with TOCSIN_CHANNEL_NETWORKS, for example 10.0.0.0/8."
     )
     assert len(receiver.requests) == 1
 

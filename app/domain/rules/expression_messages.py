@@ -73,6 +73,15 @@ class EventMessages:
             _set_value(message.fields, name, kind, value if _has_kind(kind, value) else None)
         return message
 
+    def find_path(self, name: str) -> str | None:
+        """Returns the path of an attribute or a custom field in expressions.
+
+        Without an event type, events may have any fields. None if there is none with the name.
+        """
+        if name in EVENT_ATTRIBUTES or name == "entity":
+            return f"event.{name}"
+        return f"event.fields.{name}" if self._is_untyped or name in self._kinds else None
+
     def is_instant(self, message_type: str, name: str) -> bool:
         """Whether the attribute of an event, or the field of kind DATETIME, is an instant."""
         kinds = {EVENT_MESSAGE: EVENT_ATTRIBUTES, FIELDS_MESSAGE: self._kinds}

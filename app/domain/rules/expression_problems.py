@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.domain.rules.expression_messages import EVENT_MESSAGE, FIELDS_MESSAGE
@@ -31,14 +31,17 @@ def strip_status_code(error: str) -> str:
     return _STATUS_CODE.sub("", error).rstrip(".")
 
 
-def parse_cel_errors(error: str, text: str, variables: str) -> Iterator[tuple[int, str]]:
+def parse_cel_errors(
+    error: str, text: str, variables: str, find_path: Callable[[str], str | None]
+) -> Iterator[tuple[int, str]]:
     """Parses CEL's error message. Yields the offset and the message of each error.
 
-    `variables`: the names of those that the expression can use, for messages.
+    `variables`: the names of those that the expression can use, for messages. `find_path` returns
+    what the author may have meant by an unknown name.
     """
     matches = list(_CEL_ERROR.finditer(error))
     if not matches:
-        yield 0, _translate_message(strip_status_code(error), text, 0, variables)
+        yield 0, _translate_message(strip_status_code(error), text, 0, variables, find_path)
     line_starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
     has_syntax_error = False
     for match in matches:
@@ -56,7 +59,7 @@ def parse_cel_errors(error: str, text: str, variables: str) -> Iterator[tuple[in
             line_starts[min(line, len(line_starts)) - 1] + max(column, 1) - 1 if line > 0 else 0
         )
         message = message.removeprefix(_SYNTAX_ERROR)
-        yield offset, _translate_message(message, text, offset, variables)
+        yield offset, _translate_message(message, text, offset, variables, find_path)
 
 
 MAX_DEPTH = 32
@@ -132,11 +135,15 @@ _OVERLOAD_ERROR = re.compile(
 )
 
 
-def _translate_message(message: str, text: str, offset: int, variables: str) -> str:
+def _translate_message(
+    message: str, text: str, offset: int, variables: str, find_path: Callable[[str], str | None]
+) -> str:
     if match := _UNKNOWN_NAME.fullmatch(message):
         if text.startswith("(", offset):
             return f"Unknown function '{match[1]}', or wrong number of arguments."
-        return f"Unknown name '{match[1]}'. The available variables are {variables}."
+        path = find_path(match[1])
+        suggestion = "" if path is None else f"Did you mean {path}? "
+        return f"Unknown name '{match[1]}'. {suggestion}The available variables are {variables}."
     if message.endswith("expecting <EOF>") and re.search(r"(?<![\w.])not\s+$", text[:offset]):
         return "Use ! instead of not."
     if match := _OVERLOAD_ERROR.fullmatch(message):

@@ -8,7 +8,7 @@ limited, trees are validated before the type check, and the cost is estimated be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -286,10 +286,14 @@ def _locate_problems(text: str, errors: list[tuple[int, str]]) -> tuple[Expressi
 
 
 class _Checker(NamedTuple):
-    """An environment that checks expressions, and the names of its variables for messages."""
+    """An environment that checks expressions, and for messages the names of its variables.
+
+    `find_path` returns the path of an attribute or field by its name, None if there is none.
+    """
 
     environment: Any
     variables: str
+    find_path: Callable[[str], str | None]
 
 
 class _Environments:
@@ -313,6 +317,7 @@ class _Environments:
                 self.messages.checker_pool, variables=checked_variables, extensions=extensions
             ),
             "event, old and now",
+            self.messages.find_path,
         )
         self.runner = cel.NewEnv(
             self.messages.runtime_pool, variables=runtime_variables, extensions=extensions
@@ -331,6 +336,7 @@ _MAPPING_CHECKER = _Checker(
         extensions=[ExtStrings(), ExtMath(), ExtOptional()],
     ),
     "body and headers",
+    lambda _: None,
 )
 
 
@@ -341,7 +347,7 @@ def _parse_tree(text: str, checker: _Checker, *, disable_check: bool = False) ->
     except DecodeError:
         raise _ExpressionError([(0, TOO_DEEP_MESSAGE)]) from None
     except RuntimeError as error:
-        errors = parse_cel_errors(str(error), text, checker.variables)
+        errors = parse_cel_errors(str(error), text, checker.variables, checker.find_path)
         raise _ExpressionError(list(errors)) from None
 
 

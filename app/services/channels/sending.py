@@ -44,7 +44,7 @@ class ForbiddenAddressError(Exception):
         subject = host if is_literal else f"{host} has the address {address}, which"
         super().__init__(
             f"{subject} is not public. The operator of the server can allow the address with "
-            "TOCSIN_CHANNEL_NETWORKS."
+            "TOCSIN_CHANNEL_NETWORKS, for example 10.0.0.0/8."
         )
 
 

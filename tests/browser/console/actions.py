@@ -23,6 +23,19 @@ async def sign_in_to(
     return page
 
 
+async def add_condition(page: Page, kind: str, value: str) -> None:
+    """Adds a condition with the editor of the page or of its dialog."""
+    await page.get_by_role("button", name="Add a filter").last.click()
+    form = page.get_by_role("form", name="Add a filter")
+    await form.get_by_label("Condition").select_option(kind)
+    if kind == "Severity":
+        await form.get_by_label("Value").select_option(value)
+    else:
+        await form.get_by_label("Value").fill(value)
+    await form.get_by_role("button", name="Add", exact=True).click()
+    await expect(form).to_have_count(0)
+
+
 async def find_violations(page: Page) -> list[Any]:
     """Returns the violations of accessibility rules in both color schemes."""
     if not await page.evaluate("'axe' in window"):

@@ -7,7 +7,12 @@ import re
 from playwright.async_api import expect
 
 from tests.browser.conftest import BrowserVisit, on_both_databases
-from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.console.actions import (
+    add_condition,
+    expect_to_fit,
+    find_violations,
+    sign_in_to,
+)
 from tests.browser.page_actions import create_key
 from tests.client import Client
 
@@ -56,8 +61,8 @@ async def test_keys_organizations_the_audit_trail_and_health_are_managed(
     await page.get_by_role("button", name="New policy").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Name").fill("Old readings")
-    await dialog.get_by_label("Source").fill("/pumps/7")
-    await dialog.get_by_role("checkbox", name="Info").check()
+    await add_condition(page, "Source", "/pumps/7")
+    await add_condition(page, "Severity", "Info")
     await dialog.get_by_label("Days to keep").fill("30")
     assert await find_violations(page) == []
     await dialog.get_by_role("button", name="Continue").click()

@@ -6,7 +6,12 @@ from playwright.async_api import Page, expect
 from standardwebhooks.webhooks import Webhook
 
 from tests.browser.conftest import BrowserVisit
-from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.console.actions import (
+    add_condition,
+    expect_to_fit,
+    find_violations,
+    sign_in_to,
+)
 from tests.client import Client
 from tests.webhook_receiver import Response, receive_webhooks
 
@@ -35,7 +40,7 @@ async def test_a_channel_is_created_tested_followed_changed_and_deleted(
         await dialog.get_by_label("Address").fill("ftp://example.com")
         await dialog.get_by_label("Request header").fill("authorization")
         await dialog.get_by_label("Value of the header").fill("Bearer 7f3a")
-        await dialog.get_by_role("checkbox", name="Error").check()
+        await add_condition(page, "Severity", "Error")
         assert await find_violations(page) == []
         await dialog.get_by_role("button", name="New channel").click()
         await expect(dialog.get_by_label("Address")).to_have_attribute("aria-invalid", "true")
@@ -93,6 +98,7 @@ async def test_a_channel_is_created_tested_followed_changed_and_deleted(
         await page.get_by_role("button", name="Change", exact=True).click()
         await page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Control room")
         await page.get_by_role("dialog").get_by_role("checkbox", name="Resolved").uncheck()
+        await add_condition(page, "Tag", "north")
         await page.get_by_role("dialog").get_by_role("button", name="Save").click()
         await expect(page.get_by_role("heading", name="Control room", level=1)).to_be_visible()
         await page.get_by_role("button", name="Disable").click()
@@ -101,7 +107,7 @@ async def test_a_channel_is_created_tested_followed_changed_and_deleted(
             {
                 "name": "Control room",
                 "url": f"http://127.0.0.1:{receiver.port}",
-                "filter": {"severities": ["ERROR"]},
+                "filter": {"severities": ["ERROR"], "tags": {"all": ["north"]}},
                 "triggers": ["NOTIFICATION_ADDED"],
                 "enabled": False,
             }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import BrowserVisit, on_both_databases
@@ -144,7 +146,7 @@ async def test_a_change_by_another_user_appears(visitor: BrowserVisit, client: C
 
     await expect(page.get_by_role("heading", level=1)).to_have_text(f"Pump {attempt}")
     await expect(page.get_by_role("region", name="History")).to_contain_text(
-        "summary: Pump stopped → Pump 0"
+        "Summary: Pump stopped → Pump 0"
     )
 
 
@@ -193,7 +195,8 @@ async def test_an_event_is_edited_by_the_form_of_its_own_version(
     assert (await client.execute_field(EDITED, id=event["id"]))["fields"]["volume"] == 150
     await page.get_by_label("Volume").fill("50")
     await page.get_by_label("Summary").fill("Small flare")
-    await client.execute_field(UPDATE, input={"id": event["id"], "severity": "error"})
+    change = {"severity": "error", "occurredAt": "2026-04-10T12:00:00Z"}
+    await client.execute_field(UPDATE, input={"id": event["id"], **change})
     await expect(page.get_by_text("The event has changed since you opened")).to_be_visible()
     assert await find_violations(page) == []
     await page.get_by_role("button", name="Save").click()
@@ -204,6 +207,9 @@ async def test_an_event_is_edited_by_the_form_of_its_own_version(
     await page.get_by_role("button", name="Save").click()
 
     await expect(page.get_by_role("heading", name="Small flare", level=1)).to_be_visible()
+    history = page.get_by_role("region", name="History")
+    await expect(history).to_contain_text("Severity: Info → Error")
+    await expect(history).to_contain_text(re.compile(r"Occurred: .+ → 4/1[01]/26, \d+:00:00"))
     changed = await client.execute_field(EDITED, id=event["id"])
     assert changed == {
         "summary": "Small flare",
@@ -318,6 +324,8 @@ async def test_an_event_is_deleted_after_a_question(visitor: BrowserVisit, clien
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
 
     await expect(page.get_by_text("There are no events yet")).to_be_visible()
+    link = page.get_by_role("main").get_by_role("link", name="Report an event")
+    await expect(link).to_have_attribute("href", "/report")
     assert await client.execute_field(READ, id=event["id"]) is None
 
 

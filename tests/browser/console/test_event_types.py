@@ -42,6 +42,7 @@ async def test_an_event_type_is_designed_previewed_published_and_changed(
     await fields.get_by_label("Name of the field").fill("cause")
     await fields.get_by_label("Kind").select_option("SELECT")
     await fields.get_by_role("button", name="Add an option").click()
+    await expect(fields).to_contain_text("Option 1 must not be empty.")
     await fields.get_by_label("Value of option 1").fill("w")
     await fields.get_by_label("Label of option 1").fill("Weather")
     await page.get_by_role("button", name="Add a field").click()

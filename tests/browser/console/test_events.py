@@ -79,6 +79,8 @@ async def test_the_address_has_the_filters_and_a_chip_removes_one(
     await expect(page).to_have_url(f"{visitor.url}/events?search=pump")
     await page.go_back()
     await expect_summaries(page, "Pump stopped")
+    await page.get_by_role("searchbox", name="Search").fill("pum")
+    await expect(page.get_by_text("The search finds whole words")).to_be_visible()
 
 
 async def test_dragging_across_the_histogram_selects_a_time(
@@ -275,17 +277,33 @@ async def test_columns_of_custom_fields_show_values_with_units(
 ) -> None:
     volume = {"name": "volume", "label": "Volume", "kind": "NUMBER", "unit": "mcf"}
     await define_event_type(client, volume)
-    await client.log_event(type="gauge", summary="Flare", fields={"volume": 1500})
+    await client.log_event(
+        type="gauge",
+        summary="Flare " * 40,
+        source="/" + "s" * 200,
+        tags=["north"],
+        fields={"volume": 1500},
+    )
     page = await sign_in_to(visitor)
 
     await page.get_by_role("button", name="Display").click()
     await page.get_by_role("checkbox", name="Volume (volume)").check()
     await page.get_by_role("checkbox", name="Entity").uncheck()
+    for column in ("Source", "Tags", "Occurrences"):
+        await page.get_by_role("checkbox", name=column).check()
     await page.get_by_role("switch", name="UTC instead of local time").check()
     assert await find_violations(page) == []
 
     await expect(page.get_by_role("cell", name="1,500 mcf")).to_be_visible()
+    await expect(page.get_by_role("cell", name="–")).to_have_count(1)  # it has no status
     await expect(page.get_by_role("columnheader", name="Entity")).to_have_count(0)
+    table = page.get_by_role("table", name="Events", exact=True)
+    headings = table.get_by_role("columnheader")
+    await expect(headings.last).to_have_text("Volume")
+    widths = await headings.evaluate_all("cells => cells.slice(1).map((cell) => cell.clientWidth)")
+    assert len(widths) == 10
+    assert min(widths) >= 90
+    await expect_to_fit(page)
     await expect(page.locator("tbody time")).to_contain_text("UTC")
     await page.reload()
     await expect(page.get_by_role("cell", name="1,500 mcf")).to_be_visible()
@@ -329,11 +347,12 @@ async def test_further_events_are_loaded_while_scrolling(
 
 async def test_the_list_fits_a_phone(narrow: BrowserVisit, client: Client) -> None:
     await log_three(client)
-    await client.log_event(summary="x" * 300, source="/" + "s" * 200)
+    await client.log_event(summary="x" * 300, source="/" + "s" * 200, notification=True)
 
     page = await sign_in_to(narrow)
 
     await expect(page.get_by_role("link", name="Valve leaks")).to_be_visible()
+    await expect(page.get_by_role("row", name="xxx")).to_contain_text("Status: Open")
     await expect_to_fit(page)
     assert await find_violations(page) == []
 

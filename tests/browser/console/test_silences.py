@@ -7,7 +7,12 @@ from datetime import UTC, datetime, timedelta
 from playwright.async_api import expect
 
 from tests.browser.conftest import BrowserVisit, on_both_databases
-from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.console.actions import (
+    add_condition,
+    expect_to_fit,
+    find_violations,
+    sign_in_to,
+)
 from tests.browser.page_actions import create_key
 from tests.client import Client
 
@@ -31,14 +36,23 @@ async def test_silences_are_created_listed_changed_and_ended(
     assert await find_violations(page) == []
     await dialog.get_by_role("button", name="New silence").click()
     await expect(dialog).to_contain_text("filter must have at least one condition")
-    await dialog.get_by_label("Source").fill("/pumps/7")
-    await dialog.get_by_role("checkbox", name="Warning").check()
+    await add_condition(page, "Source", "/pumps/7")
+    await add_condition(page, "Severity", "Warning")
+    await dialog.get_by_role("button", name="Add a filter").click()
+    form = page.get_by_role("form", name="Add a filter")
+    await form.get_by_label("Condition").select_option("Custom field")
+    await form.get_by_label("Field").fill("load")
+    await form.get_by_label("Comparison").select_option("≥")
+    await form.get_by_label("Value").fill("90")
+    assert await find_violations(page) == []
+    await form.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog.get_by_role("group", name="Filters")).to_contain_text("load ≥ 90")
     await dialog.get_by_role("button", name="New silence").click()
     await expect(dialog).to_have_count(0)
 
     # The silence suppresses a notification, which the list counts and links to.
     event = {"source": "/pumps/7", "severity": "warn", "summary": "Pump stopped"}
-    await client.log_event(**event, notification=True)
+    await client.log_event(**event, notification=True, fields={"load": 95})
     await page.reload()
     row = page.get_by_role("row", name="bearing")
     await expect(row).to_contain_text("source: /pumps/7")
@@ -71,7 +85,11 @@ async def test_silences_are_created_listed_changed_and_ended(
     assert await client.execute_field(SILENCES) == {
         "nodes": [
             {
-                "filter": {"source": "/pumps/7", "severities": ["WARN"]},
+                "filter": {
+                    "source": "/pumps/7",
+                    "severities": ["WARN"],
+                    "fields": [{"field": "load", "operator": "GTE", "value": 90}],
+                },
                 "comment": "new bearing",
                 "active": False,
             }
@@ -90,13 +108,18 @@ async def test_a_notification_silences_its_source_and_its_entity(
     await page.get_by_role("button", name="Notifications:").click()
     dialog = page.get_by_role("dialog", name="Notifications")
 
-    for choice in ("the source /pumps/7 for an hour", "the entity w-7 until tomorrow at 8:00"):
+    everything = "everything that the source /pumps/7 reports"
+    for choice in (f"{everything} for an hour", "the entity w-7 until tomorrow at 8:00"):
         await dialog.get_by_role("button", name="Silence notifications like").click()
         item = page.get_by_role("menuitem", name=f"Silence {choice}")
         await item.press("r")  # resolves the notification only outside the menu
         await item.click()
         await expect(page.get_by_role("menuitem")).to_have_count(0)
-    await expect(dialog.get_by_role("listitem")).to_contain_text("Silenced")
+        if everything in choice:
+            await expect(dialog.get_by_role("listitem")).to_contain_text(f"Silenced: {everything}.")
+            await dialog.get_by_role("button", name="Undo").click()
+            await expect(dialog.get_by_role("listitem")).to_contain_text("The silence has ended.")
+    await expect(dialog.get_by_role("listitem")).to_contain_text("Silenced: the entity w-7.")
     await expect(dialog.get_by_role("button", name="Resolve Pump stopped")).to_be_visible()
 
     await client.log_event(summary="Pump stopped again", **pump)
@@ -107,7 +130,7 @@ async def test_a_notification_silences_its_source_and_its_entity(
     silences = (await client.execute_field(SILENCES))["nodes"]
     assert [(each["filter"], each["active"]) for each in silences] == [
         ({"entity": entity}, True),
-        ({"source": "/pumps/7"}, True),
+        ({"source": "/pumps/7"}, False),
     ]
     assert silences[0]["comment"] == 'Silenced from the notification "Pump stopped"'
 
@@ -133,6 +156,6 @@ async def test_the_page_fits_a_phone_and_shows_no_actions_without_the_permission
     page = await sign_in_to(narrow)
     await page.get_by_role("button", name="Notifications:").click()
     await page.get_by_role("button", name="Silence notifications like").click()
-    await expect(page.get_by_role("menuitem")).to_have_count(2)
+    await expect(page.get_by_role("menuitem")).to_have_count(4)
     await expect_to_fit(page)
     assert await find_violations(page) == []

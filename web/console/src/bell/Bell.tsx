@@ -19,7 +19,7 @@ import { type Bell as LiveBell, type BellNotification, type LiveEvent, useBell }
 import { useEffect, useState } from "react";
 import { Link } from "react-router";
 import { useApi } from "../api/client";
-import { ReopenEventDocument, ResolveSelectedDocument } from "../api/generated";
+import { ExpireSilenceDocument, ReopenEventDocument, ResolveSelectedDocument } from "../api/generated";
 import { SeverityLabel } from "../common/severity";
 import { Time } from "../common/time";
 import { checked } from "../common/userErrors";
@@ -218,11 +218,21 @@ function Item({
   onLeave,
 }: ItemProps) {
   const { event, read } = notification;
-  const [isSilenced, setIsSilenced] = useState(false);
-  const silenced = () => {
-    setIsSilenced(true);
+  const { client } = useApi();
+  const [silence, setSilence] = useState<{ id: string; scope: string } | null>(null);
+  const silenced = (created: { id: string; scope: string }) => {
+    undo.reset();
+    setSilence(created);
     onSnoozeError(null);
   };
+  const undo = useMutation({
+    mutationFn: async (id: string) => checked((await client.request(ExpireSilenceDocument, { id })).expireSilence),
+    onSuccess: () => {
+      setSilence(null);
+      onSnoozeError(null);
+    },
+    onError: onSnoozeError,
+  });
   const isOpen = event.status === "OPEN";
   const isUnread = isOpen && !read;
   const isResolved = event.status === "RESOLVED";
@@ -267,8 +277,19 @@ function Item({
           {event.status === "RESOLVED" && `, ${t.resolvedBy(event.resolvedBy)}`}
         </Text>
         <Text size="sm" role="status">
-          {isSilenced && t.snooze.done}
+          {silence ? t.snooze.done(silence.scope) : undo.isSuccess && t.snooze.undone}
         </Text>
+        {silence && (
+          <Button
+            variant="default"
+            size="compact-xs"
+            aria-label={t.snooze.undoOf(event.summary)}
+            loading={undo.isPending}
+            onClick={() => undo.mutate(silence.id)}
+          >
+            {t.snooze.undo}
+          </Button>
+        )}
       </Box>
       {canUpdate && <Snooze event={event} onSilenced={silenced} onError={onSnoozeError} />}
       {canUpdate && isOpen && (

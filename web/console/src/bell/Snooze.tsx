@@ -1,4 +1,4 @@
-// A menu of a notification that silences the notifications of its source, or about its entity.
+// A menu of a notification that silences others like it: the narrowest choice first, all of its source last.
 
 import { ActionIcon, Menu } from "@mantine/core";
 import { IconBellZ } from "@tabler/icons-react";
@@ -28,21 +28,31 @@ const ENDS = {
 
 interface Props {
   event: LiveEvent;
-  onSilenced: () => void;
+  onSilenced: (silence: { id: string; scope: string }) => void;
   onError: (error: Error) => void;
 }
 
 export function Snooze({ event, onSilenced, onError }: Props) {
   const { client } = useApi();
-  const { entity, source, summary } = event;
-  const scopes: [string, EventFilter][] = [[t.source(source), { source }]];
+  const { type, entity, source, summary } = event;
+  const scopes: [string, EventFilter][] = [];
   if (entity) {
-    scopes.push([t.entity(entity.entityId), { entity: { type: entity.type, id: entity.entityId } }]);
+    const ofEntity = { entity: { type: entity.type, id: entity.entityId } };
+    scopes.push([t.typeOfEntity(type, entity.entityId), { types: [type], ...ofEntity }]);
+    scopes.push([t.entity(entity.entityId), ofEntity]);
+  } else {
+    scopes.push([t.type(type), { types: [type] }]);
   }
-  const silencing = useMutation<void, Error, { filter: EventFilter; endsAt: Date }>({
-    mutationFn: async ({ filter, endsAt }) => {
+  scopes.push([t.source(source), { source }]);
+  const silencing = useMutation<
+    { id: string; scope: string },
+    Error,
+    { scope: string; filter: EventFilter; endsAt: Date }
+  >({
+    mutationFn: async ({ scope, filter, endsAt }) => {
       const input = { filter, endsAt: endsAt.toISOString(), comment: t.comment(summary) };
-      checked((await client.request(CreateSilenceDocument, { input })).createSilence);
+      const created = checked((await client.request(CreateSilenceDocument, { input })).createSilence);
+      return { id: created.silence!.id, scope };
     },
     onSuccess: onSilenced,
     onError,
@@ -66,7 +76,7 @@ export function Snooze({ event, onSilenced, onError }: Props) {
           (Object.keys(ENDS) as (keyof typeof ENDS)[]).map((end) => (
             <Menu.Item
               key={`${scope} ${end}`}
-              onClick={() => silencing.mutate({ filter, endsAt: ENDS[end]() })}
+              onClick={() => silencing.mutate({ scope, filter, endsAt: ENDS[end]() })}
             >
               {t.action(scope, t.ends[end])}
             </Menu.Item>

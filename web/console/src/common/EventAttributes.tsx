@@ -88,7 +88,10 @@ export function EventAttributes({ values, onChange, problems, defaultSummary, di
           onChange={({ currentTarget }) => set({ severity: currentTarget.value as Severity | "" })}
           data={[
             ...(defaultSummary === null ? [] : [{ value: "", label: t.defaultSeverity }]),
-            ...SEVERITIES.map((value) => ({ value, label: texts.severities[value] })),
+            ...SEVERITIES.filter((value) => defaultSummary === null || value !== "INFO").map((value) => ({
+              value,
+              label: texts.severities[value],
+            })),
           ]}
         />
         <NativeSelect

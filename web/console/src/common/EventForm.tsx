@@ -86,13 +86,14 @@ function Fields({ properties, schema }: ObjectFieldTemplateProps) {
 
 const Nothing = () => null;
 
-const inputProps = ({ id, label, required, disabled, readonly, rawErrors, options, schema }: WidgetProps) => ({
+const inputProps = ({ id, name, label, required, disabled, readonly, rawErrors, options, schema }: WidgetProps) => ({
   id,
   label,
   required,
   description: options.description ?? schema.description,
   disabled: disabled || readonly,
-  error: rawErrors?.join(" "),
+  // Messages of the server have the name of the field; the reader knows its label.
+  error: rawErrors?.map((message) => message.replace(`Field '${name}' `, () => `${label} `)).join(" "),
 });
 
 function Input(props: WidgetProps) {

@@ -70,7 +70,8 @@ export function Time({ at }: { at: string }) {
   const absolute = formatAbsolute(time, isUtc);
   const relative = formatRelative(time, Math.max(current, Date.now()));
   return (
-    <time dateTime={at} title={isRelative ? absolute : relative}>
+    // A time is wrapped between its words only, also in columns that break long texts anywhere.
+    <time dateTime={at} title={isRelative ? absolute : relative} style={{ overflowWrap: "normal" }}>
       {isRelative ? relative : absolute}
     </time>
   );

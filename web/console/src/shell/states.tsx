@@ -86,7 +86,7 @@ export function NoPermission({ permission }: { permission: Permission }) {
   return (
     <Empty title={t.forbidden} isPage>
       <IconLock aria-hidden />
-      <Text>{t.needsPermission(permission)}</Text>
+      <Text>{t.needsPermission(permission, texts.administration.permissionHints[permission])}</Text>
     </Empty>
   );
 }

@@ -18,12 +18,14 @@ import { useApiPages } from "../../api/pages";
 import { Confirm } from "../../common/Confirm";
 import { Dialog } from "../../common/Dialog";
 import { DURATION_UNITS, formatDuration, writeDuration } from "../../common/duration";
-import { Conditions, FilterInputs, readFilter } from "../../common/FilterInputs";
+import { Conditions } from "../../common/Conditions";
 import { PagedList } from "../../common/PagedList";
 import { Time } from "../../common/time";
 import { checked, problemsAt } from "../../common/userErrors";
 import { SaveError } from "../../shell/states";
 import { texts } from "../../texts";
+import { FilterEditor } from "../events/FilterEditor";
+import { ALL, filterOf } from "../events/view";
 
 const t = texts.retention;
 const TARGETS = ["EVENTS", "HISTORY"] as const;
@@ -127,6 +129,7 @@ function NewPolicy({ onClose }: { onClose: () => void }) {
   const queries = useQueryClient();
   const [target, setTarget] = useState<RetentionTarget>("EVENTS");
   const [days, setDays] = useState<number | string>(DEFAULT_DAYS);
+  const [view, setView] = useState(ALL);
   const [draft, setDraft] = useState<CreateRetentionPolicyInput | null>(null);
   const counting = useMutation<number | null, Error, CreateRetentionPolicyInput>({
     mutationFn: async ({ filter }) => {
@@ -157,7 +160,7 @@ function NewPolicy({ onClose }: { onClose: () => void }) {
       name: String(form.get("name")).trim(),
       target,
       keepFor: writeDuration(Number(days), "days"),
-      filter: target === "EVENTS" ? readFilter(form) : null,
+      filter: target === "EVENTS" ? filterOf(view, Date.now()) : null,
     });
   }
 
@@ -180,7 +183,14 @@ function NewPolicy({ onClose }: { onClose: () => void }) {
             onChange={({ currentTarget }) => setTarget(currentTarget.value as RetentionTarget)}
             data={TARGETS.map((value) => ({ value, label: t.targets[value] }))}
           />
-          {target === "EVENTS" && <FilterInputs hint={t.filterHint} error={problemsAt(creating.error, "filter")} />}
+          {target === "EVENTS" && (
+            <FilterEditor
+              view={view}
+              onChange={setView}
+              hint={t.filterHint}
+              error={problemsAt(creating.error, "filter")}
+            />
+          )}
           <NumberInput
             label={t.days}
             description={t.daysHint}

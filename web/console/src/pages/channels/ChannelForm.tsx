@@ -1,6 +1,6 @@
 // The dialogs that create a channel, whose secret is shown once, and that change one.
 
-import { Button, Checkbox, Group, Stack, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Input, Stack, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useApi } from "../../api/client";
@@ -8,14 +8,17 @@ import {
   type ChannelRowFragment,
   type ChannelTrigger,
   CreateChannelDocument,
+  type EventFilter,
   UpdateChannelDocument,
 } from "../../api/generated";
+import { Conditions } from "../../common/Conditions";
 import { Dialog } from "../../common/Dialog";
-import { FilterInputs, readFilter } from "../../common/FilterInputs";
 import { Secret } from "../../common/Secret";
 import { checked, problemsAt } from "../../common/userErrors";
 import { SaveError } from "../../shell/states";
 import { texts } from "../../texts";
+import { FilterEditor } from "../events/FilterEditor";
+import { ALL, filterOf, type View, viewOf } from "../events/view";
 
 const t = texts.channels;
 const TRIGGERS = ["NOTIFICATION_ADDED", "EVENT_RESOLVED", "EVENT_CHANGED"] as const;
@@ -32,20 +35,24 @@ export function ChannelForm({ channel, onClose }: Props) {
   const [triggers, setTriggers] = useState<ChannelTrigger[]>(
     channel?.triggers ?? ["NOTIFICATION_ADDED", "EVENT_RESOLVED"],
   );
+  const [initialView] = useState(() => (channel?.filter ? viewOf(channel.filter as EventFilter) : ALL));
+  /** Null while the filter of the channel has other conditions than those of the editor. */
+  const [view, setView] = useState<View | null>(initialView);
   const saving = useMutation<string | null, Error, FormData>({
     mutationFn: async (form) => {
       const text = (name: string) => String(form.get(name) ?? "").trim();
       const name = text("name");
       const header = text("headerName") ? { headers: { [text("headerName")]: text("headerValue") } } : {};
+      const conditions = filterOf(view ?? ALL, Date.now());
+      const filter = Object.keys(conditions).length > 0 ? conditions : null;
       if (channel) {
         const url = text("url") ? { url: text("url") } : {};
-        const input = { id: channel.id, name, triggers, ...url, ...header };
+        const changedFilter = view === initialView ? {} : { filter };
+        const input = { id: channel.id, name, triggers, ...url, ...header, ...changedFilter };
         checked((await client.request(UpdateChannelDocument, { input })).updateChannel);
         return null;
       }
-      const filter = readFilter(form);
-      const conditions = Object.keys(filter).length > 0 ? filter : null;
-      const input = { name, kind: "WEBHOOK" as const, url: text("url"), triggers, filter: conditions, ...header };
+      const input = { name, kind: "WEBHOOK" as const, url: text("url"), triggers, filter, ...header };
       return checked((await client.request(CreateChannelDocument, { input })).createChannel).secret ?? null;
     },
     onSuccess: async (secret) => {
@@ -118,7 +125,23 @@ export function ChannelForm({ channel, onClose }: Props) {
                 ))}
               </Stack>
             </Checkbox.Group>
-            {!channel && <FilterInputs hint={t.filterHint} error={problemsAt(saving.error, "filter")} />}
+            {view ? (
+              <FilterEditor
+                view={view}
+                onChange={setView}
+                hint={t.filterHint}
+                error={problemsAt(saving.error, "filter")}
+              />
+            ) : (
+              <Input.Wrapper label={t.filter} labelElement="div">
+                <Stack gap="xs" mt={4} align="start">
+                  <Conditions filter={channel!.filter as Record<string, unknown>} />
+                  <Button variant="default" onClick={() => setView(ALL)}>
+                    {t.replaceConditions}
+                  </Button>
+                </Stack>
+              </Input.Wrapper>
+            )}
             <SaveError error={saving.error} />
             <Group>
               <Button type="submit" loading={saving.isPending} disabled={triggers.length === 0}>

@@ -22,7 +22,7 @@ import { useAddressParameters } from "../../common/address";
 import { Confirm } from "../../common/Confirm";
 import { Dialog } from "../../common/Dialog";
 import { formatDuration } from "../../common/duration";
-import { Conditions } from "../../common/FilterInputs";
+import { Conditions } from "../../common/Conditions";
 import { PagedList } from "../../common/PagedList";
 import { Secret } from "../../common/Secret";
 import { Time } from "../../common/time";
@@ -54,6 +54,9 @@ export default function ChannelPage() {
   }
   return (
     <Stack>
+      <Anchor component={Link} to="/channels" underline="always" size="sm">
+        {t.back}
+      </Anchor>
       <Title order={1} size="h2" style={{ overflowWrap: "anywhere" }}>
         {channel.name}
       </Title>

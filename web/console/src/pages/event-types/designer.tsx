@@ -28,6 +28,8 @@ import { Versions } from "./Versions";
 
 const t = texts.eventTypes;
 const CHECK_MS = 400;
+/** An option of a field in messages of the server, and its label. */
+const OPTION = /\b(?:options|choices)\[(\d+)\](\.label)?/g;
 const ADDITIONAL: AdditionalFields[] = ["REFUSE", "KEEP", "DROP"];
 
 export default function EventTypePage() {
@@ -51,7 +53,9 @@ function StoredType({ id }: { id: string }) {
 
 /** The first message at a path below `definition`, such as that of a field. */
 function messageAt(problems: readonly Problem[], ...path: string[]): string | undefined {
-  return problems.find((problem) => path.every((part, index) => problem.path[index + 1] === part))?.message;
+  return problems
+    .find((problem) => path.every((part, index) => problem.path[index + 1] === part))
+    ?.message.replace(OPTION, (_, index, label) => t.option(Number(index) + 1, label !== undefined));
 }
 
 /** Whether the problem is shown at an attribute, a field or a conditional rule. */

@@ -4,9 +4,9 @@ import { Anchor, Stack, Text, Timeline, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link as RouterLink } from "react-router";
 import { useApi } from "../../api/client";
-import { EventHistoryDocument, type EventHistoryQuery, type Relation } from "../../api/generated";
+import { EventHistoryDocument, type EventHistoryQuery, type Outcome, type Relation, type Severity } from "../../api/generated";
 import { PagedList } from "../../common/PagedList";
-import { Time } from "../../common/time";
+import { formatAbsolute, Time, useTimePreferences } from "../../common/time";
 import { formatValue } from "../../common/values";
 import { texts } from "../../texts";
 
@@ -66,17 +66,28 @@ const OMITTED = new Set([
   "version",
 ]);
 
+/** Names of the attributes, as on the rest of the page. */
+const NAMES: Record<string, string> = {
+  ...t.attributes,
+  summary: texts.form.summary,
+  severity: texts.form.severity,
+  content: t.content,
+  fields: t.fields,
+};
+const nameOf = (name: string): string => (Object.hasOwn(NAMES, name) ? NAMES[name]! : name);
+
 /** What an entry changed: for a repeat, the values of the report. */
 function Changes({ entry }: { entry: Entry }) {
+  const [{ isUtc }] = useTimePreferences();
   const { report, correlations, ...changes } = entry.changes as Record<string, unknown>;
   const lines =
     entry.kind === "LOGGED" || entry.kind === "DELETED"
       ? []
       : Object.entries(changes)
           .filter(([name]) => !OMITTED.has(name))
-          .map(([name, value]) => `${name}: ${formatChange(value)}`);
+          .map(([name, value]) => `${nameOf(name)}: ${formatChange(name, value, isUtc)}`);
   const reported = Object.entries((report ?? {}) as Record<string, unknown>).map(
-    ([name, value]) => `${name}: ${formatValue(value)}`,
+    ([name, value]) => `${nameOf(name)}: ${formatPart(name, value, isUtc)}`,
   );
   return (
     <>
@@ -97,8 +108,19 @@ function Changes({ entry }: { entry: Entry }) {
   );
 }
 
-function formatChange(value: unknown): string {
-  if (!Array.isArray(value) || value.length !== 2) return formatValue(value);
-  const [before, after] = value.map((each) => formatValue(each) || t.nothing);
+function formatChange(name: string, value: unknown, isUtc: boolean): string {
+  if (!Array.isArray(value) || value.length !== 2) return formatPart(name, value, isUtc);
+  const [before, after] = value.map((each) => formatPart(name, each, isUtc) || t.nothing);
   return `${before} → ${after}`;
+}
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
+/** A value as text: an instant in the format of the reader, a severity or an outcome by its name. */
+function formatPart(name: string, value: unknown, isUtc: boolean): string {
+  if (typeof value !== "string") return formatValue(value);
+  if (INSTANT.test(value)) return formatAbsolute(new Date(value), isUtc);
+  if (name === "severity") return texts.severities[value as Severity] ?? value;
+  if (name === "outcome") return t.outcomes[value as Outcome] ?? value;
+  return value;
 }

@@ -43,6 +43,8 @@ export function AddCondition({ view, onChange }: Props) {
 
   function add(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
+    // The popover may belong to another form, to which React passes the event on.
+    event.stopPropagation();
     const form = new FormData(event.currentTarget);
     const text = (name: string) => String(form.get(name) ?? "").trim();
     const value = text("value");

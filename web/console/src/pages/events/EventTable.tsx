@@ -33,61 +33,80 @@ const CELLS: Record<Exclude<Column, "summary">, (row: Row) => ReactNode> = {
   tags: (row) => row.tags.join(", "),
   occurrences: (row) => row.occurrences,
   status: (row) =>
-    row.status && (
+    row.status ? (
       <span title={row.status === "RESOLVED" ? texts.bell.resolvedBy(row.resolvedBy) : undefined}>
         {texts.statuses[row.status]}
       </span>
+    ) : (
+      <span title={t.noStatus}>–</span>
     ),
   acknowledged: (row) =>
     row.acknowledged && <span title={row.acknowledgedAt ?? undefined}>{row.acknowledgedBy}</span>,
 };
 
+/** Columns that every card of a narrow list shows. */
+const IN_CARD = new Set<Column>(["summary", "severity", "time"]);
+
+/** Whether a card shows the column. */
+function hasValue(row: Row, column: Exclude<Column, "summary">): boolean {
+  if (!column) return false; // no column is chosen
+  if (column === "occurrences") return row.occurrences > 1;
+  if (column === "tags") return row.tags.length > 0;
+  return column === "time" || column === "severity" || Boolean(row[column]);
+}
+
 export const EventTable = memo(function EventTable({ rows, selected, onSelect, onSelectAll }: Props) {
   const [columns] = useColumns();
   const isNarrow = useMediaQuery("(max-width: 48em)");
-  const shown = isNarrow
-    ? (["summary"] as Column[])
-    : COLUMNS.filter((column) => column === "summary" || columns.shown.includes(column));
+  const chosen = COLUMNS.filter((column) => column === "summary" || columns.shown.includes(column));
+  const shown = isNarrow ? (["summary"] as Column[]) : chosen;
   const fields = isNarrow ? [] : columns.fields;
+  const labelOf = (field: string) =>
+    rows.flatMap((row) => row.fieldValues ?? []).find(({ name }) => name === field)?.label ?? field;
   const selectedCount = rows.filter(({ id }) => selected.has(id)).length;
 
   return (
-    <Table className={classes.table} verticalSpacing={6}>
-      <caption className={classes.hidden}>{t.title}</caption>
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th w={40}>
-            <Checkbox
-              aria-label={t.selectAll}
-              checked={selectedCount > 0 && selectedCount === rows.length}
-              indeterminate={selectedCount > 0 && selectedCount < rows.length}
-              onChange={({ currentTarget }) => onSelectAll(currentTarget.checked)}
-            />
-          </Table.Th>
-          {shown.map((column) => (
-            <Table.Th key={column} className={classes[column]}>
-              {t.columns[column]}
+    <div className={classes.scroll}>
+      <Table className={classes.table} verticalSpacing={6}>
+        <caption className={classes.hidden}>{t.title}</caption>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th w={40}>
+              <Checkbox
+                aria-label={t.selectAll}
+                checked={selectedCount > 0 && selectedCount === rows.length}
+                indeterminate={selectedCount > 0 && selectedCount < rows.length}
+                onChange={({ currentTarget }) => onSelectAll(currentTarget.checked)}
+              />
             </Table.Th>
+            {shown.map((column) => (
+              <Table.Th key={column} className={classes[column]}>
+                {t.columns[column]}
+              </Table.Th>
+            ))}
+            {fields.map((field) => (
+              <Table.Th key={field} className={classes.field}>
+                {labelOf(field)}
+              </Table.Th>
+            ))}
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {rows.map((row) => (
+            <EventRow
+              key={row.id}
+              row={row}
+              shown={shown.join()}
+              fields={fields.join()}
+              below={isNarrow ? chosen.filter((column) => !IN_CARD.has(column)).join() : null}
+              fieldsBelow={isNarrow ? columns.fields.join() : ""}
+              isSelected={selected.has(row.id)}
+              onSelect={onSelect}
+            />
           ))}
-          {fields.map((field) => (
-            <Table.Th key={field}>{field}</Table.Th>
-          ))}
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {rows.map((row) => (
-          <EventRow
-            key={row.id}
-            row={row}
-            shown={shown.join()}
-            fields={fields.join()}
-            isNarrow={isNarrow ?? false}
-            isSelected={selected.has(row.id)}
-            onSelect={onSelect}
-          />
-        ))}
-      </Table.Tbody>
-    </Table>
+        </Table.Tbody>
+      </Table>
+    </div>
   );
 });
 
@@ -95,23 +114,41 @@ interface RowProps {
   row: Row;
   shown: string;
   fields: string;
-  isNarrow: boolean;
+  /** Columns that are shown below the summary. Null if the table is wide enough for all. */
+  below: string | null;
+  fieldsBelow: string;
   isSelected: boolean;
   onSelect: Props["onSelect"];
 }
 
-const EventRow = memo(function EventRow({ row, shown, fields, isNarrow, isSelected, onSelect }: RowProps) {
+const EventRow = memo(function EventRow({ row, shown, fields, below, fieldsBelow, isSelected, onSelect }: RowProps) {
   const summary = (
     <>
       <Link to={`/events/${row.id}`} className={classes.link} data-event={row.id}>
         {row.summary}
       </Link>
-      {isNarrow && (
+      {below !== null && (
         <Group gap="xs">
           <SeverityLabel severity={row.severity} />
           <Text size="sm" c="dimmed">
             <Time at={row.occurredAt} />
           </Text>
+          {(below.split(",") as Exclude<Column, "summary">[])
+            .filter((column) => hasValue(row, column))
+            .map((column) => (
+              <Text key={column} size="sm" c="dimmed" className={classes.below}>
+                {t.columns[column]}: {CELLS[column](row)}
+              </Text>
+            ))}
+          {fieldsBelow
+            .split(",")
+            .map((name) => row.fieldValues?.find((each) => each.name === name))
+            .filter((field) => field !== undefined)
+            .map(({ name, label, value, unit }) => (
+              <Text key={name} size="sm" c="dimmed" className={classes.below}>
+                {label}: {formatValue(value, unit)}
+              </Text>
+            ))}
         </Group>
       )}
     </>
@@ -135,7 +172,11 @@ const EventRow = memo(function EventRow({ row, shown, fields, isNarrow, isSelect
         .filter(Boolean)
         .map((name) => {
           const field = row.fieldValues?.find((each) => each.name === name);
-          return <Table.Td key={name}>{field && formatValue(field.value, field.unit)}</Table.Td>;
+          return (
+            <Table.Td key={name} className={classes.field}>
+              {field && formatValue(field.value, field.unit)}
+            </Table.Td>
+          );
         })}
     </Table.Tr>
   );

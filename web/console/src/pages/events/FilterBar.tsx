@@ -89,6 +89,7 @@ function Search({ view, onChange, field }: SearchProps) {
       ref={field}
       type="search"
       label={t.search}
+      placeholder={t.searchHint}
       flex="1 1 14rem"
       value={text}
       onChange={({ currentTarget: { value } }) => {
@@ -111,7 +112,7 @@ function Search({ view, onChange, field }: SearchProps) {
   );
 }
 
-function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
+export function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
   const [{ isUtc }] = useTimePreferences();
   const types = useApiQuery(FilterValuesDocument, {}, { isEnabled: view.fields.length > 0 });
   const chips: [string, ReactNode, Partial<View>][] = [];

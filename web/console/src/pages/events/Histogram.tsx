@@ -200,7 +200,7 @@ function Chart({ view, from, to, onRange }: Omit<Props, "version"> & { from: num
           {formatAbsolute(new Date(start), isUtc)}
         </Text>
         <Text size="xs" c="dimmed">
-          {t.total(total)}
+          {data ? t.total(total) : texts.states.loading}
         </Text>
         <Text size="xs" c="dimmed">
           {formatAbsolute(new Date(end), isUtc)}

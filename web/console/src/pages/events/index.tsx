@@ -1,10 +1,11 @@
 // The list of events: filtered, searched, ordered, and kept up to date.
 
-import { Button, Group, Kbd, Loader, Stack, Table, Text, Title } from "@mantine/core";
+import { Anchor, Button, Group, Kbd, Loader, Stack, Table, Text, Title } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { useMutation } from "@tanstack/react-query";
 import { useLiveEvents } from "@tocsin/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Link } from "react-router";
 import { useApi } from "../../api/client";
 import {
   AcknowledgeSelectedDocument,
@@ -176,9 +177,24 @@ export default function Events() {
       {!list.isLoading && !list.error && events.length === 0 && newCount === 0 && (
         <Empty title={isFiltered(view) ? t.noneFound : t.none}>
           {isFiltered(view) ? (
-            <Button onClick={() => change(ALL)}>{t.clearFilters}</Button>
+            <>
+              {view.search && <Text ta="center">{t.noneFoundHint}</Text>}
+              <Button onClick={() => change(ALL)}>{t.clearFilters}</Button>
+            </>
           ) : (
-            <Text>{t.noneHint}</Text>
+            <>
+              <Text>{t.noneHint}</Text>
+              <Group>
+                {can("EVENT_CREATE") && (
+                  <Anchor component={Link} to="/report" underline="always">
+                    {texts.sections.report}
+                  </Anchor>
+                )}
+                <Anchor component={Link} to="/event-types" underline="always">
+                  {texts.sections.eventTypes}
+                </Anchor>
+              </Group>
+            </>
           )}
         </Empty>
       )}

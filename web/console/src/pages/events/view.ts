@@ -1,6 +1,7 @@
 // The view of the event list: its conditions and its order. The query string of the page has the
 // view, so that a view can be shared and bookmarked.
 
+import { hashKey } from "@tanstack/react-query";
 import { useCallback, useMemo } from "react";
 import type {
   EventFilter,
@@ -189,6 +190,30 @@ export function filterOf(view: View, now: number): EventFilter {
     filter.occurredAt = { from: new Date(now - lengthOf(view.range)).toISOString() };
   }
   return filter;
+}
+
+/** Returns the view that has this filter. Null if the editor of conditions cannot express it. */
+export function viewOf(filter: EventFilter): View | null {
+  const fields = (filter.fields ?? []).map(({ field, operator, value }) => ({
+    field,
+    operator: oneOf(OPERATORS, operator),
+    value: (value ?? null) as FieldCondition["value"],
+  }));
+  const flagOf = (value: boolean | null | undefined) => (value ? "true" : value === false ? "false" : "");
+  const view: View = {
+    ...ALL,
+    severities: filter.severities ?? [],
+    statuses: filter.statuses ?? [],
+    types: filter.types ?? [],
+    tags: filter.tags?.all ?? [],
+    fields: fields.filter((condition): condition is FieldCondition => condition.operator !== ""),
+    category: filter.category ?? "",
+    source: filter.source ?? "",
+    entity: filter.entityId ?? "",
+    acknowledged: flagOf(filter.acknowledged),
+    notification: flagOf(filter.notification),
+  };
+  return hashKey([filterOf(view, 0)]) === hashKey([filter]) ? view : null;
 }
 
 export const orderOf = ({ orderField, direction }: View): EventOrder => ({

@@ -4,7 +4,8 @@ import { Anchor, Button, Group, Stack, Text, Title } from "@mantine/core";
 import { type EventResult, type FieldValues, useEventTypeForm } from "@tocsin/react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "react-router";
-import { useApi } from "../../api/client";
+import { useApi, useApiQuery } from "../../api/client";
+import { ReportedSilenceDocument } from "../../api/generated";
 import { EventAttributes, isOfAttribute, NO_ATTRIBUTES, toInput } from "../../common/EventAttributes";
 import { EventForm, focusProblem } from "../../common/EventForm";
 import { JsonFields } from "../../common/JsonFields";
@@ -147,10 +148,21 @@ export function Check({ problems, warnings, duplicateOf }: CheckProps) {
 export function Reported({ result, onAnother }: { result: EventResult; onAnother: () => void }) {
   const { can } = useApi();
   const heading = useRef<HTMLDivElement>(null);
+  const { data } = useApiQuery(
+    ReportedSilenceDocument,
+    { id: result.event?.id ?? "" },
+    { isEnabled: Boolean(result.event) && can("EVENT_READ") },
+  );
+  const silence = data?.event?.silencedBy;
   useEffect(() => heading.current?.focus(), []);
   return (
     <div ref={heading} tabIndex={-1} className={classes.result}>
       <Empty title={result.duplicate ? t.duplicate : t.reported}>
+        {silence && (
+          <Text role="status">
+            {t.silencedBy(silence.comment)} <Time at={silence.endsAt} />.
+          </Text>
+        )}
         <Problems title={t.warnings} problems={result.warnings.filter(({ code }) => code !== "FIELD_HIDDEN")} isWarning />
         <Group>
           {result.event && can("EVENT_READ") && (

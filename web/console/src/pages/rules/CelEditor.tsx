@@ -13,7 +13,7 @@ import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { Compartment, EditorState, type Text } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
-import { Input, useComputedColorScheme } from "@mantine/core";
+import { Anchor, Code, Input, useComputedColorScheme } from "@mantine/core";
 import { getNonce } from "get-nonce";
 import { useEffect, useId, useRef } from "react";
 import { texts } from "../../texts";
@@ -21,6 +21,7 @@ import classes from "./CelEditor.module.css";
 import { createCompletion, type FieldOption } from "./completion";
 
 const t = texts.rules;
+const REFERENCE = "https://github.com/google/cel-spec/blob/master/doc/langdef.md";
 
 /** A problem of the expression. Line and column begin with 1; the column counts characters. */
 export interface ExpressionProblem {
@@ -114,7 +115,12 @@ export function CelEditor({ value, onChange, fields, problems, isReadOnly = fals
       <Input.Label id={labelId} labelElement="div">
         {t.expression}
       </Input.Label>
-      <Input.Description>{t.expressionHint}</Input.Description>
+      <Input.Description component="div">
+        {t.expressionHint} <Code>{t.expressionExample}</Code>. {t.expressionKeys}{" "}
+        <Anchor href={REFERENCE} target="_blank" rel="noreferrer" underline="always" inherit>
+          {t.expressionReference}
+        </Anchor>
+      </Input.Description>
       <div ref={parent} className={classes.editor} data-invalid={problems.length > 0 || undefined} />
       <div id={problemsId} role="status">
         {problems.map(({ line, column, message }) => (

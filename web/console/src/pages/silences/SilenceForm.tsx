@@ -2,15 +2,16 @@
 
 import { Button, Group, Stack, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import type { FormEvent } from "react";
+import { type FormEvent, useState } from "react";
 import { useApi } from "../../api/client";
 import { CreateSilenceDocument, type SilenceRowFragment, UpdateSilenceDocument } from "../../api/generated";
 import { Dialog } from "../../common/Dialog";
-import { FilterInputs, readFilter } from "../../common/FilterInputs";
 import { fromLocalInput, toLocalInput } from "../../common/localTime";
 import { checked, problemsAt } from "../../common/userErrors";
 import { SaveError } from "../../shell/states";
 import { texts } from "../../texts";
+import { FilterEditor } from "../events/FilterEditor";
+import { ALL, filterOf } from "../events/view";
 
 const t = texts.silences;
 const HOUR_MS = 3_600_000;
@@ -24,6 +25,7 @@ interface Props {
 export function SilenceForm({ silence, onClose }: Props) {
   const { client } = useApi();
   const queries = useQueryClient();
+  const [view, setView] = useState(ALL);
   const saving = useMutation<void, Error, FormData>({
     mutationFn: async (form) => {
       const text = (name: string) => String(form.get(name) ?? "").trim();
@@ -39,7 +41,7 @@ export function SilenceForm({ silence, onClose }: Props) {
         checked(changed.updateSilence);
         return;
       }
-      const filter = readFilter(form);
+      const filter = filterOf(view, Date.now());
       const startsAt = fromLocalInput(text("startsAt"));
       const created = await client.request(CreateSilenceDocument, { input: { filter, startsAt, ...values } });
       checked(created.createSilence);
@@ -62,7 +64,12 @@ export function SilenceForm({ silence, onClose }: Props) {
         <Stack>
           {!silence && (
             <>
-              <FilterInputs hint={t.filterHint} error={problemsAt(saving.error, "filter")} />
+              <FilterEditor
+                view={view}
+                onChange={setView}
+                hint={t.filterHint}
+                error={problemsAt(saving.error, "filter")}
+              />
               <TextInput name="startsAt" type="datetime-local" label={t.startsAt} description={t.startsAtHint} />
             </>
           )}

@@ -10,7 +10,7 @@ import { ExpireSilenceDocument, type SilenceRowFragment, SilencesDocument } from
 import { useApiPages } from "../../api/pages";
 import { useAddressParameters } from "../../common/address";
 import { Confirm } from "../../common/Confirm";
-import { Conditions } from "../../common/FilterInputs";
+import { Conditions } from "../../common/Conditions";
 import { PagedList } from "../../common/PagedList";
 import { Time } from "../../common/time";
 import { checked } from "../../common/userErrors";
