@@ -1,5 +1,5 @@
 import { Modal } from "@mantine/core";
-import type { ReactNode } from "react";
+import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
 import { texts } from "../texts";
 
 interface Props {
@@ -14,19 +14,32 @@ interface Props {
 
 const TOP_LAYER = 1_000;
 
+const SetHasPopover = createContext<(hasPopover: boolean) => void>(() => {});
+
+/** Lets Escape close the popover of a dialog, and not the dialog. */
+export function usePopoverOfDialog(isOpen: boolean): void {
+  const setHasPopover = useContext(SetHasPopover);
+  useEffect(() => {
+    setHasPopover(isOpen);
+    return () => setHasPopover(false);
+  }, [setHasPopover, isOpen]);
+}
+
 /** A modal dialog. Its header is no landmark of the page. */
 export function Dialog({ isOpen, onClose, title, isOnTop = false, children }: Props) {
+  const [hasPopover, setHasPopover] = useState(false);
   return (
     <Modal
       opened={isOpen}
       onClose={onClose ?? (() => {})}
       withCloseButton={onClose !== undefined}
+      closeOnEscape={!hasPopover}
       title={title}
       zIndex={isOnTop ? TOP_LAYER : undefined}
       closeButtonProps={{ "aria-label": texts.close }}
       attributes={{ header: { role: "presentation" } }}
     >
-      {children}
+      <SetHasPopover value={setHasPopover}>{children}</SetHasPopover>
     </Modal>
   );
 }

@@ -92,7 +92,7 @@ const inputProps = ({ id, name, label, required, disabled, readonly, rawErrors, 
   required,
   description: options.description ?? schema.description,
   disabled: disabled || readonly,
-  // Messages of the server have the name of the field; the reader knows its label.
+  // Messages of the server have the name of the field. The form shows its label instead.
   error: rawErrors?.map((message) => message.replace(`Field '${name}' `, () => `${label} `)).join(" "),
 });
 

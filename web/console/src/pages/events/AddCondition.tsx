@@ -5,6 +5,7 @@ import { IconFilterPlus } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
 import { useApiQuery } from "../../api/client";
 import { FilterValuesDocument, type FilterValuesQuery } from "../../api/generated";
+import { usePopoverOfDialog } from "../../common/Dialog";
 import { SEVERITIES } from "../../common/severity";
 import { texts } from "../../texts";
 import { type FieldCondition, hasOperand, type Operator, OPERATORS, STATUSES, type View } from "./view";
@@ -38,6 +39,7 @@ interface Props {
 export function AddCondition({ view, onChange }: Props) {
   const [isOpen, setIsOpen] = useState(false);
   const [kind, setKind] = useState<(typeof KINDS)[number]>("severities");
+  usePopoverOfDialog(isOpen);
   const { data } = useApiQuery(FilterValuesDocument, {}, { isEnabled: isOpen });
   const fields = new Map(data?.eventTypes.nodes.flatMap((type) => type.fields).map((field) => [field.name, field]));
 
