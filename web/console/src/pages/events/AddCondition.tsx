@@ -45,7 +45,7 @@ export function AddCondition({ view, onChange }: Props) {
 
   function add(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
-    // The popover may belong to another form, to which React passes the event on.
+    // In React, the event would bubble from the popover to the form of a dialog around it.
     event.stopPropagation();
     const form = new FormData(event.currentTarget);
     const text = (name: string) => String(form.get(name) ?? "").trim();
