@@ -301,17 +301,24 @@ class Settings(BaseSettings):
         errors += [f"{settings_file.path}: {error}" for error in file_errors]
         variables = {name.upper(): value for name, value in os.environ.items()}
         for name in secret_settings():
-            variable = f"TOCSIN_{name.upper()}"
-            file = variables.get(variable + FILE_SUFFIX)
-            if file is None:
-                continue
-            if variable in variables:
-                errors.append(f"Set either {variable} or {variable}{FILE_SUFFIX}, not both.")
-            try:
-                values[name] = Path(file.strip()).read_text(encoding="utf-8-sig")
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or "its content is not valid UTF-8"
-                errors.append(f"{variable}{FILE_SUFFIX}: The file cannot be read: {reason}.")
+            # Variables override the settings file, whether they name a file or not.
+            for plain, source, place in (
+                (f"TOCSIN_{name.upper()}", variables, ""),
+                (name, settings_file.values, f"{settings_file.path}: "),
+            ):
+                in_file = plain + (FILE_SUFFIX if source is variables else FILE_SUFFIX.lower())
+                if in_file in source:
+                    if plain in source:
+                        errors.append(f"{place}Set either {plain} or {in_file}, not both.")
+                    try:
+                        values[name] = _read_secret(source[in_file])
+                    except (OSError, ValueError) as error:
+                        reason = (
+                            getattr(error, "strerror", None) or "its content is not valid UTF-8"
+                        )
+                        errors.append(f"{place}{in_file}: The file cannot be read: {reason}.")
+                if in_file in source or plain in source:
+                    break
         if errors:
             raise PydanticCustomError("environment", "{lines}", {"lines": "\n".join(errors)})
         return values
@@ -481,9 +488,15 @@ def find_variable(setting: str) -> str:
         return variable + FILE_SUFFIX
     group = f"TOCSIN_{key[0].upper()}"
     file = read_settings_file()
-    if file.has(*key) and variables.isdisjoint({variable, group}):
-        return f"{file.path}: {'.'.join(key)}"
+    if variables.isdisjoint({variable, group}):
+        for path in ([f"{setting.lower()}{FILE_SUFFIX.lower()}"], key):
+            if file.has(*path):
+                return f"{file.path}: {'.'.join(path)}"
     return variable
+
+
+def _read_secret(file: object) -> str:
+    return Path(str(file).strip()).read_text(encoding="utf-8-sig")
 
 
 def find_source(setting: str) -> str:

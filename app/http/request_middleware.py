@@ -99,6 +99,7 @@ class _ResponseSender:
         self._send = send
         self._request_id = request_id
         self.status: int | None = None
+        self._is_accepted = False  # by which a WebSocket begins
 
     async def send(self, message: Message) -> None:
         header = (b"x-request-id", self._request_id.encode())
@@ -109,9 +110,10 @@ class _ResponseSender:
             defaults = [default for default in _SECURITY_HEADERS if default[0] not in names]
             message["headers"] = [*headers, *defaults, header]
         elif message["type"] == "websocket.accept":
+            self._is_accepted = True
             message["headers"] = [*message.get("headers", ()), header]
         elif message["type"] == "websocket.close":
-            self.status = message.get("code", 1000)
+            self.status = message.get("code", 1000) if self._is_accepted else 403
         await self._send(message)
 
     async def send_error(self) -> None:

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sqlite3
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,11 +63,29 @@ def _restore_file(database_file: Path, file: Path, *, replace: bool) -> None:
     with exclude_servers_of_file(str(database_file)):
         partial_file = _partial_path(database_file)
         with _remove_on_error(partial_file):
-            shutil.copyfile(file, partial_file)
+            with _create_private(partial_file).open("wb") as copy, file.open("rb") as backup:
+                shutil.copyfileobj(backup, copy)
             _sync(partial_file)
+            if database_file.exists():
+                _copy_owner_and_mode(database_file, partial_file)
             for suffix in _FILE_SUFFIXES:  # of the replaced database
                 Path(f"{database_file}{suffix}").unlink(missing_ok=True)
             partial_file.replace(database_file)
+
+
+def _create_private(file: Path) -> Path:
+    """Creates an empty file that only its owner can read: it will contain digests of API keys."""
+    file.unlink(missing_ok=True)
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return file
+
+
+def _copy_owner_and_mode(source: Path, target: Path) -> None:
+    """Lets the user of the server use the target if root restores a backup."""
+    status = source.stat()
+    target.chmod(stat.S_IMODE(status.st_mode))
+    if os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid)
 
 
 def _require_file(file: Path) -> None:
@@ -88,16 +107,19 @@ def _restore_dump(connection: Connection, url: URL, file: Path) -> None:
 
 def _run_program(name: str, url: URL, *arguments: str) -> None:
     """Runs a program of PostgreSQL. The password is passed in its environment."""
-    plain_url = url.set(drivername="postgresql", password=None).render_as_string()
-    command = [name, *arguments, f"--dbname={plain_url}"]
+    password = url.password or url.query.get("password")
+    plain_url = URL.create(
+        "postgresql", url.username, None, url.host, url.port, url.database, url.query
+    ).difference_update_query(["password"])
+    command = [name, *arguments, f"--dbname={plain_url.render_as_string()}"]
     if shutil.which(name) is None:
         raise BackupError(
             f"{name} is not installed. Install the client programs of PostgreSQL, or run on "
             f"another machine: {shlex.join(command)}"
         )
-    password = {} if url.password is None else {"PGPASSWORD": str(url.password)}
+    secret = {} if password is None else {"PGPASSWORD": str(password)}
     result = subprocess.run(  # noqa: S603 (the arguments are not parsed by a shell)
-        command, env=os.environ | password, capture_output=True, text=True, check=False
+        command, env=os.environ | secret, capture_output=True, text=True, check=False
     )
     if result.returncode != 0:
         raise BackupError(f"{name} failed: {result.stderr.strip()}")
@@ -125,8 +147,7 @@ def _write_new_file(file: Path) -> Iterator[Path]:
     """Yields a path whose file becomes the new file at the end. Raises BackupError if it exists."""
     partial_file = _partial_path(file)
     try:
-        # Backups contain digests of API keys.
-        os.close(os.open(partial_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        _create_private(partial_file)
         with _remove_on_error(partial_file):
             yield partial_file
             _sync(partial_file)

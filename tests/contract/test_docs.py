@@ -57,6 +57,15 @@ def test_every_module_has_a_docstring() -> None:
     assert undocumented == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_pages_link_every_guide(page: str) -> None:
+    text = (ROOT / page).read_text()
+
+    guides = {file.name for file in (ROOT / "docs/guides").glob("*.md")}
+
+    assert {name for name in guides if f"guides/{name})" not in text} == set()
+
+
 @pytest.mark.parametrize("dialect", [SQLITE])
 @pytest.mark.parametrize("file", PAGES_WITH_EXAMPLES, ids=lambda file: file.name)
 async def test_the_examples_of_a_page_run_in_the_order_in_which_a_reader_follows_it(

@@ -13,6 +13,9 @@ import asyncpg
 import pytest
 import structlog
 from sqlalchemy import text, update
+from websockets import Subprotocol
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from app.services.change_log.feed import Feed
 from app.services.runtime.health import HealthMonitor
@@ -163,6 +166,26 @@ async def test_log_lines_of_a_request_have_its_id(
     assert [each["event"] for each in of_it] == ["internal_error", "request"]
     assert of_it[1]["method"] == "POST"
     assert (of_it[1]["path"], of_it[1]["status"]) == ("/graphql", 200)
+
+
+async def test_the_access_log_has_the_status_of_a_refused_socket_and_the_code_of_a_closed_one(
+    database_url: str, serve: Serve, logged: io.StringIO
+) -> None:
+    async with serve(database_url, access_log=True) as client:
+        address = client.url.replace("http", "ws", 1)
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"{address}/nowhere"):
+                pass
+        async with connect(f"{address}/graphql", subprotocols=[Subprotocol("other")]) as socket:
+            await socket.wait_closed()
+
+    lines: list[dict[str, Any]] = [json.loads(line) for line in logged.getvalue().splitlines()]
+    sockets = [each for each in lines if each.get("method") == "WEBSOCKET"]
+    assert refused.value.response.status_code == 403
+    assert [(each["path"], each["status"]) for each in sockets] == [
+        ("/nowhere", 403),
+        ("/graphql", socket.close_code),
+    ]
 
 
 @pytest.fixture

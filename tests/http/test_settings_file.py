@@ -106,6 +106,29 @@ async def test_an_error_in_the_file_names_the_file_and_the_key(
     assert err.startswith(error)
 
 
+async def test_the_file_may_name_the_files_of_secrets(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t" * 40 + "\n")
+    (tmp_path / "url").write_text("sqlite:///other.db\n")
+    settings = tmp_path / "tocsin.toml"
+    settings.write_text('metrics_token_file = "token"\ndatabase_url_file = "url"\n')
+
+    read = await run_command(tmp_path, "settings", "--changed")
+    overridden = await run_command(tmp_path, "settings", metrics_token="m" * 40)
+    settings.write_text('metrics_token_file = "missing"\njwt_secret = "s"\njwt_secret_file = "s"\n')
+    failed = await run_command(tmp_path, "settings")
+
+    database_file = tmp_path / "other.db"
+    assert f'database_url = "{database_file}"  # tocsin.toml: database_url_file\n' in read[1]
+    assert f'metrics_token = "{HIDDEN_VALUE}"  # tocsin.toml: metrics_token_file\n' in read[1]
+    assert f'metrics_token = "{HIDDEN_VALUE}"  # TOCSIN_METRICS_TOKEN\n' in overridden[1]
+    assert (failed[0], failed[1]) == (2, "")
+    assert failed[2].splitlines() == [
+        "tocsin.toml: Set either jwt_secret or jwt_secret_file, not both.",
+        "tocsin.toml: jwt_secret_file: The file cannot be read: No such file or directory.",
+        "tocsin.toml: metrics_token_file: The file cannot be read: No such file or directory.",
+    ]
+
+
 async def test_a_file_that_is_named_must_exist(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("metrics = false")
 
