@@ -52,6 +52,9 @@ class RequestLoaders:
         self.rejected_payloads: DataLoader[UUID, list[RejectedPayload] | None] = (
             self._create_loader(self._load_rejected_payloads)
         )
+        self.rejected_counts: DataLoader[UUID, int | None] = self._create_loader(
+            self._load_rejected_counts
+        )
         self.event_types: DataLoader[UUID, EventType | None] = self._create_loader(
             self._load_event_types
         )
@@ -192,6 +195,10 @@ class RequestLoaders:
             source_id: [RejectedPayload.from_row(row) for row in rows]
             for source_id, rows in payloads.items()
         }
+
+    async def _load_rejected_counts(self, source_ids: list[UUID]) -> dict[UUID, int]:
+        context = self._context
+        return await sources.count_rejected_payloads(context.database, context.caller, source_ids)
 
     async def _load_silences(self, ids: list[UUID]) -> dict[UUID, Silence]:
         rows = await self._fetch_rows(tables.Silence, ids)

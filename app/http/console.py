@@ -27,6 +27,7 @@ SECTIONS = (
     "rules",
     "containers",
     "silences",
+    "event-sources",  # not `sources`, to which other systems send
     "channels",
     "administration",
 )

@@ -13,7 +13,7 @@ from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.shared.limits import Limits
 from tests.domain.examples import NOW, evaluate_expression, make_event
 
-PATH = Path(__file__).parents[2] / "web/console/src/pages/rules/vocabulary.json"
+PATH = Path(__file__).parents[2] / "web/console/src/common/cel/vocabulary.json"
 VOCABULARY = json.loads(PATH.read_text())
 FUNCTIONS = [*VOCABULARY["functions"], *VOCABULARY["methods"]]
 

@@ -14,7 +14,9 @@ from tests.conftest import Serve, Statements
 from tests.factories import create_api_key
 from tests.source_payloads import ALERT, alertmanager_payload, pagerduty_event, resolve_alert
 
-SOURCE = "id name kind mapping { summary alertKey } enabled lastReceivedAt rejected { body }"
+SOURCE = """
+id name kind url mapping { summary alertKey } enabled lastReceivedAt rejectedCount rejected { body }
+"""
 ERRORS = "userErrors { code message path ... on ExpressionError { line column } }"
 PAYLOAD = f"{{ source {{ {SOURCE} }} token url {ERRORS} }}"
 CREATE = f"mutation ($input: CreateSourceInput!) {{ createSource(input: $input) {PAYLOAD} }}"
@@ -80,9 +82,11 @@ async def test_a_source_is_created_listed_changed_and_deleted_with_audit_entries
         "id": source["id"],
         "name": "monitor",
         "kind": "JSON",
+        "url": f"{client.url}/sources/{source['id']}",
         "mapping": {"summary": "body.title", "alertKey": None},
         "enabled": True,
         "lastReceivedAt": None,
+        "rejectedCount": 0,
         "rejected": [],
     }
     assert len(token) == 32
@@ -330,15 +334,17 @@ async def test_a_trial_shows_the_errors_of_mapping_payload_and_events(client: Cl
     )
 
 
-async def test_the_rejected_payloads_of_all_sources_are_read_by_one_statement(
+async def test_the_rejected_payloads_of_all_sources_are_read_and_counted_by_one_statement_each(
     own_client: Client, statements: Statements
 ) -> None:
-    for _ in range(3):
+    for count in range(3):
         created = await create_source(own_client)
-        await send(own_client, created["url"], {"alerts": 1})
+        for _ in range(count):
+            await send(own_client, created["url"], {"alerts": 1})
     statements.clear()
 
     listed = await own_client.execute_field(SOURCES)
 
-    assert [len(each["rejected"]) for each in listed["nodes"]] == [1, 1, 1]
-    assert sum("FROM rejected_payload" in statement for statement in map(str, statements)) == 1
+    assert [len(each["rejected"]) for each in listed["nodes"]] == [0, 1, 2]
+    assert [each["rejectedCount"] for each in listed["nodes"]] == [0, 1, 2]
+    assert sum("FROM rejected_payload" in statement for statement in map(str, statements)) == 2

@@ -15,7 +15,7 @@ from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import parse_id_argument, parse_input_id
 from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.shared.update_inputs import read_provided_attributes
-from app.graphql.types.source import ATTRIBUTE_DESCRIPTIONS, Source
+from app.graphql.types.source import ATTRIBUTE_DESCRIPTIONS, Source, format_source_url
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.sources import sources, trials
 from app.services.sources.sources import SourceResult
@@ -156,8 +156,7 @@ class SourcePayload:
         row, token = result.source, result.token
         url = None
         if row is not None and token is not None:
-            uri = domain.format_source_uri(row.id)
-            url = f"{context.public_url.rstrip('/')}{uri}/{token}"
+            url = f"{format_source_url(context, row.id)}/{token}"
         return cls(
             source=None if row is None else Source.from_row(row),
             token=token,
@@ -214,7 +213,7 @@ class SourceQueries:
             """
             {
               sources {
-                nodes { id name kind enabled lastReceivedAt }
+                nodes { id name kind enabled lastReceivedAt rejectedCount }
                 pageInfo { hasNextPage endCursor }
               }
             }

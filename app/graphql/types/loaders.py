@@ -45,6 +45,7 @@ class Loaders(Protocol):
     events: DataLoader[UUID, Event | None]
     silences: DataLoader[UUID, Silence | None]
     rejected_payloads: DataLoader[UUID, list[RejectedPayload] | None]
+    rejected_counts: DataLoader[UUID, int | None]
     event_types: DataLoader[UUID, EventType | None]
     event_fields: DataLoader[UUID, list[EventField] | None]
     conditional_rules: DataLoader[UUID, list[ConditionalRule] | None]

@@ -10,7 +10,7 @@ import strawberry
 from app.domain.sources import sources as domain
 from app.domain.sources.sources import SourceKind
 from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
-from app.graphql.shared.context import Info
+from app.graphql.shared.context import Context, Info
 from app.graphql.shared.nodes import Node, format_id
 from app.graphql.types.loaders import get_loaders
 from app.services.sources.sources import read_mapping
@@ -35,6 +35,11 @@ ATTRIBUTE_DESCRIPTIONS = {
     "source_id": "Expression for the ID of the event at its sender: a string. A payload that is "
     "sent again with the same ID is logged only once.",
 }
+
+
+def format_source_url(context: Context, source_id: UUID) -> str:
+    """Returns the address of a source without its token."""
+    return f"{context.public_url.rstrip('/')}{domain.format_source_uri(source_id)}"
 
 
 @strawberry.type(
@@ -106,6 +111,20 @@ class Source(Node):
     updated_at: datetime = strawberry.field(
         description="Time of the last change of the source or its token."
     )
+
+    @strawberry.field(
+        description="Address to which systems send payloads by POST, without the token: they send "
+        "it as a bearer token."
+    )
+    async def url(self, info: Info) -> str:
+        return format_source_url(info.context, UUID(self.id))
+
+    @strawberry.field(
+        description="Number of payloads in `rejected`: at most 20 (configurable), because earlier "
+        "ones are not kept."
+    )
+    async def rejected_count(self, info: Info) -> int:
+        return await get_loaders(info).rejected_counts.load(UUID(self.id)) or 0
 
     @strawberry.field(
         description="Payloads that could not be read, or of which an event was rejected, newest "

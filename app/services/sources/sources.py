@@ -165,6 +165,17 @@ async def fetch_rejected_payloads(
     return payloads
 
 
+async def count_rejected_payloads(
+    database: Database, caller: Caller, source_ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """Returns the number of rejected payloads of each source that has some."""
+    source_id = col(tables.RejectedPayload.source_id)
+    statement = select(source_id, func.count()).where(source_id.in_(sorted(source_ids)))
+    async with database.read(caller.organization_id) as session:
+        rows = await session.execute(statement.group_by(source_id))
+        return {id: int(count) for id, count in rows}
+
+
 def read_mapping(row: tables.Source) -> SourceMapping | None:
     return None if row.mapping is None else SourceMapping.from_json(row.mapping)
 

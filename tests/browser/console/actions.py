@@ -56,3 +56,13 @@ async def expect_to_fit(page: Page) -> None:
     """Asserts that the page does not scroll horizontally."""
     width, inner = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width == inner
+
+
+async def write_expression(page: Page, text: str, name: str = "Expression") -> None:
+    """Types an expression. Quotes and parentheses that the editor closes are typed over."""
+    editor = page.get_by_role("textbox", name=name)
+    await editor.click()
+    await page.keyboard.press("Control+a")
+    await page.keyboard.press("Delete")
+    await page.keyboard.type(text)
+    await page.keyboard.press("Escape")

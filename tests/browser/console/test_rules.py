@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from tests.browser.conftest import BrowserVisit, on_both_databases
-from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
+from tests.browser.console.actions import (
+    expect_to_fit,
+    find_violations,
+    sign_in_to,
+    write_expression,
+)
 from tests.browser.page_actions import create_key
 from tests.client import Client
 from tests.event_type_client import define_event_type
@@ -21,16 +26,6 @@ CREATE_GUARD_RULE = """mutation ($input: CreateGuardRuleInput!) {
 DUPLICATION_RULES = """{ duplicationRules { nodes {
   name fingerprint window action escalate enabled matchCount eventType { type }
 } } }"""
-
-
-async def write_expression(page: Page, text: str) -> None:
-    """Types an expression. Quotes and parentheses that the editor closes are typed over."""
-    editor = page.get_by_role("textbox", name="Expression")
-    await editor.click()
-    await page.keyboard.press("Control+a")
-    await page.keyboard.press("Delete")
-    await page.keyboard.type(text)
-    await page.keyboard.press("Escape")
 
 
 @on_both_databases

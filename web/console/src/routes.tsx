@@ -10,6 +10,7 @@ import {
   IconSend,
   IconSettings,
   IconShieldCheck,
+  IconWebhook,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
 import { createBrowserRouter, Navigate, type RouteObject } from "react-router";
@@ -36,6 +37,7 @@ export const SECTIONS: Section[] = [
   { path: "/rules", label: texts.sections.rules, icon: IconShieldCheck, permission: "EVENT_READ" },
   { path: "/containers", label: texts.sections.containers, icon: IconBox, permission: "EVENT_READ" },
   { path: "/silences", label: texts.sections.silences, icon: IconBellZ, permission: "EVENT_READ" },
+  { path: "/event-sources", label: texts.sections.sources, icon: IconWebhook, permission: "CHANNEL_MANAGE" },
   { path: "/channels", label: texts.sections.channels, icon: IconSend, permission: "CHANNEL_MANAGE" },
   { path: "/administration", label: texts.sections.administration, icon: IconSettings, permission: "ORGANIZATION_MANAGE" },
 ];
@@ -86,6 +88,8 @@ export const router = createBrowserRouter(
         page("report", "EVENT_CREATE", () => import("./pages/report")),
         page("containers", "EVENT_READ", () => import("./pages/containers")),
         page("silences", "EVENT_READ", () => import("./pages/silences")),
+        page("event-sources", "CHANNEL_MANAGE", () => import("./pages/sources")),
+        page("event-sources/:id", "CHANNEL_MANAGE", () => import("./pages/sources/source")),
         page("channels", "CHANNEL_MANAGE", () => import("./pages/channels")),
         page("channels/:id", "CHANNEL_MANAGE", () => import("./pages/channels/channel")),
         page("administration", "ORGANIZATION_MANAGE", () => import("./pages/administration")),

@@ -9,6 +9,7 @@ interface Props {
   title: string;
   /** Whether it is shown above other dialogs. */
   isOnTop?: boolean;
+  isWide?: boolean;
   children: ReactNode;
 }
 
@@ -26,7 +27,7 @@ export function usePopoverOfDialog(isOpen: boolean): void {
 }
 
 /** A modal dialog. Its header is no landmark of the page. */
-export function Dialog({ isOpen, onClose, title, isOnTop = false, children }: Props) {
+export function Dialog({ isOpen, onClose, title, isOnTop = false, isWide = false, children }: Props) {
   const [hasPopover, setHasPopover] = useState(false);
   return (
     <Modal
@@ -35,6 +36,7 @@ export function Dialog({ isOpen, onClose, title, isOnTop = false, children }: Pr
       withCloseButton={onClose !== undefined}
       closeOnEscape={!hasPopover}
       title={title}
+      size={isWide ? "xl" : undefined}
       zIndex={isOnTop ? TOP_LAYER : undefined}
       closeButtonProps={{ "aria-label": texts.close }}
       attributes={{ header: { role: "presentation" } }}

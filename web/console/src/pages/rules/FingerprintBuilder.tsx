@@ -3,8 +3,8 @@
 import { Button, Checkbox, Group, Stack, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { texts } from "../../texts";
-import type { FieldOption } from "./completion";
-import vocabulary from "./vocabulary.json";
+import type { FieldOption } from "../../common/cel/completion";
+import vocabulary from "../../common/cel/vocabulary.json";
 
 const t = texts.rules;
 

@@ -1,6 +1,6 @@
 // One guard rule: its draft, a trial over stored events, and its versions. Also a new rule.
 
-import { Anchor, Badge, Button, Group, NativeSelect, Stack, Text, Title } from "@mantine/core";
+import { Anchor, Badge, Button, Code, Group, NativeSelect, Stack, Text, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useMemo, useState } from "react";
@@ -17,18 +17,20 @@ import {
   RuleFieldsDocument,
   UpdateGuardRuleDocument,
 } from "../../api/generated";
+import { CelEditor, type ExpressionProblem } from "../../common/cel/CelEditor";
+import { createRuleCompletion } from "../../common/cel/completion";
 import { Confirm } from "../../common/Confirm";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, problemsAt } from "../../common/userErrors";
 import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
-import { CelEditor, type ExpressionProblem } from "./CelEditor";
 import { EventTypeChoice, TextField } from "./fields";
 import { Trial } from "./Trial";
 import { Versions } from "./Versions";
 
 const t = texts.rules;
 const CHECK_MS = 400;
+const REFERENCE = "https://github.com/google/cel-spec/blob/master/doc/langdef.md";
 const ENFORCEMENTS: GuardEnforcement[] = ["REJECT", "WARN"];
 const NO_PROBLEMS: ExpressionProblem[] = [];
 
@@ -80,6 +82,10 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
   const [question, setQuestion] = useState<"publish" | "retire" | null>(null);
   const eventTypeId = rule ? (rule.eventType?.id ?? null) : chosenType || null;
   const fields = useApiQuery(RuleFieldsDocument, { id: eventTypeId ?? "" }, { isEnabled: eventTypeId !== null });
+  const completion = useMemo(
+    () => createRuleCompletion(fields.data?.eventType?.fields ?? []),
+    [fields.data],
+  );
   const problems = useProblems(draft.expression, eventTypeId);
   const isReadOnly = !can("RULE_MANAGE");
   const isChanged = (Object.keys(draft) as (keyof typeof draft)[]).some(
@@ -166,9 +172,18 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
             isReadOnly={isReadOnly}
           />
           <CelEditor
+            label={t.expression}
+            hint={
+              <>
+                {t.expressionHint} <Code>{t.expressionExample}</Code>. {t.expressionKeys}{" "}
+                <Anchor href={REFERENCE} target="_blank" rel="noreferrer" underline="always" inherit>
+                  {t.expressionReference}
+                </Anchor>
+              </>
+            }
             value={draft.expression}
             onChange={(expression) => change({ expression })}
-            fields={fields.data?.eventType?.fields ?? []}
+            completion={completion}
             problems={problems}
             isReadOnly={isReadOnly}
           />

@@ -2,6 +2,7 @@
 
 import {
   autocompletion,
+  type CompletionSource,
   closeBrackets,
   closeBracketsKeymap,
   completionKeymap,
@@ -13,15 +14,13 @@ import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { Compartment, EditorState, type Text } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
-import { Anchor, Code, Input, useComputedColorScheme } from "@mantine/core";
+import { Input, useComputedColorScheme } from "@mantine/core";
 import { getNonce } from "get-nonce";
-import { useEffect, useId, useRef } from "react";
+import { type ReactNode, useEffect, useId, useRef } from "react";
 import { texts } from "../../texts";
 import classes from "./CelEditor.module.css";
-import { createCompletion, type FieldOption } from "./completion";
 
-const t = texts.rules;
-const REFERENCE = "https://github.com/google/cel-spec/blob/master/doc/langdef.md";
+const t = texts.cel;
 
 /** A problem of the expression. Line and column begin with 1; the column counts characters. */
 export interface ExpressionProblem {
@@ -31,31 +30,47 @@ export interface ExpressionProblem {
 }
 
 interface Props {
+  label: string;
+  hint?: ReactNode;
   value: string;
   onChange: (value: string) => void;
-  fields: readonly FieldOption[];
+  completion: CompletionSource;
   problems: readonly ExpressionProblem[];
   isReadOnly?: boolean;
+  /** Shows one line without its number until there are more. */
+  isCompact?: boolean;
 }
 
 const cel = StreamLanguage.define(
   clike({
     name: "cel",
     keywords: { in: true },
-    atoms: { true: true, false: true, null: true, event: true, old: true, now: true },
+    atoms: {
+      ...{ true: true, false: true, null: true },
+      ...{ event: true, old: true, now: true, body: true, headers: true },
+    },
   }),
 );
 
-export function CelEditor({ value, onChange, fields, problems, isReadOnly = false }: Props) {
+export function CelEditor({
+  label,
+  hint,
+  value,
+  onChange,
+  completion,
+  problems,
+  isReadOnly = false,
+  isCompact = false,
+}: Props) {
   const labelId = useId();
   const problemsId = useId();
   const parent = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
   const scheme = useRef(new Compartment());
-  const current = useRef({ onChange, fields });
+  const current = useRef({ onChange, completion });
   const isDark = useComputedColorScheme("light") === "dark";
 
-  useEffect(() => void (current.current = { onChange, fields }), [onChange, fields]);
+  useEffect(() => void (current.current = { onChange, completion }), [onChange, completion]);
 
   useEffect(() => {
     const editor = new EditorView({
@@ -66,13 +81,13 @@ export function CelEditor({ value, onChange, fields, problems, isReadOnly = fals
         EditorView.contentAttributes.of({ "aria-labelledby": labelId, "aria-describedby": problemsId }),
         EditorState.readOnly.of(isReadOnly),
         EditorView.lineWrapping,
-        lineNumbers(),
+        isCompact ? [] : lineNumbers(),
         history(),
         bracketMatching(),
         closeBrackets(),
         cel,
         syntaxHighlighting(classHighlighter),
-        autocompletion({ override: [createCompletion(() => current.current.fields)] }),
+        autocompletion({ override: [(context) => current.current.completion(context)] }),
         keymap.of([
           ...closeBracketsKeymap,
           ...completionKeymap,
@@ -89,7 +104,7 @@ export function CelEditor({ value, onChange, fields, problems, isReadOnly = fals
     view.current = editor;
     return () => editor.destroy();
     // The editor keeps its state: later values are dispatched to it.
-  }, [isReadOnly]);
+  }, [isReadOnly, isCompact]);
 
   useEffect(() => {
     view.current?.dispatch({
@@ -113,15 +128,15 @@ export function CelEditor({ value, onChange, fields, problems, isReadOnly = fals
   return (
     <div>
       <Input.Label id={labelId} labelElement="div">
-        {t.expression}
+        {label}
       </Input.Label>
-      <Input.Description component="div">
-        {t.expressionHint} <Code>{t.expressionExample}</Code>. {t.expressionKeys}{" "}
-        <Anchor href={REFERENCE} target="_blank" rel="noreferrer" underline="always" inherit>
-          {t.expressionReference}
-        </Anchor>
-      </Input.Description>
-      <div ref={parent} className={classes.editor} data-invalid={problems.length > 0 || undefined} />
+      {hint && <Input.Description component="div">{hint}</Input.Description>}
+      <div
+        ref={parent}
+        className={classes.editor}
+        data-invalid={problems.length > 0 || undefined}
+        data-compact={isCompact || undefined}
+      />
       <div id={problemsId} role="status">
         {problems.map(({ line, column, message }) => (
           <Input.Error key={`${line}:${column}:${message}`} component="div">

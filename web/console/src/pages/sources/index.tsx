@@ -1,0 +1,105 @@
+// The sources of the organization: addresses to which other systems send what becomes events.
+
+import { Anchor, Button, Group, Stack, Table, Text, Title } from "@mantine/core";
+import { IconPlus } from "@tabler/icons-react";
+import { Link } from "react-router";
+import { useApi, useApiQuery } from "../../api/client";
+import { type EventFilter, type SourceRowFragment, SourcesDocument, SourceUseDocument } from "../../api/generated";
+import { useApiPages } from "../../api/pages";
+import { PagedList } from "../../common/PagedList";
+import { Time } from "../../common/time";
+import { Empty } from "../../shell/states";
+import { texts } from "../../texts";
+
+const t = texts.sources;
+const REFRESH_MS = 10_000;
+// The server allows this number of conditions in a filter.
+const MAX_COUNTED = 100;
+
+/** The source that the events of a source have. */
+export const uriOf = (id: string): string => `/sources/${id}`;
+
+/** The number of events of each source, by its URI. Undefined until they are counted. */
+function useEventCounts(sources: readonly SourceRowFragment[]): Map<string, number> | undefined {
+  const { can } = useApi();
+  const filter: EventFilter = { or: sources.slice(0, MAX_COUNTED).map(({ id }) => ({ source: uriOf(id) })) };
+  const { data } = useApiQuery(
+    SourceUseDocument,
+    { filter },
+    { isEnabled: can("EVENT_READ") && sources.length > 0, keepsPrevious: true, refetchMs: REFRESH_MS },
+  );
+  return data && new Map(data.eventCounts.map(({ source, count }) => [source!, count]));
+}
+
+export default function SourcesPage() {
+  const { can } = useApi();
+  const pages = useApiPages(SourcesDocument, {}, (data) => data.sources, { refetchMs: REFRESH_MS });
+  const counts = useEventCounts(pages.items ?? []);
+
+  return (
+    <Stack>
+      <Group justify="space-between">
+        <Title order={1} size="h2">
+          {t.title}
+        </Title>
+        {can("EVENT_CREATE") && (
+          <Button component={Link} to="/event-sources/new" leftSection={<IconPlus size={16} />}>
+            {t.create}
+          </Button>
+        )}
+      </Group>
+      {!can("EVENT_CREATE") && <Text>{t.needsCreate}</Text>}
+      <PagedList
+        pages={pages}
+        empty={
+          <Empty title={t.none}>
+            <Text>{t.noneHint}</Text>
+          </Empty>
+        }
+      >
+        {(sources) => (
+          <Table>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t.name}</Table.Th>
+                <Table.Th visibleFrom="sm">{t.state}</Table.Th>
+                <Table.Th>{t.lastReceived}</Table.Th>
+                {counts && <Table.Th visibleFrom="sm">{t.events}</Table.Th>}
+                <Table.Th>{t.rejected}</Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {sources.map(({ id, name, kind, enabled, lastReceivedAt, rejectedCount }) => (
+                <Table.Tr key={id}>
+                  <Table.Td style={{ overflowWrap: "anywhere" }}>
+                    <Anchor component={Link} to={`/event-sources/${id}`} underline="always" fz="inherit">
+                      {name}
+                    </Anchor>
+                    <Text size="sm" c="dimmed">
+                      {t.kinds[kind]}
+                    </Text>
+                  </Table.Td>
+                  <Table.Td visibleFrom="sm">{enabled ? t.enabled : t.disabled}</Table.Td>
+                  <Table.Td>{lastReceivedAt ? <Time at={lastReceivedAt} /> : t.never}</Table.Td>
+                  {counts && (
+                    <Table.Td visibleFrom="sm">
+                      <Anchor
+                        component={Link}
+                        to={`/events?${new URLSearchParams({ source: uriOf(id) })}`}
+                        underline="always"
+                        fz="inherit"
+                      >
+                        {t.eventCount(counts.get(uriOf(id)) ?? 0)}
+                      </Anchor>
+                    </Table.Td>
+                  )}
+                  <Table.Td>{rejectedCount.toLocaleString(texts.dateLocale)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        )}
+      </PagedList>
+    </Stack>
+  );
+}
