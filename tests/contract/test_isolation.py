@@ -280,6 +280,10 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             ANSWERED,
         ),
     ],
+    "Mutation.reopenEvents": [
+        (build_mutation('reopenEvents(ids: ["$event"])', "changedCount"), NOT_FOUND),
+        (build_mutation('reopenEvents(filter: {types: ["$type"]})', "changedCount"), ANSWERED),
+    ],
     "Mutation.resolveEvents": [
         (build_mutation('resolveEvents(ids: ["$event"])', "changedCount"), NOT_FOUND),
         (

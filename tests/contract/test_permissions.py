@@ -65,6 +65,7 @@ OPERATIONS = {
     "Mutation.unacknowledgeEvents": (
         "mutation { unacknowledgeEvents(ids: []) { userErrors { code } } }"
     ),
+    "Mutation.reopenEvents": "mutation { reopenEvents(ids: []) { userErrors { code } } }",
     "Mutation.resolveEvents": "mutation { resolveEvents(ids: []) { userErrors { code } } }",
     "Mutation.correlateEvents": (
         f"mutation {{ correlateEvents(eventId: {ID}, relatedIds: []) {{ event {{ id }} }} }}"

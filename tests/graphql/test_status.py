@@ -27,6 +27,13 @@ mutation ($ids: [ID!], $filter: EventFilter, $note: String) {
   }
 }
 """
+REOPEN_MANY = """
+mutation ($ids: [ID!], $filter: EventFilter) {
+  reopenEvents(ids: $ids, filter: $filter) {
+    changedCount remainingCount userErrors { code path }
+  }
+}
+"""
 ACKNOWLEDGE = """
 mutation ($id: ID!) { acknowledgeEvent(id: $id) { event { status } userErrors { code } } }
 """
@@ -217,6 +224,59 @@ async def test_a_reopened_notification_is_delivered_again_and_at_the_top_of_the_
     assert added == {"node": {"summary": "first", "status": "OPEN"}}
     bell = await client.execute_field(BELL)
     assert [node["summary"] for node in bell["nodes"]] == ["first", "second"]
+
+
+async def test_many_events_are_reopened_and_notify_again(client: Client) -> None:
+    for name in ("a", "b"):
+        await resolve(client, await notify(client, name, source="/pumps"))
+    await resolve(client, await notify(client, "other"))
+    quiet = str((await client.log_event(summary="quiet", source="/pumps"))["id"])
+    await resolve(client, quiet)
+    head = await client.execute_field(HEAD)
+
+    selected = await client.execute_field(REOPEN_MANY, filter={"source": "/pumps"})
+    again = await client.execute_field(REOPEN_MANY, filter={"source": "/pumps"})
+    chosen = await client.execute_field(REOPEN_MANY, ids=[quiet, str(uuid4())])
+
+    assert selected == {"changedCount": 2, "remainingCount": 0, "userErrors": []}
+    assert again == {"changedCount": 0, "remainingCount": 0, "userErrors": []}
+    unknown = {"code": "NOT_FOUND", "path": ["ids", "1"]}
+    assert chosen == {"changedCount": 1, "remainingCount": 0, "userErrors": [unknown]}
+    async with client.subscription(ADDED, after=head) as subscription:
+        added = await subscription.receive_many(2)
+    assert {each["node"]["summary"] for each in added} == {"a", "b"}
+    assert await list_summaries(client, "OPEN") == ["a", "b"]
+    assert await list_summaries(client, "RESOLVED") == ["other"]
+
+
+async def test_of_the_events_with_an_alert_key_only_the_newest_is_reopened(client: Client) -> None:
+    alert = {"source": "/pumps", "alertKey": "pump-7"}
+    ids = []
+    for name in ("first", "second", "third"):
+        ids.append(await notify(client, name, **alert))
+        await resolve(client, ids[-1])
+
+    reopened = await client.execute_field(REOPEN_MANY, ids=ids)
+    refused = await client.execute_field(REOPEN_MANY, filter={"source": "/pumps"})
+
+    conflicts = [{"code": "CONFLICT", "path": ["ids", index]} for index in "01"]
+    assert reopened == {"changedCount": 1, "remainingCount": 0, "userErrors": conflicts}
+    assert refused == {"changedCount": 0, "remainingCount": 0, "userErrors": []}
+    assert await list_summaries(client, "OPEN") == ["third"]
+    assert await list_summaries(client, "RESOLVED") == ["first", "second"]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"ids": [], "filter": {}}])
+async def test_events_to_reopen_are_selected_by_ids_or_by_a_filter(
+    client: Client, arguments: dict[str, Any]
+) -> None:
+    await resolve(client, await notify(client, "pump"))
+
+    payload = await client.execute_field(REOPEN_MANY, **arguments)
+
+    assert payload["changedCount"] == 0
+    assert [error["code"] for error in payload["userErrors"]] == ["INVALID_INPUT"]
+    assert await list_summaries(client, "RESOLVED") == ["pump"]
 
 
 async def test_the_history_records_who_resolved_an_event_and_what_changed(client: Client) -> None:

@@ -41,8 +41,8 @@ class Limits:
     events_per_bulk_change: int = _limit(
         10_000,
         "Maximum number of events that a call of `acknowledgeEvents`, `unacknowledgeEvents`, "
-        "`resolveEvents` or `deleteEvents` changes, and maximum number of IDs in a call. The "
-        "events are changed in transactions of up to 500 events.",
+        "`resolveEvents`, `reopenEvents` or `deleteEvents` changes, and maximum number of IDs in a "
+        "call. The events are changed in transactions of up to 500 events.",
     )
     body_bytes: int = _limit(
         8_388_608,

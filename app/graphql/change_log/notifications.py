@@ -432,6 +432,52 @@ class NotificationMutations:
             )
         )
 
+    @strawberry.mutation(
+        description=with_example(
+            "Removes the resolutions of the resolved events with a status, which are notifications "
+            "or have an alert key, that a filter selects, or of the events with the given IDs. "
+            "Their acknowledgements stay. Notifications move to the top of `notifications`, and "
+            "`notificationAdded` delivers them again. One call reopens at most 10,000 events by "
+            "default, the oldest of the selected ones.\n\n"
+            "An event stays resolved if another event with the same `source` and `alertKey` is "
+            "not resolved; of several selected ones, the newest is reopened.\n\n"
+            "Events are reopened in transactions of 500. A failed call can be repeated: events "
+            "that are not resolved are not counted.\n\n"
+            "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` unless exactly one of `ids` and "
+            "`filter` is given, or if an ID is not a UUID or there are too many IDs; `NOT_FOUND` "
+            "for each unknown ID, and `CONFLICT` for each ID of an event that stays resolved (the "
+            "other events are still reopened). Request errors: `BAD_USER_INPUT`.",
+            """
+            mutation {
+              reopenEvents(filter: { source: "/flare-monitor" }) {
+                changedCount
+                remainingCount
+                userErrors { code message }
+              }
+            }
+            """,
+        )
+    )
+    async def reopen_events(
+        self,
+        info: Info,
+        ids: IdsArgument = None,
+        filter: Annotated[
+            EventFilter | None,
+            strawberry.argument(
+                description="Conditions on the events. `{}` selects all resolved events with a "
+                "status. Not allowed with `ids`."
+            ),
+        ] = None,
+    ) -> BulkEventPayload:
+        context = info.context
+        parsed_ids, event_filter = await _parse_required_selection(ids, filter, context)
+        return BulkEventPayload.from_result(
+            await status_changes.reopen_events(
+                context.database, context.command, event_filter, parsed_ids
+            )
+        )
+
 
 @strawberry.type
 class NotificationSubscriptions:

@@ -75,6 +75,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Mutation.markNotificationsRead": READ_EVENTS,
     "Mutation.unacknowledgeEvents": UPDATE_EVENTS,
     "Mutation.resolveEvents": UPDATE_EVENTS,
+    "Mutation.reopenEvents": UPDATE_EVENTS,
     "Mutation.createSilence": UPDATE_EVENTS,
     "Mutation.updateSilence": UPDATE_EVENTS,
     "Mutation.expireSilence": UPDATE_EVENTS,

@@ -94,28 +94,43 @@ async def change_statuses(
 ) -> StatusChangeResult:
     """Changes those of the selected events that the change concerns.
 
-    The problems of the result are those of the `ids` that no event has.
+    The problems of the result are those of the `ids` that no event has, or whose event cannot be
+    reopened.
     """
     existing: set[UUID] = set()
+    conflicts: dict[UUID, UUID] = {}
+    reopens = change is _REOPENING
 
     async def change_batch(
         session: AsyncSession, batch: Sequence[UUID], _committed: int
     ) -> list[tables.Event]:
+        if reopens:
+            await _lock_reopening(session, command, batch)
         locked = await bulk_changes.lock_matching(session, batch, selection.conditions)
         existing.update(row.id for row in locked)
+        if reopens:
+            resolved = [row for row in locked if change.changes(row)]
+            conflicts.update(await _find_conflicts(session, resolved))
+            locked = [row for row in locked if row.id not in conflicts]
         return await apply_change(session, command, locked, change)
 
     count = 0
     newest: list[tables.Event] = []
-    async for rows in bulk_changes.change_in_batches(database, command, selection, change_batch):
+    # Of the events with an alert key, the newest is reopened.
+    batches = bulk_changes.change_in_batches(
+        database, command, selection, change_batch, newest_first=reopens
+    )
+    async for rows in batches:
         count += len(rows)
         newest = sorted([*newest, *rows], key=rang_position, reverse=True)[:MAX_RETURNED_EVENTS]
-    problems = tuple(
-        not_found("event", event_id, "ids", str(index))
-        for index, event_id in enumerate(ids)
-        if event_id not in existing
-    )
-    return StatusChangeResult(count, selection.remaining_count, problems, tuple(newest))
+    problems = []
+    for index, event_id in enumerate(ids):
+        path = ("ids", str(index))
+        if event_id not in existing:
+            problems.append(not_found("event", event_id, *path))
+        elif event_id in conflicts:
+            problems.append(_conflict(conflicts[event_id], *path))
+    return StatusChangeResult(count, selection.remaining_count, tuple(problems), tuple(newest))
 
 
 async def select_events(
@@ -170,32 +185,76 @@ async def reopen_event(database: Database, command: CommandContext, event_id: UU
 
     Another unresolved event with its alert key is a CONFLICT.
     """
-    statement = select(col(tables.Event.source), col(tables.Event.alert_key)).where(
-        col(tables.Event.id) == event_id
-    )
     async with database.write(command.actor.organization_id) as session:
-        # It may notify: silences must not change meanwhile.
-        await lock_definitions_shared(session, command.actor.organization_id)
-        found: Any = (await session.execute(statement)).one_or_none()
-        if found is None:
-            return event_not_found(event_id)
-        keys = set() if found.alert_key is None else {AlertKey(*found)}
-        # Before the event, as in reports. The key of an event never changes.
-        await alert_keys.lock_keys(session, keys, command.now)
+        await _lock_reopening(session, command, [event_id])
         row = await lock_row(session, tables.Event, event_id)
         if row is None:
             return event_not_found(event_id)
         if not _REOPENING.changes(row):
             return EventResult(row)
-        unresolved = await alert_keys.find_unresolved_events(session, keys)
-        for other_id in unresolved.values():
-            message = (
-                f"Event {other_id} is unresolved and has the same source and alertKey. Resolve it "
-                "first, or leave this event resolved."
-            )
-            return EventResult(problems=(Problem(UserErrorCode.CONFLICT, message, ("id",)),))
+        for other_id in (await _find_conflicts(session, [row])).values():
+            return EventResult(problems=(_conflict(other_id, "id"),))
         await apply_change(session, command, [row], _REOPENING)
         return EventResult(row)
+
+
+async def reopen_events(
+    database: Database,
+    command: CommandContext,
+    filter: EventFilter,
+    ids: Sequence[UUID] | None = None,
+) -> StatusChangeResult:
+    """Removes the resolutions of the resolved events that have a status and match the filter.
+
+    With `ids`, those of the events of these IDs instead, whether or not they have a status. An
+    event stays resolved if another one with its alert key is unresolved, or is reopened because it
+    is newer.
+    """
+    if ids is not None:
+        selection = EventSelection.from_ids(ids)
+    else:
+        resolved = EventFilter(statuses=(EventStatus.RESOLVED,))
+        selection = await select_events(database, command, filter, condition=resolved)
+    return await change_statuses(database, command, selection, _REOPENING, ids or ())
+
+
+async def _lock_reopening(
+    session: AsyncSession, command: CommandContext, event_ids: Sequence[UUID]
+) -> None:
+    """Takes the locks that reopening needs before those on the events, as reports do."""
+    # Reopened events may notify: silences must not change meanwhile.
+    await lock_definitions_shared(session, command.actor.organization_id)
+    event = tables.Event
+    statement = select(col(event.source), col(event.alert_key)).where(
+        col(event.id).in_(event_ids), col(event.alert_key).is_not(None)
+    )
+    # The key of an event never changes.
+    rows: Any = await session.execute(statement)
+    await alert_keys.lock_keys(session, {AlertKey(*row) for row in rows}, command.now)
+
+
+async def _find_conflicts(session: AsyncSession, rows: Sequence[tables.Event]) -> dict[UUID, UUID]:
+    """Returns the events that cannot be reopened, with the other event of their alert key.
+
+    Of several rows with the same key, the newest can be reopened.
+    """
+    keys = {
+        row.id: AlertKey(row.source, row.alert_key) for row in rows if row.alert_key is not None
+    }
+    unresolved = await alert_keys.find_unresolved_events(session, set(keys.values()))
+    newest_first = sorted(keys, reverse=True)
+    others = {
+        event_id: unresolved.setdefault(keys[event_id], event_id) for event_id in newest_first
+    }
+    return {event_id: other for event_id, other in others.items() if other != event_id}
+
+
+def _conflict(other_id: UUID, *path: str) -> Problem:
+    message = (
+        f"Event {other_id} is unresolved and has the same source and alertKey. Resolve it "
+        "first, or leave this event resolved."
+    )
+    return Problem(UserErrorCode.CONFLICT, message, path)
 
 
 def _resolution(command: CommandContext, note: str | None) -> StatusChange:

@@ -171,6 +171,13 @@ async def test_all_events_of_a_view_are_acknowledged_and_deleted_after_a_count(
     assert await client.execute_field(RESOLVED_COUNT) == {"totalCount": 60}
     await page.get_by_role("checkbox", name="Select all loaded events").check()
     await page.get_by_role("button", name="Select all events of the view").click()
+    await page.get_by_role("button", name="Reopen", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Reopen 60 events")
+    await dialog.get_by_role("button", name="Reopen").click()
+    await expect(dialog).to_have_count(0)
+    assert await client.execute_field(RESOLVED_COUNT) == {"totalCount": 0}
+    await page.get_by_role("checkbox", name="Select all loaded events").check()
+    await page.get_by_role("button", name="Select all events of the view").click()
     await page.get_by_role("button", name="Delete", exact=True).click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete 60 events").click()
 

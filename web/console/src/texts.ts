@@ -83,6 +83,8 @@ export const texts = {
     changeTitle: "Sign in again",
     label: "Key",
     description: "An API key or an access token.",
+    otherKeyHint:
+      "With another key of this organization, the page keeps what you have entered, and continues.",
     submit: "Sign in",
     cancel: "Cancel",
     retry: "Try again",
@@ -216,6 +218,10 @@ export const texts = {
     clearSelection: "Clear the selection",
     resolve: "Resolve",
     resolveTitle: (number: number) => `Resolve ${count(number, "event")}`,
+    reopen: "Reopen",
+    reopenTitle: (number: number) => `Reopen ${count(number, "event")}`,
+    reopenHint:
+      "Resolved events are open again, and notifications appear at the top of the bell. An event stays resolved if another one with its alert key is open; of several, the newest is reopened.",
     acknowledge: "Acknowledge",
     acknowledgeTitle: (number: number) => `Acknowledge ${count(number, "event")}`,
     delete: "Delete",

@@ -1,7 +1,7 @@
 // Actions on many events. Each says how many events it will change before it does.
 
 import { Button, Group, Stack, Text } from "@mantine/core";
-import { IconChecks, IconCircleCheck, IconDownload, IconTrash } from "@tabler/icons-react";
+import { IconChecks, IconCircleCheck, IconDownload, IconRotate, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useApi } from "../../api/client";
@@ -11,6 +11,7 @@ import {
   EventCountDocument,
   type EventFilter,
   type EventOrder,
+  ReopenSelectedDocument,
   ResolveSelectedDocument,
 } from "../../api/generated";
 import { Dialog } from "../../common/Dialog";
@@ -32,7 +33,7 @@ interface SelectionProps {
   onDone: () => void;
 }
 
-type Action = "acknowledge" | "resolve" | "delete";
+type Action = "acknowledge" | "resolve" | "reopen" | "delete";
 
 export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }: SelectionProps) {
   const { client, can } = useApi();
@@ -45,6 +46,7 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
       if (next === "acknowledge") counted.acknowledged = false;
       // With a filter, the server resolves notifications only.
       if (next === "resolve") counted.statuses = ["OPEN", "ACKNOWLEDGED"];
+      if (next === "reopen") counted.statuses = ["RESOLVED"];
       const selected = { and: [filter, counted] };
       const { events } = await client.request(EventCountDocument, { filter: selected });
       return { filter: selected, count: events.totalCount };
@@ -64,6 +66,11 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
           const variables = { ids: selected ? null : [...ids], filter: selected, note };
           const { resolveEvents } = await client.request(ResolveSelectedDocument, variables);
           remaining = checked(resolveEvents).remainingCount;
+        } else if (action === "reopen") {
+          const variables = { ids: selected ? null : [...ids], filter: selected };
+          const { reopenEvents } = await client.request(ReopenSelectedDocument, variables);
+          // Events whose alert key has an unresolved event stay resolved, and are selected again.
+          remaining = checked(reopenEvents).changedCount && reopenEvents.remainingCount;
         } else {
           const variables = { ids: selected ? null : [...ids], filter: selected, note };
           const { acknowledgeEvents } = await client.request(AcknowledgeSelectedDocument, variables);
@@ -106,6 +113,11 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
           {t.resolve}
         </Button>
       )}
+      {can("EVENT_UPDATE") && (
+        <Button size="xs" variant="default" leftSection={<IconRotate size={16} />} loading={counting.isPending} onClick={() => open("reopen")}>
+          {t.reopen}
+        </Button>
+      )}
       {can("EVENT_DELETE") && (
         <Button size="xs" color="red.9" leftSection={<IconTrash size={16} />} onClick={() => open("delete")}>
           {t.delete}
@@ -132,6 +144,24 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
         isPending={change.isPending}
         error={change.error}
       />
+      <Dialog
+        isOpen={action === "reopen" && isOpen}
+        onClose={() => setAction(null)}
+        title={t.reopenTitle(count)}
+      >
+        <Stack>
+          {change.error && <ErrorState title={texts.states.rejected} error={change.error} />}
+          <Text>{t.reopenHint}</Text>
+          <Group>
+            <Button data-autofocus loading={change.isPending} onClick={() => change.mutate(null)}>
+              {t.reopen}
+            </Button>
+            <Button variant="default" onClick={() => setAction(null)}>
+              {t.cancel}
+            </Button>
+          </Group>
+        </Stack>
+      </Dialog>
       <Dialog
         isOpen={action === "delete" && isOpen}
         onClose={() => setAction(null)}
