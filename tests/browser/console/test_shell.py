@@ -95,6 +95,48 @@ async def test_a_revoked_key_ends_the_session(visitor: BrowserVisit, client: Cli
     await expect(page.get_by_role("alert")).to_contain_text("This key is no longer valid.")
 
 
+async def test_a_revoked_key_is_replaced_without_losing_what_the_user_has_entered(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    permissions = ("EVENT_READ", "EVENT_CREATE")
+    first_id, first = await create_key(client, *permissions, name="early")
+    second_id, second = await create_key(client, *permissions, name="late")
+    await client.execute_field(CREATE_ORGANIZATION, key="north", name="North")
+    north = client.as_key(client.key, **{"Data-Partition-Id": "north"})
+    _, other = await create_key(north, *permissions, name="north")
+    page = await sign_in_to(visitor, "/report", first)
+    await page.get_by_role("link", name="Report an event without a form").click()
+    await page.get_by_label("Summary").fill("Pump stopped")
+    dialog = page.get_by_role("dialog", name="Sign in again")
+
+    # Another key of the organization continues.
+    await revoke_key(client, first_id)
+    await expect(dialog).to_contain_text("This key is no longer valid.")
+    assert await find_violations(page) == []
+    await sign_in(page, "not-a-key")
+    await expect(dialog).to_contain_text("This key is not valid.")
+    await sign_in(page, second)
+    await expect(dialog).to_have_count(0)
+    await expect(page.get_by_label("Summary")).to_have_value("Pump stopped")
+    await page.get_by_role("button", name="Report the event").click()
+    await expect(page.get_by_role("heading", name="The event is reported")).to_be_visible()
+    await page.get_by_role("button", name="Account").click()
+    await expect(page.get_by_role("menu")).to_contain_text("Signed in as late")
+    await page.keyboard.press("Escape")
+
+    # A key of another organization begins anew, and sends nothing that was meant for this one.
+    await page.get_by_role("button", name="Report another event").click()
+    await page.get_by_label("Summary").fill("Valve leaks")
+    await revoke_key(client, second_id)
+    await expect(dialog).to_contain_text("This key is no longer valid.")
+    await sign_in(page, other)
+    await expect(dialog).to_have_count(0)
+    await expect(page.get_by_label("Summary")).to_have_value("")
+    [event] = (await client.execute_field("{ events { nodes { summary source } } }"))["nodes"]
+    assert event == {"summary": "Pump stopped", "source": "late"}
+    assert (await north.execute_field("{ events { totalCount } }"))["totalCount"] == 0
+
+
 async def test_a_page_names_the_permission_that_the_key_lacks(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -322,7 +364,12 @@ async def test_every_page_says_that_it_is_offline_and_is_loaded_when_the_connect
     await expect(main).to_contain_text("Offline since")
     await page.get_by_role("link", name="Gauge").click()
     await expect(main.get_by_role("button", name="Try again")).to_have_count(1)
-    for name, failures in (("Rules", 2), ("Containers", 1), ("Administration", 2)):
+    for name, failures in (
+        ("Rules", 2),
+        ("Containers", 1),
+        ("Sources", 1),
+        ("Administration", 2),
+    ):
         await page.get_by_role("link", name=name).click()
         await expect(main.get_by_role("button", name="Try again")).to_have_count(failures)
         await expect(main).to_contain_text("Offline since")

@@ -3,7 +3,7 @@
 
 import { TocsinError } from "@tocsin/client";
 import { TocsinProvider } from "@tocsin/react";
-import { QueryClientProvider, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, QueryClientProvider, useQuery } from "@tanstack/react-query";
 import {
   createContext,
   type ReactNode,
@@ -16,21 +16,23 @@ import {
 } from "react";
 import { useKey } from "../../../shared/useKey";
 import { NO_LONGER_VALID } from "../../../shared/verify";
-import { type Api, ApiContext, connect, type GetToken } from "../api/client";
+import { hasUnsavedInput } from "../common/unsavedInput";
+import { type Api, ApiContext, connect, type GetToken, type Viewer } from "../api/client";
 import { ViewerDocument } from "../api/generated";
 import { ErrorState, Loading } from "../shell/states";
-import { HandedOver, OrganizationForm, SignIn, SignInAgain } from "./SignIn";
+import { KeySession } from "./keySession";
+import { HandedOver, OrganizationForm, SignIn, SignInAgain, SignInWithOtherKey } from "./SignIn";
 import { texts } from "../texts";
 import { forgetOrganization, keepOrganization, storedOrganization } from "./organization";
 import { forgetSession, PROVIDER } from "./provider";
 import { useProvider } from "./useProvider";
 
-// Enough of a key to tell it from another one.
-const KEY_PART = 8;
-
 interface Session {
   /** The name of the user at the identity provider. Null if the session has a key. */
   displayName: string | null;
+  /** Changes when another credential has replaced that of the session. */
+  credential: number;
+  reportViewer: (viewer: Viewer) => void;
   /** Ends the session if the error says that the server no longer accepts the credential. */
   reportError: (error: TocsinError | null) => void;
   signOut: () => void;
@@ -85,41 +87,88 @@ interface KeyGateProps {
 
 function KeyGate({ provider, children }: KeyGateProps) {
   const { key, candidate, isVerifying, verify, retry, cancel, reject, signOut } = useKey();
-  const getToken = useCallback(() => key ?? "", [key]);
+  const [session, setSession] = useState<KeySession | null>(null);
+  /** The page waits for another key, because leaving it would lose what the user has entered. */
+  const [isWaiting, setIsWaiting] = useState(false);
+  /** Number of keys that the session has had. */
+  const [keyCount, setKeyCount] = useState(1);
 
-  if (isVerifying) return <Loading message={texts.signIn.verifying} />;
-  if (!key || candidate) {
-    return (
-      <SignIn
-        problem={candidate?.problem ?? provider.problem}
-        onKey={(next) => {
-          provider.dismissProblem();
-          verify(next);
-        }}
-        onProvider={PROVIDER && provider.signIn}
-        onRetry={candidate ? retry : provider.signIn}
-        onCancel={key && candidate?.key !== key ? cancel : null}
-      />
+  useEffect(() => {
+    if (!key || candidate || session?.hasKey(key)) return;
+    const begin = () => {
+      const next = new KeySession(key);
+      setIsWaiting(false);
+      setSession(next);
+    };
+    if (!session || !isWaiting) return begin();
+    session.continueWith(key).then(
+      (isSameOrganization) => {
+        if (!isSameOrganization) return begin();
+        setIsWaiting(false);
+        setKeyCount((count) => count + 1);
+      },
+      (error: unknown) => reject(key, { message: String(error), canRetry: true }),
     );
+  }, [key, candidate, session, isWaiting, reject]);
+
+  useEffect(() => {
+    if (!session || !key) return;
+    session.onEnd = () => {
+      const isKept = hasUnsavedInput();
+      if (!isKept) forgetOrganization();
+      setIsWaiting(isKept);
+      reject(key, NO_LONGER_VALID);
+    };
+  }, [session, key, reject]);
+
+  function leave(): void {
+    setIsWaiting(false);
+    forgetOrganization();
+    forgetSession(); // a reload would sign the user in by the provider
+    signOut();
   }
+
+  if (!isWaiting) {
+    if (isVerifying) return <Loading message={texts.signIn.verifying} />;
+    if (!key || candidate) {
+      return (
+        <SignIn
+          problem={candidate?.problem ?? provider.problem}
+          onKey={(next) => {
+            provider.dismissProblem();
+            verify(next);
+          }}
+          onProvider={PROVIDER && provider.signIn}
+          onRetry={candidate ? retry : provider.signIn}
+          onCancel={key && candidate?.key !== key ? cancel : null}
+        />
+      );
+    }
+  }
+  if (!session) return <Loading />;
   return (
-    <SignedIn
-      key={key}
-      id={`key ${key.slice(-KEY_PART)}`}
-      getToken={getToken}
-      displayName={null}
-      onSignOut={() => {
-        forgetOrganization();
-        forgetSession(); // a reload would sign the user in by the provider
-        signOut();
-      }}
-      onRejected={() => {
-        forgetOrganization();
-        reject(key, NO_LONGER_VALID);
-      }}
-    >
-      {children}
-    </SignedIn>
+    <>
+      <SignedIn
+        key={session.id}
+        id={session.id}
+        getToken={session.getToken}
+        displayName={null}
+        credential={keyCount}
+        onViewer={(viewer) => void (session.organizationId = viewer.organization.id)}
+        onSignOut={leave}
+        onRejected={() => session.onEnd()}
+      >
+        {children}
+      </SignedIn>
+      {isWaiting && (
+        <SignInWithOtherKey
+          problem={candidate?.problem ?? null}
+          onKey={verify}
+          onRetry={retry}
+          onSignOut={leave}
+        />
+      )}
+    </>
   );
 }
 
@@ -127,20 +176,37 @@ interface SignedInProps {
   id: string;
   getToken: GetToken;
   displayName: string | null;
+  /** Changes when another credential has replaced that of the session. */
+  credential?: number;
+  onViewer?: (viewer: Viewer) => void;
   onSignOut: () => void;
   onRejected: (error: TocsinError) => void;
   children: ReactNode;
 }
 
 /** Everything inside uses one client, with one credential and organization. */
-function SignedIn({ id, getToken, displayName, onSignOut, onRejected, children }: SignedInProps) {
+function SignedIn({
+  id,
+  getToken,
+  displayName,
+  credential = 1,
+  onViewer,
+  onSignOut,
+  onRejected,
+  children,
+}: SignedInProps) {
   const [organization, setOrganization] = useState(() => storedOrganization(id));
-  const actions = useRef({ onSignOut, onRejected });
-  useEffect(() => void (actions.current = { onSignOut, onRejected }), [onSignOut, onRejected]);
+  const actions = useRef({ onViewer, onSignOut, onRejected });
+  useEffect(
+    () => void (actions.current = { onViewer, onSignOut, onRejected }),
+    [onViewer, onSignOut, onRejected],
+  );
 
   const session = useMemo(
     () => ({
       displayName,
+      credential,
+      reportViewer: (viewer: Viewer) => actions.current.onViewer?.(viewer),
       signOut: () => actions.current.onSignOut(),
       setOrganization: (next: string) => {
         keepOrganization(id, next);
@@ -150,7 +216,7 @@ function SignedIn({ id, getToken, displayName, onSignOut, onRejected, children }
         if (error?.code === "UNAUTHENTICATED") actions.current.onRejected(error);
       },
     }),
-    [id, displayName],
+    [id, displayName, credential],
   );
 
   return (
@@ -186,12 +252,16 @@ function Connected({ getToken, organization, children }: ConnectedProps) {
 }
 
 function WithViewer({ client, children }: Pick<Api, "client"> & { children: ReactNode }) {
-  const { setOrganization } = useSession();
+  const { setOrganization, credential, reportViewer } = useSession();
   const { data, error, refetch } = useQuery({
-    queryKey: ["viewer"],
+    queryKey: ["viewer", credential],
     queryFn: ({ signal }) => client.request(ViewerDocument, {}, { signal }),
+    placeholderData: keepPreviousData, // the page keeps what the user has entered
     staleTime: Infinity,
   });
+  useEffect(() => {
+    if (data) reportViewer(data.viewer);
+  }, [data, reportViewer]);
   const api = useMemo<Api | null>(
     () =>
       data

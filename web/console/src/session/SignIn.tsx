@@ -32,6 +32,13 @@ interface FormPageProps {
   notes?: readonly string[];
 }
 
+/** Calls `onValue` with the field "value" of a form, unless it is empty. */
+function submitValue(event: FormEvent<HTMLFormElement>, onValue: (value: string) => void): void {
+  event.preventDefault();
+  const value = new FormData(event.currentTarget).get("value");
+  if (typeof value === "string" && value.trim()) onValue(value.trim());
+}
+
 /** A page with a form of one field. */
 function FormPage({
   field,
@@ -43,12 +50,6 @@ function FormPage({
   alternative,
   notes = [],
 }: FormPageProps) {
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const value = new FormData(event.currentTarget).get("value");
-    if (typeof value === "string" && value.trim()) onValue(value.trim());
-  }
-
   return (
     <Container component="main" size="xs" py="xl">
       <Stack>
@@ -64,7 +65,7 @@ function FormPage({
           </Alert>
         )}
         {alternative}
-        <form onSubmit={submit}>
+        <form onSubmit={(event) => submitValue(event, onValue)}>
           <Stack>
             {field}
             <Group>
@@ -194,6 +195,49 @@ export function SignInAgain({ problem, onSignIn, onSignOut }: SignInAgainProps) 
           </Button>
         </Group>
       </Stack>
+    </Dialog>
+  );
+}
+
+interface SignInWithOtherKeyProps {
+  /** Null while a key is being verified. */
+  problem: Problem | null;
+  onKey: (key: string) => void;
+  onRetry: () => void;
+  onSignOut: () => void;
+}
+
+/** The dialog over a page whose key is no longer valid. The page keeps what the user has entered. */
+export function SignInWithOtherKey({ problem, onKey, onRetry, onSignOut }: SignInWithOtherKeyProps) {
+  return (
+    <Dialog isOpen title={t.changeTitle} isOnTop>
+      <form onSubmit={(event) => submitValue(event, onKey)}>
+        <Stack>
+          <Text role="alert">{problem?.message ?? t.verifying}</Text>
+          {problem?.canRetry && (
+            <Button variant="default" onClick={onRetry}>
+              {t.retry}
+            </Button>
+          )}
+          <PasswordInput
+            name="value"
+            label={t.label}
+            description={t.otherKeyHint}
+            autoComplete="off"
+            required
+            withAsterisk={false}
+            data-autofocus
+          />
+          <Group>
+            <Button type="submit" loading={problem === null}>
+              {t.submit}
+            </Button>
+            <Button variant="default" onClick={onSignOut}>
+              {texts.shell.signOut}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
     </Dialog>
   );
 }
