@@ -1,12 +1,15 @@
 """Takes the screenshots of the console: `python web/console_screenshots.py URL KEY FOLDER`.
 
-URL and KEY are those of a server with an empty database. The script logs the events of a shift.
+URL and KEY are those of a server with an empty database, with TOCSIN_SECRETS_KEYS and
+TOCSIN_CHANNEL_NETWORKS=127.0.0.0/8. The script logs the events of a shift.
 """
 
 import asyncio
 import base64
+import contextlib
 import shutil
 import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +26,16 @@ LOG = """mutation ($input: LogEventInput!) {
   logEvent(input: $input) { event { id } userErrors { message } } }"""
 ACKNOWLEDGE = """mutation ($id: ID!) {
   acknowledgeEvent(id: $id, note: "Crew informed") { userErrors { message } } }"""
+RESOLVE = """mutation ($id: ID!) {
+  resolveEvent(id: $id, note: "Restarted") { userErrors { message } } }"""
+SILENCE = """mutation ($input: CreateSilenceInput!) {
+  createSilence(input: $input) { userErrors { message } } }"""
+CHANNEL = """mutation ($input: CreateChannelInput!) {
+  createChannel(input: $input) { channel { id } userErrors { message } } }"""
+SOURCE = """mutation ($input: CreateSourceInput!) {
+  createSource(input: $input) { source { id } url userErrors { message } } }"""
+RETENTION = """mutation ($input: CreateRetentionPolicyInput!) {
+  createRetentionPolicy(input: $input) { userErrors { message } } }"""
 LINK = """mutation ($id: ID!, $causes: [ID!]!) {
   correlateEvents(eventId: $id, relatedIds: $causes, relation: CAUSED_BY) {
     userErrors { message } } }"""
@@ -115,10 +128,67 @@ class Server:
             ids.append((await self.execute(LOG, input=event))["event"]["id"])
         for index in (7, 9):
             await self.execute(ACKNOWLEDGE, id=ids[index])
+        await self.execute(RESOLVE, id=ids[9])
         await self.execute(LINK, id=ids[0], causes=[ids[2], ids[1]])
         await self.execute(LINK, id=ids[2], causes=[ids[3]])
         await self.execute(LINK, id=ids[1], causes=[ids[2]])
         return ids
+
+    async def create_channel(self, receiver: str) -> str:
+        """Creates a channel that delivers what is logged later. Returns its ID."""
+        channel = {"name": "Control room", "kind": "WEBHOOK", "url": receiver}
+        triggers = ["NOTIFICATION_ADDED", "EVENT_RESOLVED"]
+        payload = await self.execute(CHANNEL, input=channel | {"triggers": triggers})
+        return str(payload["channel"]["id"])
+
+    async def set_up_alerts(self) -> str:
+        """Creates a silence, a retention policy, and a source, whose ID it returns."""
+        ends_at = (datetime.now(UTC) + timedelta(hours=4)).isoformat()
+        silence = {
+            "comment": "Separator 2 is being cleaned",
+            "filter": {"entity": {"type": "Separator", "id": "separator-2"}},
+            "endsAt": ends_at,
+        }
+        await self.execute(SILENCE, input=silence)
+        report = {
+            "severity": "warn",
+            "summary": "Level of separator 2 below 5%",
+            "entity": {"type": "Separator", "id": "separator-2"},
+            "source": "/site-1/control-room",
+            "notification": True,
+        }
+        await self.execute(LOG, input=report)
+        policy = {"name": "Routine events", "filter": {"severities": ["INFO"]}, "keepFor": "P90D"}
+        await self.execute(RETENTION, input=policy)
+        mapping = {
+            "summary": "body.check + ' on ' + body.host",
+            "severity": "body.?level",
+            "alertKey": "body.host + '/' + body.check",
+            "resolved": "body.ok",
+            "notification": "true",
+        }
+        source = {"name": "Checks of the historian", "kind": "JSON", "mapping": mapping}
+        created = await self.execute(SOURCE, input=source)
+        check = {"check": "disk", "host": "pump-7", "ok": False, "level": "fatal"}
+        (await self.http.post(created["url"], json=check)).raise_for_status()
+        await self.http.post(created["url"], json={"host": "pump-8", "ok": False})
+        return str(created["source"]["id"])
+
+
+@contextlib.asynccontextmanager
+async def receive_messages() -> AsyncIterator[str]:
+    """Accepts every message at the address that it yields."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        _, _, length = head.partition(b"content-length: ")
+        await reader.readexactly(int(length.split(b"\r\n")[0]))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/notifications"
 
 
 async def open_page(
@@ -150,8 +220,10 @@ async def take(url: str, key: str) -> dict[str, bytes]:
     """Returns the screenshots by name."""
     expect.set_options(timeout=PATIENCE_MS)
     shots = {}
-    ids = await Server(url, key).fill()
-    async with async_playwright() as playwright:
+    server = Server(url, key)
+    async with receive_messages() as receiver, async_playwright() as playwright:
+        channel = await server.create_channel(receiver)
+        ids = await server.fill()
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
             args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
@@ -176,6 +248,24 @@ async def take(url: str, key: str) -> dict[str, bytes]:
         await page.get_by_label("Volume (mcf)").fill("-150")
         await expect(page.locator("[aria-invalid=true]")).to_have_count(1)
         shots["console-report"] = await capture(page)
+        page = await open_page(browser, f"{url}/channels/{channel}", key, "light", 1280, 800)
+        delivered = page.get_by_role("button", name="Deliver again")
+        await expect(delivered).to_have_count(7)  # 6 notifications, of which one is resolved
+        shots["console-channel"] = await capture(page)
+        source = await server.set_up_alerts()
+        page = await open_page(browser, f"{url}/silences", key, "light", 1280, 420)
+        await expect(page.get_by_role("row", name="Separator 2")).to_contain_text("1 notification")
+        shots["console-silences"] = await capture(page)
+        page = await open_page(browser, f"{url}/event-sources/{source}", key, "light", 1280, 1180)
+        await page.get_by_role("button", name="Try it as the sample").click()
+        await expect(page.get_by_role("main")).to_contain_text("Line 1, column 1")
+        await page.evaluate("scrollTo(0, 0)")
+        shots["console-source"] = await capture(page)
+        page = await open_page(browser, f"{url}/administration", key, "light", 1280, 800)
+        policies = page.get_by_role("region", name="Retention policies")
+        await expect(policies).to_contain_text("Routine events")
+        await policies.evaluate("(region) => region.scrollIntoView()")
+        shots["console-retention"] = await capture(page)
         await browser.close()
     return shots
 
