@@ -26,6 +26,7 @@ from app.services.auth.rate_limits import RateLimits
 from app.services.change_log.feed import Feed
 from app.services.change_log.notification_summaries import NotificationSummaries
 from app.services.change_log.silence_expiry import start_ringing
+from app.services.channels.apprise_sending import AppriseSender
 from app.services.channels.channels import ChannelTools
 from app.services.channels.delivering import start_delivering
 from app.services.channels.encryption import SecretKeys
@@ -81,6 +82,7 @@ def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
         )
         app.state.access = access
         buffer = settings.subscriptions
+        networks = parse_networks(settings.channel_networks) if settings.channel_networks else ()
         try:
             async with (
                 access.key_uses.start_flushing(database),
@@ -92,9 +94,10 @@ def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
                 start_removing_unused_keys(database),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
                 NotificationSummaries(database, app.state.feed) as app.state.notification_summaries,
-                _create_sender(settings) as sender,
+                WebhookSender(AddressPolicy(networks), settings.channels) as sender,
             ):
-                app.state.channel_tools = _create_channel_tools(settings, sender)
+                apprise = AppriseSender(networks, settings.channels)
+                app.state.channel_tools = _create_channel_tools(settings, sender, apprise)
                 monitor = HealthMonitor(database, app.state.feed)
                 async with (
                     start_delivering(database, app.state.feed, app.state.channel_tools),
@@ -169,13 +172,9 @@ def _provider_sign_in(settings: Settings) -> console.ProviderSignIn | None:
     )
 
 
-def _create_sender(settings: Settings) -> WebhookSender:
-    networks = settings.channel_networks
-    policy = AddressPolicy(() if networks is None else parse_networks(networks))
-    return WebhookSender(policy, settings.channels)
-
-
-def _create_channel_tools(settings: Settings, sender: WebhookSender) -> ChannelTools:
+def _create_channel_tools(
+    settings: Settings, sender: WebhookSender, apprise: AppriseSender
+) -> ChannelTools:
     secret = settings.secrets_keys
     keys = None if secret is None else SecretKeys(secret.get_secret_value().split(","))
-    return ChannelTools(keys, sender, settings.channels, settings.public_url)
+    return ChannelTools(keys, sender, apprise, settings.channels, settings.public_url)

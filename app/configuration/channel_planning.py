@@ -104,7 +104,7 @@ mutation CreateChannel($input: CreateChannelInput!) {
             document,
             lambda _: {"input": attributes},
             (CHANNELS.name, item.key),
-            secret_names=("secret",),
+            secret_names=("secret",) if item.value["kind"] == "WEBHOOK" else (),
         )
     )
 

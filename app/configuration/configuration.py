@@ -381,7 +381,7 @@ def find_address_problems(
 ) -> list[Problem]:
     """Returns the problems of an address with its headers, whose references have been resolved."""
     value = read_input(item)
-    channel = Channel(value.name, url, tuple(value.triggers), headers)
+    channel = Channel(value.kind, value.name, url, tuple(value.triggers), headers)
     problems = validate_channel(channel, _ITEM_LIMITS, _CHANNEL_LIMITS)
     return [each for each in problems if {"url", "headers"} & set(each.path)]
 
@@ -488,7 +488,7 @@ def _validate_channel(
     literal_url = None if url is None or is_reference(url) else url
     # Any valid value stands for that of a reference.
     values = {name: "x" if is_reference(each) else each for name, each in headers.items()}
-    channel = Channel(value.name, literal_url, tuple(value.triggers), values)
+    channel = Channel(value.kind, value.name, literal_url, tuple(value.triggers), values)
     yield from validate_channel(channel, limits, channel_limits)
     try:
         parse_event_filter(value.filter, limits)

@@ -89,7 +89,7 @@ def test_every_block_of_a_page_is_run_or_compared(file: Path) -> None:
         ("sh", None),
         ("python", None),
         ("text", "Output"),
-        ("text", None),  # compared below
+        ("text", None),  # compared below, and in test_channel_guide.py
         # tests/deploy/test_alertmanager.py runs Alertmanager with them
         ("yaml", "alertmanager.yml"),
         ("yaml", "alertmanager-pagerduty.yml"),

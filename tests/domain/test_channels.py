@@ -13,6 +13,7 @@ from app.domain.channels.addresses import is_allowed_address, parse_networks
 from app.domain.channels.attempts import AttemptResult, find_next_attempt, pause_seconds
 from app.domain.channels.channels import (
     Channel,
+    ChannelKind,
     ChannelTrigger,
     format_origin,
     validate_channel,
@@ -39,7 +40,7 @@ LIMITS = ChannelLimits()
     ],
 )
 def test_web_addresses_are_valid(url: str) -> None:
-    assert validate_url(url) == []
+    assert validate_url(ChannelKind.WEBHOOK, url) == []
 
 
 @pytest.mark.parametrize(
@@ -73,16 +74,16 @@ def test_web_addresses_are_valid(url: str) -> None:
     ],
 )
 def test_other_addresses_are_rejected_with_the_reason(url: str, message: str) -> None:
-    [problem] = validate_url(url)
+    [problem] = validate_url(ChannelKind.WEBHOOK, url)
 
     assert problem.message.startswith(message)
     assert problem.path == ("url",)
 
 
 def test_the_shown_address_contains_no_secret() -> None:
-    assert format_origin("https://Hooks.example.com:8443/T0KEN?key=secret") == (
-        "https://hooks.example.com:8443"
-    )
+    assert format_origin(
+        ChannelKind.WEBHOOK, "https://Hooks.example.com:8443/T0KEN?key=secret"
+    ) == ("https://hooks.example.com:8443")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_invalid_headers_are_rejected_without_their_values(
 def test_a_channel_needs_a_trigger_that_is_not_test(
     triggers: tuple[ChannelTrigger, ...], path: tuple[str, ...]
 ) -> None:
-    channel = Channel("hook", "https://example.com", triggers)
+    channel = Channel(ChannelKind.WEBHOOK, "hook", "https://example.com", triggers)
 
     [problem] = validate_channel(channel, Limits(), LIMITS)
 

@@ -14,6 +14,10 @@ _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # 6to4 and Teredo contain IPv4 addresses, too. They are not allowed at all.
 _TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
+# Servers of other protocols have well-known ports, too: nothing is sent to them.
+WEB_PORTS = (80, 443)
+_MAIL_PORTS = (25, 465, 587)
+FIRST_UNRESERVED_PORT = 1_024
 
 
 def parse_networks(text: str) -> tuple[IPNetwork, ...]:
@@ -40,6 +44,13 @@ def is_allowed_address(address: IPAddress, exceptions: Sequence[IPNetwork]) -> b
     if embedded is not None:
         return is_allowed_address(embedded, exceptions)
     return any(address in network for network in exceptions) or _is_public(address)
+
+
+def is_allowed_port(port: object) -> bool:
+    """Whether a channel may send email or requests to the port."""
+    if not isinstance(port, int):
+        return False
+    return port in (*WEB_PORTS, *_MAIL_PORTS) or port >= FIRST_UNRESERVED_PORT
 
 
 def _find_embedded_address(address: IPAddress) -> ipaddress.IPv4Address | None:

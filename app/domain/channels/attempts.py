@@ -16,8 +16,8 @@ _SUCCESS = range(200, 300)
 class AttemptResult:
     """The response to an attempt, or the error.
 
-    `error` may quote the response, `summary` does not. `retry_after`: the pause that the receiver
-    asks for.
+    `status`: None if there was no response, or Apprise has sent the message. `error` may quote the
+    response, `summary` does not. `retry_after`: the pause that the receiver asks for.
     """
 
     at: datetime
@@ -27,7 +27,7 @@ class AttemptResult:
 
     @property
     def is_success(self) -> bool:
-        return self.status is not None and self.status in _SUCCESS
+        return self.error is None if self.status is None else self.status in _SUCCESS
 
     @property
     def summary(self) -> str | None:

@@ -10,6 +10,9 @@ from enum import Enum
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from app.domain.channels import apprise_urls
+from app.domain.channels.addresses import FIRST_UNRESERVED_PORT, WEB_PORTS
+from app.domain.channels.apprise_urls import MAX_URL_CHARACTERS
 from app.domain.shared.limits import ChannelLimits, Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input
@@ -18,6 +21,7 @@ from app.domain.shared.values import validate_name
 
 class ChannelKind(Enum):
     WEBHOOK = "WEBHOOK"
+    APPRISE = "APPRISE"
 
 
 class ChannelTrigger(Enum):
@@ -43,6 +47,7 @@ class DeliveryState(Enum):
 class Channel:
     """A channel as users see it. `url` and `headers` are None if an update keeps them."""
 
+    kind: ChannelKind
     name: str
     url: str | None
     triggers: tuple[ChannelTrigger, ...]
@@ -67,10 +72,6 @@ def known_triggers(names: Iterable[str]) -> tuple[ChannelTrigger, ...]:
 
 _URL = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9.])?")
-_MAX_URL_CHARACTERS = 2_048
-# Servers of other protocols have well-known ports: no request is sent to them.
-_WEB_PORTS = (80, 443)
-_FIRST_UNRESERVED_PORT = 1_024
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 # Tocsin or the HTTP client sets them.
@@ -103,8 +104,11 @@ def validate_channel(
     """Validates a channel, except that its filter is assumed to be valid."""
     problems = validate_name(channel.name, limits.name_characters, "name")
     if channel.url is not None:
-        problems += validate_url(channel.url)
-    if channel.headers is not None:
+        problems += validate_url(channel.kind, channel.url)
+    if channel.headers and channel.kind is not ChannelKind.WEBHOOK:
+        message = "Only channels of the kind WEBHOOK have headers."
+        problems.append(invalid_input(message, "headers"))
+    elif channel.headers is not None:
         problems += validate_headers(channel.headers, channel_limits)
     return problems + _validate_triggers(channel.triggers)
 
@@ -121,15 +125,16 @@ def _validate_triggers(triggers: Sequence[ChannelTrigger]) -> list[Problem]:
     ]
 
 
-def validate_url(url: str) -> list[Problem]:
-    """Validates the address of a webhook, without resolving its host."""
-    message = _find_url_error(url)
+def validate_url(kind: ChannelKind, url: str) -> list[Problem]:
+    """Validates the address of a channel, without resolving its host."""
+    find_error = _find_url_error if kind is ChannelKind.WEBHOOK else apprise_urls.find_url_error
+    message = find_error(url)
     return [] if message is None else [invalid_input(message, "url")]
 
 
 def _find_url_error(url: str) -> str | None:
-    if len(url) > _MAX_URL_CHARACTERS:
-        return limit_message(_MAX_URL_CHARACTERS, "character", "url", len(url))
+    if len(url) > MAX_URL_CHARACTERS:
+        return limit_message(MAX_URL_CHARACTERS, "character", "url", len(url))
     if not _URL.fullmatch(url) or "\\" in url:
         return (
             "The URL must consist of visible ASCII characters without spaces and backslashes. "
@@ -148,7 +153,7 @@ def _find_url_error(url: str) -> str | None:
         return "The URL must not have a fragment: it is not sent to servers."
     if not _is_host(parts.hostname or ""):
         return f"Invalid host {quote_value(parts.hostname or '')}. Use a name or an IP address."
-    if port is not None and port not in _WEB_PORTS and port < _FIRST_UNRESERVED_PORT:
+    if port is not None and port not in WEB_PORTS and port < FIRST_UNRESERVED_PORT:
         return f"Port {port} is not allowed. Use port 80, 443, or 1,024 to 65,535."
     return None
 
@@ -162,8 +167,10 @@ def _is_host(host: str) -> bool:
         return False
 
 
-def format_origin(url: str) -> str:
+def format_origin(kind: ChannelKind, url: str) -> str:
     """Returns the scheme, host and port of a valid URL, without the parts that may be secret."""
+    if kind is ChannelKind.APPRISE:
+        return apprise_urls.format_address(url)
     parts: SplitResult = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.lower()}"
 

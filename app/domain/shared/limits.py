@@ -407,6 +407,20 @@ class ChannelLimits:
         "Maximum number of deliveries of a channel that are attempted at the same time. Deliveries "
         "about the same entity are attempted one after another.",
     )
+    apprise_processes: int = _limit(
+        8,
+        "Maximum number of messages that a server process sends with Apprise at the same time: "
+        "each is sent by a child process, which needs about 40 MB of memory.",
+    )
+    apprise_interval_seconds: float = _limit(
+        10,
+        "Minimum time in seconds between two messages of a channel of the kind APPRISE. What is "
+        "to be delivered meanwhile is sent as one message.",
+        ge=0,
+    )
+    apprise_digest: int = _limit(
+        100, "Maximum number of deliveries that one message of the kind APPRISE is about."
+    )
     retry_seconds: float = _limit(
         259_200,
         "Time in seconds for which a failed delivery is repeated, from when it is created or "

@@ -50,14 +50,18 @@ class CreateChannelInput:
     )
     kind: ChannelKind = strawberry.field(description="Kind of the channel.")
     url: str = strawberry.field(
-        description="Address: an http or https URL of at most 2,048 characters, without user name "
-        "and fragment, with port 80, 443, or 1,024 to 65,535. Its host must have public IP "
-        "addresses only, unless the operator of the server allows others. Stored encrypted."
+        description="Address of at most 2,048 characters. WEBHOOK: an http or https URL without "
+        "user name and fragment, with port 80, 443, or 1,024 to 65,535. APPRISE: the URL of one "
+        "service in the format of Apprise, such as "
+        "`mailto://mail.example.com?from=tocsin@example.com&to=team@example.com`; the services and "
+        "their parameters are in the guide about channels. The host must have public IP addresses "
+        "only, unless the operator of the server allows others. Stored encrypted."
     )
     headers: JSON | None = strawberry.field(
         default=None,
-        description="Additional request headers: a JSON object of names and strings, at most 20 "
-        "(configurable), such as `{authorization: ...}`. Stored encrypted, never returned.",
+        description="Additional request headers of the kind WEBHOOK: a JSON object of names and "
+        "strings, at most 20 (configurable), such as `{authorization: ...}`. Stored encrypted, "
+        "never returned.",
     )
     filter: EventFilter | None = strawberry.field(
         default=None,
@@ -121,7 +125,7 @@ class ChannelPayload:
         default=None,
         description="New signing secret of the channel, in the format of Standard Webhooks "
         "(`whsec_...`). It is returned only once, by `createChannel` and `rotateChannelSecret`; "
-        "null otherwise.",
+        "null otherwise, and for the kind APPRISE, which does not sign messages.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -230,7 +234,8 @@ class ChannelMutations:
             "secret that signs its messages; it is shown only once.\n\n"
             "Requires CHANNEL_MANAGE and EVENT_READ. User errors: `LIMIT_REACHED` if there are too "
             "many channels (100 by default), `INVALID_INPUT`. Request errors: `BAD_USER_INPUT` if "
-            "the filter is invalid, `UNAVAILABLE` if the server has no key to encrypt secrets.",
+            "the filter is invalid, `UNAVAILABLE` if the server has no key to encrypt secrets, or "
+            "no Apprise to send messages of this kind.",
             """
             mutation {
               createChannel(
@@ -257,13 +262,12 @@ class ChannelMutations:
         context = info.context
         triggers = DEFAULT_TRIGGERS if input.triggers is None else tuple(input.triggers)
         headers: Any = {} if input.headers is None else input.headers
-        channel = domain.Channel(input.name, input.url, triggers, headers)
+        channel = domain.Channel(input.kind, input.name, input.url, triggers, headers)
         result = await channels.create_channel(
             context.database,
             context.command,
             context.channel_tools,
             channel,
-            input.kind,
             await parse_stored_filter(input.filter, context),
             enabled=input.enabled is not False,
         )
@@ -274,7 +278,7 @@ class ChannelMutations:
             "Changes a channel. The server uses the changed channel within seconds.\n\n"
             "Requires CHANNEL_MANAGE and EVENT_READ. User errors: `NOT_FOUND`, `INVALID_INPUT`. "
             "Request errors: `BAD_USER_INPUT` if the filter is invalid, `UNAVAILABLE` if the "
-            "server cannot decrypt the secrets of the channel.",
+            "server cannot decrypt the secrets of the channel, or has no Apprise for a new URL.",
             """
             mutation {
               updateChannel(
@@ -333,8 +337,8 @@ class ChannelMutations:
             "Replaces the signing secret of a channel. For a day, messages are signed with both "
             "secrets, so that the receiver can be changed meanwhile.\n\n"
             "Requires CHANNEL_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
-            "UUID. Request errors: `UNAVAILABLE` if the server cannot decrypt the secrets of the "
-            "channel.",
+            "UUID, or the channel is of the kind APPRISE, which has no secret. Request errors: "
+            "`UNAVAILABLE` if the server cannot decrypt the secrets of the channel.",
             """
             mutation {
               rotateChannelSecret(id: "019a3f5c-7b1e-7000-8000-000000000a01") {

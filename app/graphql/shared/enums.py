@@ -348,6 +348,8 @@ register_enum(
     ChannelKind,
     "Kind of a channel.",
     WEBHOOK="HTTP requests with the method POST to a URL, signed as Standard Webhooks defines.",
+    APPRISE="Text for people, which the library Apprise sends: by email or to Slack, Teams, "
+    "Telegram, ntfy and other services. Several notifications can share a message.",
 )
 register_enum(
     ChannelTrigger,
@@ -363,7 +365,8 @@ register_enum(
     DeliveryState,
     "State of a delivery.",
     PENDING="The delivery was not attempted yet, or failed and will be repeated.",
-    DELIVERED="The receiver responded with a status from 200 to 299.",
+    DELIVERED="The receiver responded with a status from 200 to 299, or Apprise has sent the "
+    "message.",
     FAILED="The delivery failed for good: it was repeated for three days (configurable), the "
     "receiver responded with 410, or it was a test.",
 )

@@ -46,7 +46,8 @@ class Channel(Node):
     kind: ChannelKind = strawberry.field(description="Kind of the channel.")
     url: str = strawberry.field(
         description="Scheme, host and port of the address, such as `https://hooks.example.com`. "
-        "The rest of the address may be secret and is never returned."
+        "The rest of the address may be secret and is never returned. Only the scheme, such as "
+        "`slack://`, for services whose addresses begin with a secret."
     )
     filter: JSON | None = strawberry.field(
         description="Conditions on the events to deliver, in the format of `EventFilter`. Null if "
@@ -165,8 +166,9 @@ class Delivery(Node):
         description="Time of the change that the message is about, or of the test."
     )
     webhook_id: str = strawberry.field(
-        description="ID of the message, sent as `webhook-id`. It is the same in all attempts and "
-        "repetitions, so that a receiver can ignore a message that it has already processed."
+        description="ID of the message, which the kind WEBHOOK sends as `webhook-id`. It is the "
+        "same in all attempts and repetitions, so that a receiver can ignore a message that it has "
+        "already processed."
     )
     state: DeliveryState = strawberry.field(description="State of the delivery.")
     attempts: int = strawberry.field(
@@ -180,12 +182,14 @@ class Delivery(Node):
         description="Time of the next attempt at the earliest. Null unless the state is PENDING."
     )
     response_status: int | None = strawberry.field(
-        description="HTTP status of the last response. Null if there was no response."
+        description="HTTP status of the last response. Null if there was no response, and for the "
+        "kind APPRISE."
     )
     error: str | None = strawberry.field(
         description="Why the last attempt failed, with the beginning of the response, in which the "
         "path and the query of the address and the headers of the channel are replaced by `***`. "
-        "Null if the attempt succeeded or there was none."
+        "For the kind APPRISE, what Apprise reports, in which all parts of the address are "
+        "replaced. Null if the attempt succeeded or there was none."
     )
     channel_id: strawberry.Private[UUID]
     event_id: strawberry.Private[UUID | None]

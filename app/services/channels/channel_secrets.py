@@ -26,17 +26,20 @@ _BATCH_SIZE = 100
 
 @dataclass(frozen=True)
 class ChannelSecrets:
-    """`previous_signing_secret` signs messages, too, until `previous_until`."""
+    """`previous_signing_secret` signs messages, too, until `previous_until`.
+
+    `signing_secret`: None if the kind of the channel does not sign messages.
+    """
 
     url: str
     headers: dict[str, str]
-    signing_secret: str
+    signing_secret: str | None
     previous_signing_secret: str | None = None
     previous_until: datetime | None = None
 
     def signing_secrets(self, now: datetime) -> list[str]:
         """The secrets that sign a message, the newest first."""
-        secrets = [self.signing_secret]
+        secrets = [] if self.signing_secret is None else [self.signing_secret]
         if self.previous_signing_secret is not None and self.previous_until is not None:
             secrets += [self.previous_signing_secret] if now < self.previous_until else []
         return secrets

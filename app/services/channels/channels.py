@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,8 +27,10 @@ from app.domain.channels.channels import (
     format_origin,
     known_triggers,
     validate_channel,
+    validate_url,
 )
 from app.domain.channels.messages import sign_message
+from app.domain.channels.texts import build_text
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.problems import (
@@ -39,6 +42,7 @@ from app.domain.shared.problems import (
     not_found,
 )
 from app.domain.shared.values import canonical_json, to_camel_case
+from app.services.channels.apprise_sending import AppriseSender
 from app.services.channels.channel_secrets import (
     ChannelSecrets,
     create_signing_secret,
@@ -124,6 +128,7 @@ class ChannelTools:
 
     keys: SecretKeys | None
     sender: WebhookSender
+    apprise: AppriseSender
     limits: ChannelLimits
     public_url: str | None
     test_limiter: TestLimiter = field(default_factory=TestLimiter)
@@ -144,12 +149,18 @@ class ChannelTools:
         """Returns the CloudEvents source of the messages of a channel."""
         return f"{(self.public_url or '').rstrip('/')}/channels/{channel_id}"
 
-    async def send(self, secrets: ChannelSecrets, webhook_id: str, body: str) -> AttemptResult:
-        """Signs and sends a message."""
-        now = datetime.now(UTC)
-        signature = sign_message(secrets.signing_secrets(now), webhook_id, now, body)
+    async def send(
+        self, kind: ChannelKind, secrets: ChannelSecrets, messages: Sequence[tables.Delivery]
+    ) -> AttemptResult:
+        """Sends one signed request, or one text of several messages with Apprise."""
         with metrics.DELIVERY_DURATION.time():
-            return await self.sender.send(secrets.url, secrets.headers | signature, body)
+            if kind is ChannelKind.APPRISE:
+                data = [(each.trigger, json.loads(each.body)["data"]) for each in messages]
+                return await self.apprise.send(secrets.url, build_text(data, self.public_url))
+            [message] = messages
+            now, secret_keys = datetime.now(UTC), secrets.signing_secrets(datetime.now(UTC))
+            signature = sign_message(secret_keys, message.webhook_id, now, message.body)
+            return await self.sender.send(secrets.url, secrets.headers | signature, message.body)
 
 
 @dataclass(frozen=True)
@@ -170,7 +181,6 @@ async def create_channel(
     command: CommandContext,
     tools: ChannelTools,
     channel: Channel,
-    kind: ChannelKind,
     filter: Mapping[str, Any] | None,
     *,
     enabled: bool,
@@ -181,11 +191,15 @@ async def create_channel(
     """
     require_reading(command)
     keys = tools.require_keys()
-    if problems := _validate(channel, command, tools):
+    problems = _validate(channel, command, tools)
+    problems = problems or await _check_apprise_url(tools, channel.kind, channel.url)
+    if problems:
         return ChannelResult(problems=problems)
     organization_id = command.actor.organization_id
     url = channel.url or ""
-    secrets = ChannelSecrets(url, dict(channel.headers), create_signing_secret())
+    is_signed = channel.kind is ChannelKind.WEBHOOK
+    secret = create_signing_secret() if is_signed else None
+    secrets = ChannelSecrets(url, dict(channel.headers), secret)
     channel_id = uuid7()
     await database.log_horizon.refresh()
     async with database.write(organization_id) as session:
@@ -201,8 +215,8 @@ async def create_channel(
             id=channel_id,
             organization_id=organization_id,
             name=channel.name,
-            kind=kind,
-            url=format_origin(url),
+            kind=channel.kind,
+            url=format_origin(channel.kind, url),
             secrets=encrypt_secrets(keys, secrets, organization_id, channel_id),
             filter=None if filter is None else dict(filter),
             triggers=[trigger.value for trigger in channel.triggers],
@@ -234,13 +248,20 @@ async def update_channel(
     api_attributes = {to_camel_case(name): value for name, value in nullable.items()}
     if null_problems := validate_not_null(api_attributes):
         return ChannelResult(problems=null_problems)
+    async with database.read(command.actor.organization_id) as session:
+        stored = await session.get(tables.Channel, channel_id)
+    # Before the transaction: the kind never changes, and Apprise takes its time.
+    if stored is not None and (
+        problems := await _check_apprise_url(tools, stored.kind, attributes.get("url"))
+    ):
+        return ChannelResult(problems=problems)
     await database.log_horizon.refresh()
     async with database.write(command.actor.organization_id) as session:
         row = await lock_row(session, tables.Channel, channel_id)
         if row is None:
             return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
         before = collect_values(row)
-        current = Channel(row.name, None, known_triggers(row.triggers), None)
+        current = Channel(row.kind, row.name, None, known_triggers(row.triggers), None)
         names = ("name", "url", "triggers", "headers")
         channel = replace(
             current, **{name: attributes[name] for name in names if name in attributes}
@@ -274,8 +295,9 @@ async def update_channel(
 
 def _check_headers_stay(secrets: ChannelSecrets, channel: Channel) -> tuple[Problem, ...]:
     """Rejects another host without new headers: they may be credentials of the previous one."""
-    is_moved = channel.url is not None and format_origin(channel.url) != format_origin(secrets.url)
-    if not is_moved or channel.headers is not None or not secrets.headers:
+    if channel.url is None or channel.headers is not None or not secrets.headers:
+        return ()
+    if format_origin(channel.kind, channel.url) == format_origin(channel.kind, secrets.url):
         return ()
     message = (
         "The new URL has another host. The headers of the channel may be secrets of the previous "
@@ -293,7 +315,7 @@ def _change_secrets(
         url=secrets.url if channel.url is None else channel.url,
         headers=secrets.headers if channel.headers is None else dict(channel.headers),
     )
-    row.url = format_origin(changed.url)
+    row.url = format_origin(row.kind, changed.url)
     row.secrets = encrypt_secrets(keys, changed, row.organization_id, row.id)
     parts = {"address": changed.url != secrets.url, "headers": changed.headers != secrets.headers}
     return [name for name, is_changed in parts.items() if is_changed]
@@ -358,6 +380,9 @@ async def rotate_secret(
         row = await lock_row(session, tables.Channel, channel_id)
         if row is None:
             return ChannelResult(problems=(not_found("channel", channel_id, "id"),))
+        if row.kind is not ChannelKind.WEBHOOK:
+            message = "Only messages of the kind WEBHOOK are signed. The channel has no secret."
+            return ChannelResult(problems=(invalid_input(message, "id"),))
         secrets = read_secrets(keys, row).rotate(command.now)
         row.secrets = encrypt_secrets(keys, secrets, row.organization_id, row.id)
         row.updated_at = command.now
@@ -382,3 +407,21 @@ def _validate(
         except ForbiddenAddressError as error:
             problems.append(invalid_input(str(error), "url"))
     return tuple(problems)
+
+
+async def _check_apprise_url(
+    tools: ChannelTools, kind: ChannelKind, url: str | None
+) -> tuple[Problem, ...]:
+    """Has Apprise read an address of its kind. Raises RequestError UNAVAILABLE without Apprise."""
+    if kind is not ChannelKind.APPRISE or url is None:
+        return ()
+    if not tools.apprise.is_installed:
+        message = (
+            "The server has no Apprise. The operator of the server can install it: the extra "
+            "`apprise` of the Python package, as in `pip install 'tocsin[apprise]'`."
+        )
+        raise RequestError(ErrorCode.UNAVAILABLE, message)
+    if problems := validate_url(kind, url):
+        return tuple(problems)
+    error = await tools.apprise.find_url_error(url)
+    return () if error is None else (invalid_input(error, "url"),)

@@ -186,36 +186,65 @@ class LeasedChannel:
         A delivery is due at its time, unless an earlier one with its order key holds it back. Also
         returns the next time at which another one can become due; None if there is none.
         """
-        table, earlier, now = tables.Delivery, aliased(tables.Delivery), datetime.now(UTC)
-        of_channel = (col(table.channel_id) == self.row.id, is_pending())
+        table, now = tables.Delivery, datetime.now(UTC)
+        keys = [delivery.order_key for delivery in in_flight]
+        order = [col(table.next_attempt_at), col(table.number)]
+        if new_first:
+            order.insert(0, col(table.attempts))
+        due = (
+            select(table)
+            .where(*self._is_due(now), col(table.order_key).not_in(keys))
+            .order_by(*order)
+            .limit(limit)
+        )
+        async with self.database.read(self.row.organization_id) as session:
+            rows = list(await session.scalars(due))
+            first_by_key = {row.order_key: row for row in sorted(rows, key=_number_of)[::-1]}
+            first = [row for row in rows if first_by_key[row.order_key] is row]
+            return first, await self._find_next_time(session, now)
+
+    async def load_digest(self, limit: int) -> tuple[list[tables.Delivery], datetime | None]:
+        """Returns the oldest deliveries to attempt now, together, in their order.
+
+        Those with an order key may follow each other. Also returns the next time, as `load_due`.
+        """
+        table, now = tables.Delivery, datetime.now(UTC)
+        due = (
+            select(table)
+            .where(*self._is_due(now, is_together=True))
+            .order_by(col(table.number))
+            .limit(limit)
+        )
+        async with self.database.read(self.row.organization_id) as session:
+            return list(await session.scalars(due)), await self._find_next_time(session, now)
+
+    def _is_due(self, now: datetime, *, is_together: bool = False) -> list[ColumnElement[bool]]:
+        """Conditions on deliveries to attempt. `is_together`: those that are due hold back none."""
+        table, earlier = tables.Delivery, aliased(tables.Delivery)
         is_held = exists().where(
             col(earlier.channel_id) == col(table.channel_id),
             is_pending(earlier),
             col(earlier.order_key) == col(table.order_key),
             col(earlier.number) < col(table.number),
             or_(col(earlier.hold_until).is_(None), col(earlier.hold_until) > now),
+            *([col(earlier.next_attempt_at) > now] if is_together else []),
         )
-        keys = [delivery.order_key for delivery in in_flight]
-        waiting = [*of_channel, col(table.order_key).not_in(keys)]
-        order = [col(table.next_attempt_at), col(table.number)]
-        if new_first:
-            order.insert(0, col(table.attempts))
-        due = (
-            select(table)
-            .where(*waiting, col(table.next_attempt_at) <= now, ~is_held)
-            .order_by(*order)
-            .limit(limit)
-        )
-        times = (col(table.next_attempt_at), col(table.hold_until))
+        return [*self._is_of_channel(), col(table.next_attempt_at) <= now, ~is_held]
+
+    def _is_of_channel(self) -> list[ColumnElement[bool]]:
+        return [col(tables.Delivery.channel_id) == self.row.id, is_pending()]
+
+    async def _find_next_time(self, session: AsyncSession, now: datetime) -> datetime | None:
+        """Returns the next time at which a delivery can become due. None if there is none."""
+        times = (col(tables.Delivery.next_attempt_at), col(tables.Delivery.hold_until))
         next_times = union_all(
-            *(select(func.min(time).label("time")).where(*of_channel, time > now) for time in times)
+            *(
+                select(func.min(time).label("time")).where(*self._is_of_channel(), time > now)
+                for time in times
+            )
         ).subquery()
-        async with self.database.read(self.row.organization_id) as session:
-            rows = list(await session.scalars(due))
-            first_by_key = {row.order_key: row for row in sorted(rows, key=_number_of)[::-1]}
-            return [row for row in rows if first_by_key[row.order_key] is row], (
-                await session.scalars(select(func.min(next_times.c.time)))
-            ).one()
+        next_time: datetime | None = await session.scalar(select(func.min(next_times.c.time)))
+        return next_time
 
     @retry_on_deadlock
     async def record_results(

@@ -22,6 +22,7 @@ from app import metrics
 from app.domain.access.audit import AuditAction
 from app.domain.channels.attempts import AttemptResult, pause_seconds
 from app.domain.channels.channels import (
+    ChannelKind,
     UnreadableTriggerError,
     triggers_from_json,
 )
@@ -83,6 +84,8 @@ _PRUNED = (
 )
 
 _INTERNAL_ERROR = "Internal error. See the server logs."
+# The deliveries that each message is about.
+_Attempts = dict[asyncio.Task[AttemptResult], list[tables.Delivery]]
 
 log = structlog.get_logger(__name__)
 
@@ -269,6 +272,7 @@ class _Worker:
         self._failing_since = self._row.failing_since
         self._failures = 0 if self._failing_since is None else FAILURES_OF_OUTAGE
         self._probe_at = 0.0
+        self._next_message_at = 0.0
         self._probes_new = False
         self._task = asyncio.create_task(self._run(), name=f"channel {self._row.id}")
 
@@ -424,7 +428,7 @@ class _Worker:
     # Deliveries are attempted.
 
     async def _deliver(self, secrets: ChannelSecrets) -> None:
-        attempts: dict[asyncio.Task[AttemptResult], tables.Delivery] = {}
+        attempts: _Attempts = {}
         try:
             while attempts or not self._is_stopping:
                 self._has_work.clear()
@@ -438,27 +442,35 @@ class _Worker:
                 task.cancel()
             await asyncio.gather(*attempts, return_exceptions=True)
 
-    async def _start_attempts(
-        self, secrets: ChannelSecrets, attempts: dict[asyncio.Task[AttemptResult], tables.Delivery]
-    ) -> float | None:
+    async def _start_attempts(self, secrets: ChannelSecrets, attempts: _Attempts) -> float | None:
         """Starts attempts. Returns the time after which others can start; None if not by time."""
         if self._is_stopping:
             return None
         in_outage = self._failures >= FAILURES_OF_OUTAGE
-        room = (1 if in_outage else self._limits.concurrency) - len(attempts)
+        is_text = self._row.kind is ChannelKind.APPRISE
+        room = (1 if in_outage or is_text else self._limits.concurrency) - len(attempts)
         if room <= 0:
             return None
         now = time.monotonic()
-        if in_outage and now < self._probe_at:
-            return self._probe_at
-        due, next_attempt = await self._channel.load_due(
-            room, attempts.values(), new_first=in_outage and self._probes_new
-        )
+        begin = max(self._probe_at if in_outage else 0.0, self._next_message_at)
+        if now < begin:
+            return begin
+        if is_text and not in_outage:
+            due, next_attempt = await self._channel.load_digest(self._limits.apprise_digest)
+            messages = [due] if due else []
+        else:
+            in_flight = [delivery for message in attempts.values() for delivery in message]
+            due, next_attempt = await self._channel.load_due(
+                room, in_flight, new_first=in_outage and self._probes_new
+            )
+            messages = [[delivery] for delivery in due]
         # In an outage, new and failed deliveries take turns: either may be what is rejected.
         self._probes_new = not self._probes_new
-        for delivery in due:
-            attempts[asyncio.create_task(self._attempt(delivery, secrets))] = delivery
-        if len(due) == room or next_attempt is None:
+        for message in messages:
+            attempts[asyncio.create_task(self._attempt(message, secrets))] = message
+        if is_text and messages:
+            self._next_message_at = now + self._limits.apprise_interval_seconds
+        if len(messages) == room or next_attempt is None:
             return None
         pause = (next_attempt - datetime.now(UTC)).total_seconds()
         return time.monotonic() + min(pause, PROGRESS_SECONDS)
@@ -475,18 +487,22 @@ class _Worker:
         finally:
             waiter.cancel()
 
-    async def _attempt(self, delivery: tables.Delivery, secrets: ChannelSecrets) -> AttemptResult:
+    async def _attempt(
+        self, message: Sequence[tables.Delivery], secrets: ChannelSecrets
+    ) -> AttemptResult:
         try:
-            return await self._tools.send(secrets, delivery.webhook_id, delivery.body)
+            return await self._tools.send(self._row.kind, secrets, message)
         except Exception:  # a bug: it must not stop the other deliveries
-            log.exception("delivery_failed", channel=str(self._row.id), delivery=str(delivery.id))
+            ids = [str(delivery.id) for delivery in message]
+            log.exception("delivery_failed", channel=str(self._row.id), deliveries=ids)
             return AttemptResult(datetime.now(UTC), error=_INTERNAL_ERROR)
 
-    async def _record(self, results: list[tuple[tables.Delivery, AttemptResult]]) -> None:
+    async def _record(self, results: list[tuple[list[tables.Delivery], AttemptResult]]) -> None:
+        attempted = [(delivery, result) for message, result in results for delivery in message]
         async with self._health_lock:
             health = self._judge_health([result for _, result in results])
-            is_current = await self._store_health(results, health)
-        self._change_new_count(-sum(delivery.attempts == 0 for delivery, _ in results))
+            is_current = await self._store_health(attempted, health)
+        self._change_new_count(-sum(delivery.attempts == 0 for delivery, _ in attempted))
         for _, result in results:
             metrics.DELIVERY_ATTEMPTS.labels("success" if result.is_success else "error").inc()
         if not is_current:

@@ -281,10 +281,6 @@ async def send_test(
     delivery_id, trigger, now = uuid7(), ChannelTrigger.TEST, command.now
     webhook_id = build_webhook_id(channel.id, trigger, delivery_id)
     data = {"channel": {"id": str(channel.id), "name": channel.name}}
-    body = build_message(webhook_id, trigger, tools.format_source(channel.id), now, data)
-    with tools.test_limiter.take():
-        result = await tools.send(secrets, webhook_id, body)
-    state = DeliveryState.DELIVERED if result.is_success else DeliveryState.FAILED
     row = tables.Delivery(
         id=delivery_id,
         organization_id=channel.organization_id,
@@ -293,15 +289,18 @@ async def send_test(
         trigger=trigger,
         webhook_id=webhook_id,
         order_key=webhook_id,
-        body=body,
-        state=state,
+        body=build_message(webhook_id, trigger, tools.format_source(channel.id), now, data),
+        state=DeliveryState.PENDING,
         attempts=1,
         created_at=now,
         expires_at=now,
-        last_attempt_at=result.at,
-        response_status=result.status,
-        error=result.error,
     )
+    with tools.test_limiter.take():
+        result = await tools.send(channel.kind, secrets, [row])
+    row.state = DeliveryState.DELIVERED if result.is_success else DeliveryState.FAILED
+    row.last_attempt_at = result.at
+    row.response_status = result.status
+    row.error = result.error
     if not await _store_test(database, row):
         return DeliveryResult(problems=(not_found("channel", channel_id, "id"),))
     return DeliveryResult(row)

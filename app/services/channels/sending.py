@@ -22,9 +22,9 @@ import httpcore
 
 from app.domain.channels.addresses import IPAddress, IPNetwork, is_allowed_address
 from app.domain.channels.attempts import AttemptResult
-from app.domain.channels.masking import find_secret_texts, mask_secrets
 from app.domain.channels.messages import MEDIA_TYPE
 from app.domain.shared.limits import ChannelLimits
+from app.domain.shared.masking import find_secret_texts, mask_secrets
 from app.domain.shared.values import replace_control_characters
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -187,7 +187,8 @@ class WebhookSender:
             result = AttemptResult(now, status)
             if result.is_success:
                 return result
-            excerpt = self._quote_response(content, find_secret_texts(url, headers))
+            secrets = (target, parts.path, parts.query, *headers.values())
+            excerpt = self._quote_response(content, find_secret_texts(secrets))
             error = f"{result.summary}: {excerpt}" if excerpt else result.summary
             return AttemptResult(now, status, error, _read_retry_after(response.headers, now))
 

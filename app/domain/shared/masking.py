@@ -1,7 +1,7 @@
 """Masks the secrets of a request where a response repeats them, before it is stored.
 
-Secrets are the path, the query and the header values, and their parts. They are also found without
-or with another encoding: percent-encoded, in HTML, JSON or Base64.
+Secrets are texts, such as the query and the header values, and their parts. They are also found
+without or with another encoding: percent-encoded, in HTML, JSON or Base64.
 """
 
 from __future__ import annotations
@@ -12,29 +12,28 @@ import html
 import json
 import re
 import string
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 _MASK = "***"
-# Shorter parts are words and numbers of other texts rather than secrets.
+# Shorter parts are words and numbers of other texts rather than secrets, such as "true" or "1".
 _MIN_CHARACTERS = 4
-_DELIMITERS = re.compile(r"[/?&=:;,\s\"']+")
+_MIN_LETTERS = 8
+_DELIMITERS = re.compile(r"[/?&=:;,@\s\"']+")
 # Unlike `str.lower`, it keeps the positions of characters.
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
-def find_secret_texts(url: str, headers: Mapping[str, str]) -> frozenset[str]:
-    """Returns the secrets of a request in all their encodings, in lower case."""
-    parts = urlsplit(url)
-    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+def find_secret_texts(values: Iterable[str]) -> frozenset[str]:
+    """Returns the values and their parts in all their encodings, in lower case."""
     return frozenset(
         encoded.translate(_LOWER)
-        for value in (target, parts.path, parts.query, *headers.values())
+        for value in values
         for part in _split(value)
+        if len(part) >= (_MIN_LETTERS if part.isalpha() else _MIN_CHARACTERS)
         for encoded in _encode(part)
-        if len(encoded) >= _MIN_CHARACTERS
     )
 
 

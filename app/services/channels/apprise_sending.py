@@ -1,0 +1,140 @@
+"""Sends texts to the addresses of the library Apprise, which users choose.
+
+Each text is sent by a child process, which can reach allowed addresses only. The address is passed
+by the standard input, so that no list of processes shows it, and the environment of the server is
+not passed at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.channels.addresses import IPNetwork
+from app.domain.channels.apprise_urls import DOCUMENTATION, find_scheme, find_service
+from app.domain.channels.attempts import AttemptResult
+from app.domain.channels.texts import TextMessage
+from app.domain.events.severity import Severity
+from app.domain.shared.limits import ChannelLimits
+from app.domain.shared.masking import find_secret_texts, mask_secrets
+from app.domain.shared.values import replace_control_characters
+
+_PROGRAM = "app.services.channels.apprise_process"
+# The certificates that the operator trusts are those of web hooks, too.
+_CERTIFICATES = {
+    "SSL_CERT_FILE": "SSL_CERT_FILE",
+    "SSL_CERT_DIR": "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE": "SSL_CERT_FILE",
+}
+_MAX_ERROR_CHARACTERS = 300
+_TYPES = {
+    Severity.ERROR: "failure",
+    Severity.WARN: "warning",
+    Severity.SUCCESS: "success",
+    Severity.INFO: "info",
+}
+
+
+class AppriseSender:
+    """Runs the child processes, of which each sends one text. `exceptions`: as of web hooks."""
+
+    def __init__(self, exceptions: Sequence[IPNetwork], limits: ChannelLimits) -> None:
+        self._networks = [str(network) for network in exceptions]
+        self._limits = limits
+        self._processes = asyncio.Semaphore(limits.apprise_processes)
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the library is installed. The server does not import it, which takes long."""
+        return importlib.util.find_spec("apprise") is not None
+
+    async def find_url_error(self, url: str) -> str | None:
+        """Returns why Apprise cannot read a URL whose service and parameters are allowed."""
+        error = await self._run(url, None)
+        if error is None:
+            return None
+        return f"Apprise cannot read the URL: {error} {DOCUMENTATION} has the format."
+
+    async def send(self, url: str, text: TextMessage) -> AttemptResult:
+        """Sends the text to a valid URL. Returns the result; no error is raised."""
+        kind = "info" if text.severity is None else _TYPES[text.severity]
+        error = await self._run(url, {"title": text.title, "body": text.body, "notify_type": kind})
+        return AttemptResult(datetime.now(UTC), error=error)
+
+    async def _run(self, url: str, message: Mapping[str, str] | None) -> str | None:
+        """Returns the error without the secrets of the URL. None on success."""
+        if not self.is_installed:
+            return "The server has no Apprise. Its operator can install it: tocsin[apprise]."
+        service = find_service(url)
+        request = {
+            "url": url,
+            "scheme": find_scheme(url),
+            "module": service.module,
+            "parameters": sorted(service.parameters),
+            "networks": self._networks,
+            "timeout_seconds": self._limits.timeout_seconds,
+            "message": message,
+        }
+        async with self._processes:
+            try:
+                async with asyncio.timeout(self._limits.timeout_seconds):
+                    answer = await _run_program(request)
+            except TimeoutError:
+                return f"There was no result within {self._limits.timeout_seconds:g} seconds."
+            except OSError as failure:
+                return f"The program that sends messages cannot be started: {failure.strerror}."
+        return None if answer["error"] is None else _describe_error(answer, url)
+
+
+def _describe_error(answer: Mapping[str, Any], url: str) -> str:
+    if answer["refused"] is not None:
+        return (
+            f"{answer['refused']} is not allowed. The address must be public, and the port 25, 80, "
+            "443, 465, 587, or 1,024 to 65,535. The operator of the server can allow the address "
+            "with TOCSIN_CHANNEL_NETWORKS."
+        )
+    text = replace_control_characters(answer["error"]).strip()
+    secret_texts = find_secret_texts([url.partition("://")[2]])
+    error = mask_secrets(text, secret_texts, _MAX_ERROR_CHARACTERS, is_cut=False)
+    return error if error.endswith((".", "!", "?")) else f"{error}."
+
+
+async def _run_program(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the answer of the child process, which does not outlive the call. Raises OSError."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-B", "-P", "-s", "-m", _PROGRAM),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=os.sep,
+        env=_build_environment(),
+    )
+    try:
+        output, _ = await process.communicate(json.dumps(request).encode())
+        answer: dict[str, Any] = json.loads(output)
+    except ValueError:
+        return {"error": "The program that sends messages has ended early", "refused": None}
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return answer
+
+
+def _build_environment() -> dict[str, str]:
+    """Without proxies, and without a home that has passwords of hosts (.netrc)."""
+    certificates = {
+        name: os.environ[variable]
+        for name, variable in _CERTIFICATES.items()
+        if variable in os.environ
+    }
+    path = os.pathsep.join(os.path.abspath(each) for each in sys.path if each)
+    return certificates | {"PYTHONPATH": path, "HOME": os.devnull, "LC_ALL": "C.UTF-8"}

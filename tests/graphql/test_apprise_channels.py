@@ -1,0 +1,249 @@
+"""Channels of the kind APPRISE: addresses, text messages to real receivers, digests and retries."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+from tests.conftest import Serve
+from tests.graphql.test_channels import CHANNELS, CREATE, HOOK, ROTATE, TEST, UPDATE
+from tests.graphql.test_deliveries import (
+    QUICK,
+    RESOLVE,
+    create_channel,
+    log_notification,
+    wait_for_deliveries,
+)
+from tests.mail_server import receive_mail
+from tests.webhook_receiver import Response, receive_webhooks
+
+APPRISE = HOOK | {"kind": "APPRISE", "url": "json://hooks.example.com/T0KEN-of-the-receiver"}
+AT_ONCE = QUICK | {"apprise_interval_seconds": 0}
+
+
+async def test_a_notification_and_its_resolution_are_emails_with_a_link_to_the_event(
+    serve: Serve, database_url: str
+) -> None:
+    server = serve(database_url, channels=AT_ONCE, public_url="https://tocsin.example/")
+    async with receive_mail() as mail, server as client:
+        channel_id, secret = await create_channel(client, mail.url, kind="APPRISE")
+        event = await log_notification(
+            client,
+            "Pump <!channel> stopped",
+            "p7",
+            severity="error",
+            source="pump-7",
+            content="No pressure.\nAsk @everyone\u0007\r\nBcc: a@example.com",
+            occurredAt="2026-04-10T10:00:00Z",
+        )
+        await mail.wait_for(1)
+        await client.execute_field(RESOLVE, id=event["id"])
+        await mail.wait_for(2)
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 2)
+
+    assert secret is None
+    raised, resolved = mail.emails
+    assert mail.recipients == [["team@example.com"]] * 2
+    assert {key.lower() for key in raised} >= {"from", "to", "subject"}
+    assert raised["bcc"] is None
+    assert raised["subject"] == "ERROR: Pump <\u200b!channel> stopped"
+    assert raised.get_content_type() == "text/plain"
+    facts = (
+        "Source: pump-7\nPump: p7\nTime: 2026-04-10T10:00:00.000000Z\n"
+        f"https://tocsin.example/events/{event['id']}"
+    )
+    assert read_text(raised) == (f"No pressure.\nAsk @\u200beveryone \nBcc: a@example.com\n{facts}")
+    assert resolved["subject"] == "Resolved: Pump <\u200b!channel> stopped"
+    assert read_text(resolved) == facts
+    deliveries = channel["deliveries"]["nodes"]
+    assert [(each["responseStatus"], each["error"], each["attempts"]) for each in deliveries] == [
+        (None, None, 1)
+    ] * 2
+
+
+def read_text(email: Any) -> str:
+    return str(email.get_content()).replace("\r\n", "\n").rstrip("\n")
+
+
+async def test_what_is_due_together_is_one_message_that_counts_the_others(
+    serve: Serve, database_url: str
+) -> None:
+    release = asyncio.Event()
+    async with receive_webhooks() as receiver, serve(database_url, channels=AT_ONCE) as client:
+        # The first message takes until the others are due. The second one fails once.
+        receiver.respond = lambda _: Response(
+            503 if len(receiver.requests) == 1 else 200, release=release
+        )
+        url = f"json://127.0.0.1:{receiver.port}/"
+        channel_id, _ = await create_channel(client, url, kind="APPRISE")
+        await log_notification(client, "first", source="pump-7")
+        await receiver.wait_for(1)
+        for number in range(12):
+            await log_notification(client, f"pump {number}", "p7", source="pump-7")
+        await log_notification(client, "disk full", severity="error", source="host-1")
+        await log_notification(client, "disk warm", severity="warning", source="host-1")
+        await wait_for_deliveries(client, channel_id, "PENDING", 15)
+        release.set()
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 15)
+
+    first, digest, repeated = (request.message for request in receiver.requests)
+    assert (first["title"], first["type"]) == ("INFO: first", "info")
+    assert (digest["title"], digest["type"]) == ("ERROR: disk full", "failure")
+    assert digest["message"].splitlines()[2:] == ["12 more from pump-7", "1 more from host-1"]
+    assert repeated == digest
+    attempts = [each["attempts"] for each in channel["deliveries"]["nodes"]]
+    assert attempts == [*([2] * 14), 1]
+
+
+async def test_a_message_that_fails_is_repeated_and_an_outage_is_reported_and_ends(
+    serve: Serve, database_url: str
+) -> None:
+    async with receive_webhooks() as receiver, serve(database_url, channels=AT_ONCE) as client:
+        receiver.respond = lambda request: Response(
+            503 if len(receiver.requests) < 5 else 200, request.path.encode()
+        )
+        url = f"json://127.0.0.1:{receiver.port}/t0ken-of-the-receiver"
+        channel_id, _ = await create_channel(client, url, kind="APPRISE")
+        await log_notification(client, "first")
+        await receiver.wait_for(5)
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+        reports = await client.execute_field(
+            "query ($source: String!) { events(filter: {source: $source}) { nodes { status } } }",
+            source=f"/channels/{channel_id}",
+        )
+
+    [delivery] = channel["deliveries"]["nodes"]
+    assert (delivery["attempts"], channel["failingSince"]) == (6, None)
+    assert reports["nodes"] == [{"status": "RESOLVED"}]
+    assert len({request.body for request in receiver.requests}) == 1
+
+
+async def test_a_test_message_is_sent_with_the_error_of_apprise(client: Client) -> None:
+    async with receive_webhooks() as receiver:
+        url = f"json://127.0.0.1:{receiver.port}/t0ken-of-the-receiver"
+        input = APPRISE | {"url": url}
+        created = await client.execute_field(CREATE, input=input)
+        id = created["channel"]["id"]
+        sent = await client.execute_field(TEST, id=id)
+        receiver.respond = lambda request: Response(403, request.path.encode())
+        rejected = await client.execute_field(TEST, id=id)
+
+    message = receiver.requests[0].message
+    assert created["channel"]["url"] == f"json://127.0.0.1:{receiver.port}"
+    assert (message["title"], message["message"]) == (
+        "Test of the channel hook",
+        "The channel works.",
+    )
+    assert (sent["delivery"]["state"], sent["delivery"]["error"]) == ("DELIVERED", None)
+    assert (rejected["delivery"]["state"], rejected["delivery"]["error"]) == (
+        "FAILED",
+        "Failed to send JSON POST notification: error=403.",
+    )
+
+
+async def test_invalid_addresses_are_rejected_and_not_stored(client: Client) -> None:
+    invalid: list[tuple[str, str]] = [
+        ("hooks.example.com", "The URL must be SERVICE://ADDRESS in visible ASCII characters"),
+        ("json://a.example\\@127.0.0.1", "The URL must be SERVICE://ADDRESS in visible ASCII"),
+        ("json://a.example json://b.example", "The URL must be SERVICE://ADDRESS in visible"),
+        ("file:///etc/passwd", "Invalid service 'file'. Use one of brevo, clicksend, discord,"),
+        ("https://hooks.slack.com/services/a/b/c", "Invalid service 'https'."),
+        ("SYSLOG://", "The URL must be SERVICE://ADDRESS"),
+        ("SYSLOG://local", "Invalid service 'SYSLOG'."),
+        ("dbus://desktop", "Invalid service 'dbus'."),
+        ("rsyslog://127.0.0.1", "Invalid service 'rsyslog'."),
+        ("mailto://a@b@example.com", "Percent-encode @ in the user name and the password as %40."),
+        ("mailto://example.com?pgpprv=/etc/key", "The parameter 'pgpprv' is not allowed. mailto"),
+        ("ntfy://example.com/topic?attach=/etc/passwd", "The parameter 'attach' is not allowed."),
+        ("ntfy://example.com/topic?%61ttach=/etc/passwd", "The parameter '%61ttach' is not"),
+        ("ntfy://example.com/topic?to=a;ATTACH=/etc/passwd", "The parameter 'ATTACH' is not"),
+        ("ntfy://example.com/topic?to=a?b&attach=/etc/passwd", "The parameter 'attach' is not"),
+        ("slack://a/b/c?template=/etc/passwd", "The parameter 'template' is not allowed."),
+        ("json://example.com?+Host=127.0.0.1", "The parameter '+Host' is not allowed. json has"),
+        ("json://example.com?format=html", "The parameter 'format' is not allowed."),
+        ("json://10.0.0.1/", "10.0.0.1 is not public."),
+        ("json://[::ffff:10.0.0.1]/", "::ffff:10.0.0.1 is not public."),
+        ("json://[::1", "Invalid address."),
+        (f"json://example.com/{'a' * 2_048}", "At most 2,048 characters are allowed; url has"),
+    ]
+    stored = await client.execute_field(CREATE, input=APPRISE)
+
+    for url, message in invalid:
+        for mutation, input in (
+            (CREATE, APPRISE | {"url": url}),
+            (UPDATE, {"id": stored["channel"]["id"], "url": url}),
+        ):
+            payload = await client.execute_field(mutation, input=input)
+            assert payload["channel"] is None, url
+            [error] = payload["userErrors"]
+            assert (error["code"], error["path"]) == ("INVALID_INPUT", ["input", "url"])
+            assert error["message"].startswith(message)
+
+    assert (await client.execute_field(CHANNELS))["nodes"] == [stored["channel"]]
+
+
+async def test_an_address_that_apprise_cannot_read_is_rejected_without_its_secrets(
+    client: Client,
+) -> None:
+    created = await client.execute_field(CREATE, input=APPRISE)
+    incomplete = {"url": "slack://t0kena/t0kenb"}
+
+    rejected = await client.execute_field(CREATE, input=APPRISE | incomplete)
+    unchanged = await client.execute_field(
+        UPDATE, input={"id": created["channel"]["id"]} | incomplete
+    )
+    changed = await client.execute_field(
+        UPDATE,
+        input={
+            "id": created["channel"]["id"],
+            "url": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general",
+        },
+    )
+
+    for payload in (rejected, unchanged):
+        [error] = payload["userErrors"]
+        assert (error["code"], error["path"]) == ("INVALID_INPUT", ["input", "url"])
+        assert error["message"].startswith("Apprise cannot read the URL: ")
+        assert "t0ken" not in error["message"]
+    assert changed["userErrors"] == []
+    assert changed["channel"]["url"] == "slack://"
+    assert (await client.execute_field(CHANNELS))["nodes"] == [changed["channel"]]
+
+
+async def test_headers_and_signing_secrets_are_only_for_web_hooks(client: Client) -> None:
+    created = await client.execute_field(CREATE, input=APPRISE)
+    id = created["channel"]["id"]
+
+    with_headers = await client.execute_field(CREATE, input=APPRISE | {"headers": {"a": "b"}})
+    headers_added = await client.execute_field(UPDATE, input={"id": id, "headers": {"a": "b"}})
+    rotated = await client.execute_field(ROTATE, id=id)
+
+    for payload in (with_headers, headers_added):
+        assert payload["userErrors"] == [
+            {
+                "code": "INVALID_INPUT",
+                "message": "Only channels of the kind WEBHOOK have headers.",
+                "path": ["input", "headers"],
+            }
+        ]
+    assert rotated["secret"] is None
+    assert [(each["code"], each["path"]) for each in rotated["userErrors"]] == [
+        ("INVALID_INPUT", ["id"])
+    ]
+
+
+async def test_without_the_library_no_channel_of_the_kind_is_created(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)  # as if it was not installed
+
+    error = await client.expect_error(CREATE, input=APPRISE)
+    hook = await client.execute_field(CREATE, input=HOOK)
+
+    assert error["extensions"]["code"] == "UNAVAILABLE"
+    assert error["path"] == ["createChannel"]
+    assert (await client.execute_field(CHANNELS))["nodes"] == [hook["channel"]]

@@ -1,0 +1,280 @@
+"""Sending with Apprise: which addresses are reached, and what its process is not allowed to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.domain.channels.addresses import parse_networks
+from app.domain.channels.apprise_urls import SERVICES
+from app.domain.channels.attempts import AttemptResult
+from app.domain.channels.texts import TextMessage
+from app.domain.events.severity import Severity
+from app.domain.shared.limits import ChannelLimits
+from app.services.channels.apprise_sending import AppriseSender
+from tests.mail_server import receive_mail
+from tests.webhook_receiver import Response, receive_webhooks
+
+TEXT = TextMessage("ERROR: Pump stopped", "Source: pump-7\nTime: now", Severity.ERROR)
+ROOT = Path(__file__).parents[2]
+LOCAL = "127.0.0.0/8"
+TOKEN = "t0ken" + "a" * 21
+
+
+# Few processes at a time, and with time for a busy machine.
+LIMITS = ChannelLimits(timeout_seconds=60, apprise_processes=2)
+
+
+def create_sender(networks: str = LOCAL, limits: ChannelLimits = LIMITS) -> AppriseSender:
+    return AppriseSender(parse_networks(networks), limits)
+
+
+async def send(url: str) -> AttemptResult:
+    return await create_sender().send(url, TEXT)
+
+
+async def test_services_that_are_reached_by_http_get_the_title_and_the_text() -> None:
+    async with receive_webhooks() as receiver:
+        place = f"127.0.0.1:{receiver.port}"
+        urls = (
+            f"json://{place}/a",
+            f"ntfy://{place}/alarms?priority=high",
+            f"mmost://{place}/{TOKEN}",
+        )
+
+        sender = create_sender()
+        results = await asyncio.gather(*(sender.send(url, TEXT) for url in urls))
+
+    assert [(result.is_success, result.error, result.status) for result in results] == [
+        (True, None, None)
+    ] * len(urls)
+    received = {request.path: request.message for request in receiver.requests}
+    assert received == {
+        "/a": {
+            "version": "1.0",
+            "title": TEXT.title,
+            "message": TEXT.body,
+            "attachments": [],
+            "type": "failure",
+        },
+        "/": {"topic": "alarms", "title": TEXT.title, "message": TEXT.body},
+        f"/hooks/{TOKEN}": {"text": f"{TEXT.title}\r\n{TEXT.body}", "username": "Tocsin"},
+    }
+
+
+async def test_an_email_that_the_server_rejects_is_an_error() -> None:
+    async with receive_mail() as mail:
+        mail.response = "554 no"
+        result = await send(mail.url)
+
+    assert not result.is_success
+    assert result.error is not None
+    assert "team@example.com" not in result.error
+
+
+async def test_addresses_that_are_not_allowed_are_not_reached() -> None:
+    async with receive_webhooks() as receiver, receive_mail() as mail:
+        urls = (
+            f"json://127.0.0.1:{receiver.port}/",
+            f"json://localhost:{receiver.port}/",
+            f"json://[::ffff:127.0.0.1]:{receiver.port}/",
+            mail.url,
+        )
+
+        sender = create_sender("10.0.0.0/8")
+        results = await asyncio.gather(*(sender.send(url, TEXT) for url in urls))
+
+    assert [result.is_success for result in results] == [False] * len(urls)
+    assert results[0].error == (
+        f"127.0.0.1 port {receiver.port} is not allowed. The address must be public, and the port "
+        "25, 80, 443, 465, 587, or 1,024 to 65,535. The operator of the server can allow the "
+        "address with TOCSIN_CHANNEL_NETWORKS."
+    )
+    assert (receiver.requests, mail.emails) == ([], [])
+
+
+async def test_a_redirect_is_an_error_and_not_followed() -> None:
+    async with receive_webhooks() as receiver, receive_webhooks() as other:
+        receiver.respond = lambda _: Response(302, headers=((b"location", other.url.encode()),))
+        result = await send(f"json://127.0.0.1:{receiver.port}/")
+
+    assert result.error == "Failed to send JSON POST notification: error=302."
+    assert other.requests == []
+
+
+async def test_the_error_of_a_service_contains_no_part_of_the_address() -> None:
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda request: Response(403, request.path.encode())
+        url = f"json://user:pa55word@127.0.0.1:{receiver.port}/{TOKEN}"
+        failed = await send(url)
+        unreachable = await send(f"json://user:pa55word@127.0.0.1:65535/{TOKEN}")
+        invalid = await create_sender().find_url_error("slack://t0kena/t0kenb")
+
+    for error in (failed.error, unreachable.error, invalid):
+        assert error is not None
+        assert "t0ken" not in error
+        assert "pa55word" not in error
+
+
+async def test_the_process_of_a_service_that_does_not_respond_ends() -> None:
+    release = asyncio.Event()
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(release=release)
+        sender = create_sender(limits=ChannelLimits(timeout_seconds=0.5))
+        result = await sender.send(f"json://127.0.0.1:{receiver.port}/", TEXT)
+        release.set()
+
+    assert result.error == "There was no result within 0.5 seconds."
+    assert list_processes() == []
+
+
+async def test_no_more_processes_run_than_the_limit() -> None:
+    async with receive_webhooks() as receiver:
+        counts: list[int] = []
+
+        def respond(_: object) -> Response:
+            counts.append(len(list_processes()))
+            return Response()
+
+        receiver.respond = respond
+        sender = create_sender(limits=ChannelLimits(timeout_seconds=60, apprise_processes=1))
+        url = f"json://127.0.0.1:{receiver.port}/"
+        results = await asyncio.gather(*(sender.send(url, TEXT) for _ in range(2)))
+
+    assert [result.is_success for result in results] == [True, True]
+    assert counts == [1, 1]
+
+
+def list_processes() -> list[tuple[str, dict[str, str]]]:
+    """Returns the arguments and environments of the child processes that send with Apprise."""
+    processes = []
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            processes.append((" ".join(each.cmdline()), each.environ()))
+    return [process for process in processes if "apprise_process" in process[0]]
+
+
+ATTACKS = {
+    "a local address": "socket.create_connection(('127.0.0.1', 80))",
+    "a mapped address": "socket.create_connection(('::ffff:127.0.0.1', 80))",
+    "metadata of a cloud": "socket.create_connection(('169.254.169.254', 80))",
+    "a name that is resolved later": "socket.socket().connect(('localhost', 80))",
+    "an abbreviated address": "socket.socket().connect(('127.1', 80))",
+    "a port of another protocol": "socket.create_connection(('9.9.9.9', 22))",
+    "a datagram": "socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('127.0.0.1', 53))",
+    "a local socket": "socket.socket(socket.AF_UNIX).connect('/run/docker.sock')",
+    "a server": "socket.socket().bind(('127.0.0.1', 0))",
+    "a program": "subprocess.run(['true'])",
+    "a shell": "os.system('true')",
+    "a fork": "os.fork()",
+    "another program": "os.execv('/bin/true', ['true'])",
+    "a file of secrets": "open('/etc/passwd')",
+    "memory of the process": "open('/proc/self/environ')",
+    "a new file": "open('/tmp/tocsin-attack', 'w')",
+    "a new folder": "os.mkdir('/tmp/tocsin-attack')",
+    "a deleted file": "os.remove('/tmp/tocsin-attack')",
+    "native code": "ctypes.CDLL(None)",
+}
+
+
+def test_a_process_that_is_restricted_cannot_do_what_messages_do_not_need() -> None:
+    # Each is tried in the same process, which prints the names of those that were refused.
+    program = f"""
+import ctypes, os, socket, subprocess
+from app.services.channels.apprise_process import restrict_process
+
+guard = restrict_process([])
+for name, attack in {list(ATTACKS.items())!r}:
+    try:
+        exec(attack)
+    except PermissionError as error:
+        assert str(error).endswith("not allowed"), error
+        print(name)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == list(ATTACKS)
+
+
+def test_a_process_refuses_parameters_that_apprise_reads_and_the_server_has_not_seen() -> None:
+    request = {
+        "url": "ntfy://127.0.0.1/topic?attach=/etc/passwd",
+        "scheme": "ntfy",
+        "module": "ntfy",
+        "parameters": ["priority"],
+        "networks": [LOCAL],
+        "timeout_seconds": 5,
+        "message": {"title": "", "body": "text", "notify_type": "info"},
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-m", "app.services.channels.apprise_process"],
+        cwd=ROOT,
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert json.loads(done.stdout) == {"error": "Apprise cannot read the URL", "refused": None}
+
+
+async def test_the_process_gets_neither_the_environment_nor_the_address_as_arguments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with receive_webhooks() as receiver, receive_webhooks() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("TOCSIN_SECRETS_KEYS", "secret")
+        processes: list[tuple[str, dict[str, str]]] = []
+
+        def respond(_: object) -> Response:
+            processes.extend(list_processes())
+            return Response()
+
+        receiver.respond = respond
+        result = await send(f"json://127.0.0.1:{receiver.port}/{TOKEN}")
+
+    assert result.is_success
+    assert proxy.requests == []
+    [(command, environment)] = processes
+    assert TOKEN not in command
+    certificates = {"SSL_CERT_DIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"}
+    assert environment.keys() - certificates == {"PYTHONPATH", "HOME", "LC_ALL"}
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # Apprise imports it
+def test_every_allowed_service_and_parameter_is_one_of_apprise() -> None:
+    import apprise
+
+    known = {
+        scheme: set(service["details"]["args"])
+        for service in apprise.Apprise().details()["schemas"]
+        for scheme in (*(service["protocols"] or ()), *(service["secure_protocols"] or ()))
+    }
+
+    for service in SERVICES:
+        for scheme in service.schemes:
+            assert scheme in known
+            assert service.parameters - {"user", "pass"} <= known[scheme], scheme
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        *("attach", "attach-as", "filename", "file_url", "template", "pgp", "pgpprv", "pgppub"),
+        *("inline", "wkd", "e2ee", "format", "overflow", "emojis", "store", "retry", "wait", "cto"),
+        *("rto", "verify", "redirect", "method", "image", "avatar_url", "icon_url", "callback"),
+    ],
+)
+def test_parameters_that_attach_load_or_replace_are_allowed_for_no_service(parameter: str) -> None:
+    assert [each.schemes for each in SERVICES if parameter in each.parameters] == []
