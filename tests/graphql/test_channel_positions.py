@@ -22,7 +22,10 @@ from tests.factories import create_api_key
 from tests.graphql.test_deliveries import (
     CHANNEL,
     REDELIVER,
+    RESOLVE,
+    TEST,
     UPDATE,
+    UPDATE_EVENT,
     create_channel,
     list_actions,
     log_notification,
@@ -305,6 +308,47 @@ async def test_a_channel_that_cannot_be_read_shows_why_and_stops_no_other_one(
     assert failing == [["CREATED", "DELIVERIES_FAILING"]] * 2
     assert [each["userErrors"] for each in (renamed, repaired, other)] == [[], [], []]
     assert receiver.summaries == ["disk full"] * 3
+
+
+async def test_a_test_message_does_not_end_the_outage_of_a_channel_that_cannot_be_read(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    async with receive_webhooks() as receiver:
+        async with serve(database_url) as client:
+            channel_id, _ = await create_channel(client, receiver.url)
+        await set_channel(database, channel_id, triggers=["UNKNOWN"])
+        async with serve(database_url) as client:
+            during = await wait_for_action(client, channel_id, "DELIVERIES_FAILING")
+            tested = await client.execute_field(TEST, id=channel_id)
+            channel = await client.execute_field(CHANNEL, id=channel_id)
+            actions = await list_actions(client, channel_id)
+
+    assert tested["delivery"]["state"] == "DELIVERED"
+    assert channel["failingSince"] is not None
+    assert actions == during == ["CREATED", "DELIVERIES_FAILING"]
+
+
+async def test_the_lag_counts_the_resolution_of_what_was_delivered_and_no_longer_matches(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    async with receive_webhooks() as receiver:
+        async with serve(database_url) as client:
+            channel_id, _ = await create_channel(
+                client, receiver.url, filter={"severities": ["ERROR"]}
+            )
+            event = await log_notification(client, "disk full", severity="error")
+            await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+        async with serve(database_url, secrets_keys=None) as client:
+            input = {"id": event["id"], "severity": "info"}
+            await client.execute_field(UPDATE_EVENT, input=input)
+            before = await client.execute_field(CHANNEL, id=channel_id)
+            await client.execute_field(RESOLVE, id=event["id"])
+            at = datetime.now(UTC) - timedelta(seconds=100)
+            await set_change(database, event["id"], at=at)
+            waiting = await client.execute_field(CHANNEL, id=channel_id)
+
+    assert before["lagSeconds"] == 0
+    assert 100 <= waiting["lagSeconds"] < 200
 
 
 async def test_a_channel_that_cannot_read_an_entry_is_failing_until_it_can(

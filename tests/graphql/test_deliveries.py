@@ -60,6 +60,7 @@ mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors {
 SILENCE = """
 mutation ($input: CreateSilenceInput!) { createSilence(input: $input) { userErrors { code } } }
 """
+TEST = "mutation ($id: ID!) { testChannel(id: $id) { delivery { state } } }"
 DELETE_EVENT = "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } } }"
 DELETE = "mutation ($id: ID!) { deleteChannel(id: $id) { channel { id } } }"
 AUDIT = """
@@ -883,3 +884,36 @@ async def test_old_deliveries_and_those_of_deleted_channels_are_removed(
     async with database.read(ALL_ORGANIZATIONS) as session:
         rows = await session.execute(tables.METADATA.tables["delivery"].select())
         assert len(rows.all()) == 1
+
+
+async def test_a_test_message_ends_an_outage_in_which_no_delivery_waits(
+    serve: Serve, database_url: str
+) -> None:
+    limits = QUICK | {"retry_seconds": 0}
+    async with receive_webhooks() as receiver, serve(database_url, channels=limits) as client:
+        receiver.respond = lambda _: Response(503)
+        channel_id, _ = await create_channel(client, receiver.url)
+        for number in range(5):
+            await log_notification(client, str(number))
+        await wait_for_deliveries(client, channel_id, "FAILED", 5)
+        await wait_for_action(client, channel_id, "DELIVERIES_FAILING")
+        rejected = await client.execute_field(TEST, id=channel_id)
+        during = await client.execute_field(CHANNEL, id=channel_id)
+        receiver.respond = lambda _: Response()
+        accepted = await client.execute_field(TEST, id=channel_id)
+        after = await client.execute_field(CHANNEL, id=channel_id)
+        reports = await client.execute_field(REPORTS, source=f"/channels/{channel_id}")
+        actions = await list_actions(client, channel_id)
+        await log_notification(client, "after")
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 2)
+
+    assert rejected["delivery"]["state"] == "FAILED"
+    assert during["failingSince"] is not None
+    assert accepted["delivery"]["state"] == "DELIVERED"
+    assert (after["failingSince"], after["lastError"]) == (None, None)
+    [report] = reports["nodes"]
+    assert (report["status"], report["resolutionNote"]) == (
+        "RESOLVED",
+        "A test message was delivered.",
+    )
+    assert actions == ["CREATED", "DELIVERIES_FAILING", "DELIVERIES_RECOVERED"]

@@ -1,7 +1,8 @@
-"""Masks the secrets of a request where a response repeats them, before it is stored.
+"""Masks secrets in texts of others before they are stored or shown.
 
-Secrets are texts, such as the query and the header values, and their parts. They are also found
-without or with another encoding: percent-encoded, in HTML, JSON or Base64.
+Known secrets, such as the query and the header values of a request, are found where a response
+repeats them or their parts, also without or with another encoding: percent-encoded, in HTML, JSON
+or Base64. Unknown ones are found by names such as `password`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from itertools import groupby
 from operator import itemgetter
 from urllib.parse import quote, unquote
 
-_MASK = "***"
+MASK = "***"
+_CREDENTIAL_NAMES = ("cookie", "password", "secret", "signature", "token")
+# JSON strings under names of credentials. Bounded, so that no text takes long to search.
+_JSON_NAMES = "|".join(
+    (*_CREDENTIAL_NAMES, "authorization", "api_?key", "routing_key", "service_key")
+)
+_CREDENTIALS = re.compile(
+    rf'("[^"]{{0,64}}?(?:{_JSON_NAMES})[^"]{{0,64}}"\s{{0,9}}:\s{{0,9}})"(?:[^"\\]|\\.)*+"?',
+    re.IGNORECASE | re.DOTALL,
+)
 # Shorter parts are words and numbers of other texts rather than secrets, such as "true" or "1".
 _MIN_CHARACTERS = 4
 _MIN_LETTERS = 8
@@ -54,8 +64,19 @@ def mask_secrets(text: str, secret_texts: Collection[str], limit: int, *, is_cut
             start = searched.find(secret, start + 1)
     runs = groupby(zip(is_secret, text[:limit], strict=True), key=itemgetter(0))
     return "".join(
-        _MASK if masked else "".join(character for _, character in run) for masked, run in runs
+        MASK if masked else "".join(character for _, character in run) for masked, run in runs
     )
+
+
+def mask_credentials(text: str) -> str:
+    """Returns JSON, which may be invalid or cut off, without values of credentials."""
+    return _CREDENTIALS.sub(rf'\1"{MASK}"', text)
+
+
+def may_be_credential(header: str) -> bool:
+    """Whether the value of a header with this name may be a credential."""
+    name = header.lower()
+    return any(word in name for word in (*_CREDENTIAL_NAMES, "auth", "key"))
 
 
 def _split(value: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from app.domain.rules.expressions import (
     compile_mapping_expression,
 )
 from app.domain.shared.limits import Limits
+from app.domain.shared.masking import may_be_credential
 from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import invalid_input
 from app.domain.shared.values import parse_instant, to_camel_case, validate_json
@@ -28,19 +29,12 @@ from app.domain.sources.reports import (
 )
 from app.domain.sources.sources import SourceMapping
 
-# Names of headers that may be credentials.
-_CREDENTIALS = ("auth", "cookie", "key", "password", "secret", "signature", "token")
-
 
 def map_payload(
     mapping: SourceMapping, value: Any, headers: Mapping[str, str], now: datetime, limits: Limits
 ) -> ParsedPayload:
     """Maps a payload: each element of an array, or the whole value, to a report."""
-    visible = {
-        name: text
-        for name, text in headers.items()
-        if not any(word in name.lower() for word in _CREDENTIALS)
-    }
+    visible = {name: text for name, text in headers.items() if not may_be_credential(name)}
     if not isinstance(value, list):
         return ParsedPayload((_map_item(mapping, value, (), visible, now, limits),))
     validate_count(value, limits)

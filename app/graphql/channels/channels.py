@@ -360,7 +360,8 @@ class ChannelMutations:
     @strawberry.mutation(
         description=with_example(
             "Sends a message of the type `tocsin.channel.test` to a channel, once, and returns the "
-            "result. The channel may be disabled.\n\n"
+            "result. The channel may be disabled. If the channel is failing, a message that "
+            "arrives ends the outage, unless the server cannot read the channel.\n\n"
             "Requires CHANNEL_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
             "UUID. Request errors: `UNAVAILABLE` if the server cannot decrypt the secrets of the "
             "channel, `LIMIT_EXCEEDED` if more than 10 tests run in the server process.",

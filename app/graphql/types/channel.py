@@ -69,7 +69,7 @@ class Channel(Node):
     failing_since: datetime | None = strawberry.field(
         description="Time at which the channel began to fail: five attempts in a row had failed, "
         "the receiver responded with status 410, or the server could not read the channel. Null if "
-        "deliveries succeed, or a user has disabled the channel since."
+        "deliveries succeed, or a user has disabled the channel or tested it successfully since."
     )
     created_at: datetime = strawberry.field(description="Time of creation.")
     updated_at: datetime = strawberry.field(description="Time of the last change.")

@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    exists,
     func,
     literal,
     or_,
@@ -25,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
+from app.domain.access.audit import AuditAction
 from app.domain.access.caller import Caller
 from app.domain.channels.channels import (
     ChannelTrigger,
@@ -42,11 +44,12 @@ from app.domain.shared.problems import (
     not_found,
 )
 from app.services.channels.channels import ChannelTools, read_secrets
-from app.services.channels.deliveries import is_pending, move_channel
+from app.services.channels.deliveries import end_outage, is_pending, move_channel
 from app.services.shared.readers import lookup_by_id
 from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log import changes
+from app.store.change_log.audit import append_audit_entry, collect_values
 from app.store.change_log.changes import LogPosition, LogSnapshot
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.reading.event_conditions import build_conditions
@@ -226,14 +229,29 @@ def _build_is_delivered(channel: tables.Channel, examined: Any) -> ColumnElement
     event = tables.Event
     filter = filter_from_json(channel.filter or {})
     rang = col(event.rang_seq).is_not(None)
+    matches = and_(true(), *build_conditions(filter, channel.organization_id))
+    # What is resolved may match the filter no longer, and never after it was announced.
+    is_announced = _build_is_announced(channel, examined)
     matches_trigger = {
-        ChannelTrigger.NOTIFICATION_ADDED: and_(examined.c.notifies, col(event.id).is_not(None)),
-        ChannelTrigger.EVENT_CHANGED: true(),
-        ChannelTrigger.EVENT_RESOLVED: and_(examined.c.kind == changes.RESOLVED, rang),
+        ChannelTrigger.NOTIFICATION_ADDED: and_(
+            examined.c.notifies, col(event.id).is_not(None), matches
+        ),
+        ChannelTrigger.EVENT_CHANGED: matches,
+        ChannelTrigger.EVENT_RESOLVED: and_(
+            examined.c.kind == changes.RESOLVED, or_(is_announced, and_(rang, matches))
+        ),
     }
-    return and_(
-        or_(*(matches_trigger[each] for each in triggers_from_json(channel.triggers))),
-        *build_conditions(filter, channel.organization_id),
+    return or_(*(matches_trigger[each] for each in triggers_from_json(channel.triggers)))
+
+
+def _build_is_announced(channel: tables.Channel, examined: Any) -> ColumnElement[bool]:
+    """Whether the channel has a notification of the event that was sent or is pending."""
+    table = tables.Delivery
+    return exists().where(
+        col(table.channel_id) == channel.id,
+        col(table.event_id) == examined.c.subject_id,
+        col(table.trigger) == ChannelTrigger.NOTIFICATION_ADDED,
+        col(table.state) != DeliveryState.FAILED,
     )
 
 
@@ -268,7 +286,7 @@ class DeliveryResult:
 async def send_test(
     database: Database, command: CommandContext, tools: ChannelTools, channel_id: UUID
 ) -> DeliveryResult:
-    """Sends a test message, once, and stores the result.
+    """Sends a test message, once, and stores the result. A success ends an outage of the channel.
 
     Raises RequestError UNAVAILABLE without keys, and LIMIT_EXCEEDED if too many tests run.
     """
@@ -301,29 +319,57 @@ async def send_test(
     row.last_attempt_at = result.at
     row.response_status = result.status
     row.error = result.error
-    if not await _store_test(database, row):
+    is_recovered = result.is_success and channel.failing_since is not None and _is_readable(channel)
+    if not await _store_test(database, command, row, is_recovered=is_recovered):
         return DeliveryResult(problems=(not_found("channel", channel_id, "id"),))
     return DeliveryResult(row)
 
 
+def _is_readable(channel: tables.Channel) -> bool:
+    """Whether this version can read the filter and the triggers: without, nothing is delivered."""
+    try:
+        filter_from_json(channel.filter or {})
+        triggers_from_json(channel.triggers)
+    except (UnreadableFilterError, UnreadableTriggerError):
+        return False
+    return True
+
+
 @retry_on_deadlock
-async def _store_test(database: Database, row: tables.Delivery) -> bool:
-    """Returns whether the channel still exists."""
-    table = tables.Channel
-    next_number = (
-        update(table)
-        .where(col(table.id) == row.channel_id)
-        .values(last_number=table.last_number + 1)
-        .returning(col(table.last_number))
-        .execution_options(synchronize_session=False)
-    )
-    async with database.write(row.organization_id, writes_log=False) as session:
-        number = (await session.scalars(next_number)).one_or_none()
-        if number is None:
+async def _store_test(
+    database: Database, command: CommandContext, row: tables.Delivery, *, is_recovered: bool
+) -> bool:
+    """Returns whether the channel still exists. If it `is_recovered`, its outage ends."""
+    async with database.write(row.organization_id, writes_log=is_recovered) as session:
+        channel = await lock_row(session, tables.Channel, row.channel_id)
+        if channel is None:
             return False
-        row.number = number
+        channel.last_number += 1
+        row.number = channel.last_number
+        if is_recovered and channel.failing_since is not None:
+            await _end_outage_by_test(session, command, channel)
         await insert_rows(session, (tables.Delivery, [row.to_columns()]))
     return True
+
+
+async def _end_outage_by_test(
+    session: AsyncSession, command: CommandContext, channel: tables.Channel
+) -> None:
+    """Ends an outage, which no delivery ends if none waits."""
+    before = collect_values(channel)
+    await end_outage(session, channel, "A test message was delivered.")
+    channel.last_error = None
+    # The worker of the channel reads the row again.
+    channel.updated_at = datetime.now(UTC)
+    await append_audit_entry(
+        session,
+        channel,
+        AuditAction.DELIVERIES_RECOVERED,
+        command.actor.name,
+        command.now,
+        before,
+        {},
+    )
 
 
 @dataclass(frozen=True)

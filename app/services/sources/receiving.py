@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from app.domain.access.tokens import unauthenticated
 from app.domain.events.state import AlertKey, Entity, EventDraft, SourceIdentity
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
+from app.domain.shared.masking import MASK, mask_credentials
 from app.domain.shared.messages import locate_message
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.domain.shared.values import replace_unstorable
@@ -46,14 +46,7 @@ from app.store.writing.inserts import insert_rows
 REJECTED_TYPE = "tocsin.source.rejected"
 _RECEIVED_INTERVAL = timedelta(minutes=1)
 _MAX_ERROR_CHARACTERS = 500
-_MASK = "***"
 _MAX_CREDENTIAL_BYTES = 200
-# JSON strings under names of credentials. Bounded, so that no text takes long to search.
-_CREDENTIALS = re.compile(
-    r'("[^"]{0,64}?(?:routing_key|service_key|api_?key|token|secret|password|authorization|cookie)'
-    r'[^"]{0,64}"\s{0,9}:\s{0,9})"(?:[^"\\]|\\.)*+"?',
-    re.IGNORECASE | re.DOTALL,
-)
 
 log = structlog.get_logger(__name__)
 
@@ -214,13 +207,12 @@ async def keep_rejected_payload(
 ) -> None:
     """Keeps a payload that was rejected, without credentials, and notifies of it."""
     limits = command.limits
-    error = replace_unstorable(error).replace(token, _MASK)[:_MAX_ERROR_CHARACTERS]
+    error = replace_unstorable(error).replace(token, MASK)[:_MAX_ERROR_CHARACTERS]
     # More than the limit, so that a token at its end is found.
     beginning = body[: limits.rejected_payload_bytes + _MAX_CREDENTIAL_BYTES]
     for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
-        beginning = beginning.replace(token.encode(encoding), _MASK.encode())
-    text = _CREDENTIALS.sub(rf'\1"{_MASK}"', beginning.decode(errors="replace"))
-    text = replace_unstorable(text)
+        beginning = beginning.replace(token.encode(encoding), MASK.encode())
+    text = replace_unstorable(mask_credentials(beginning.decode(errors="replace")))
     text = text.encode()[: limits.rejected_payload_bytes].decode(errors="ignore")
     await _store_rejected_payload(database, command, source, error, text)
     await _notify(database, command, source, error)
