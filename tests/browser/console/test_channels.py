@@ -13,6 +13,7 @@ from tests.browser.console.actions import (
     sign_in_to,
 )
 from tests.client import Client
+from tests.mail_server import receive_mail
 from tests.webhook_receiver import Response, receive_webhooks
 
 CHANNELS = "{ channels { nodes { name url filter triggers enabled } } }"
@@ -120,4 +121,35 @@ async def test_a_channel_is_created_tested_followed_changed_and_deleted(
         await expect(page.get_by_role("main")).to_contain_text("There are no channels yet")
         assert await find_violations(page) == []
         assert (await client.execute_field(CHANNELS))["nodes"] == []
+        assert visitor.complaints == []
+
+
+async def test_a_channel_for_email_is_created_and_tested(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    async with receive_mail() as mail:
+        page = await sign_in_to(visitor, "/channels")
+
+        # Only the address is asked for. There is no secret.
+        await page.get_by_role("button", name="New channel").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Name", exact=True).fill("Mail")
+        await dialog.get_by_label("Kind").select_option("Email, Slack and other services")
+        await expect(dialog.get_by_label("Request header")).to_have_count(0)
+        await dialog.get_by_label("Address").fill("file:///etc/passwd")
+        await dialog.get_by_role("button", name="New channel").click()
+        await expect(dialog.get_by_label("Address")).to_have_attribute("aria-invalid", "true")
+        await dialog.get_by_label("Address").fill(mail.url)
+        assert await find_violations(page) == []
+        await dialog.get_by_role("button", name="New channel").click()
+        await expect(dialog).to_have_count(0)
+
+        # The test message arrives as an email.
+        await page.get_by_role("link", name="Mail", exact=True).click()
+        await expect(page.get_by_role("row", name="Kind")).to_contain_text("Email, Slack")
+        await expect(page.get_by_role("button", name="Replace the secret")).to_have_count(0)
+        await page.get_by_role("button", name="Send a test message").click()
+        await expect(page.get_by_text("The receiver has accepted the test")).to_be_visible()
+        assert [email["subject"] for email in mail.emails] == ["Test of the channel Mail"]
+        assert await find_violations(page) == []
         assert visitor.complaints == []

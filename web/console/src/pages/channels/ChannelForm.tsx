@@ -1,10 +1,11 @@
 // The dialogs that create a channel, whose secret is shown once, and that change one.
 
-import { Button, Checkbox, Group, Input, Stack, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Input, NativeSelect, Stack, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useApi } from "../../api/client";
 import {
+  type ChannelKind,
   type ChannelRowFragment,
   type ChannelTrigger,
   CreateChannelDocument,
@@ -21,6 +22,7 @@ import { FilterEditor } from "../events/FilterEditor";
 import { ALL, filterOf, type View, viewOf } from "../events/view";
 
 const t = texts.channels;
+const KINDS = ["WEBHOOK", "APPRISE"] as const;
 const TRIGGERS = ["NOTIFICATION_ADDED", "EVENT_RESOLVED", "EVENT_CHANGED"] as const;
 
 interface Props {
@@ -38,6 +40,7 @@ export function ChannelForm({ channel, onClose }: Props) {
   const [initialView] = useState(() => (channel?.filter ? viewOf(channel.filter as EventFilter) : ALL));
   /** Null while the filter of the channel has other conditions than those of the editor. */
   const [view, setView] = useState<View | null>(initialView);
+  const [kind, setKind] = useState<ChannelKind>(channel?.kind ?? "WEBHOOK");
   const saving = useMutation<string | null, Error, FormData>({
     mutationFn: async (form) => {
       const text = (name: string) => String(form.get(name) ?? "").trim();
@@ -52,7 +55,7 @@ export function ChannelForm({ channel, onClose }: Props) {
         checked((await client.request(UpdateChannelDocument, { input })).updateChannel);
         return null;
       }
-      const input = { name, kind: "WEBHOOK" as const, url: text("url"), triggers, filter, ...header };
+      const input = { name, kind, url: text("url"), triggers, filter, ...header };
       return checked((await client.request(CreateChannelDocument, { input })).createChannel).secret ?? null;
     },
     onSuccess: async (secret) => {
@@ -89,30 +92,40 @@ export function ChannelForm({ channel, onClose }: Props) {
               withAsterisk={false}
               data-autofocus
             />
+            {!channel && (
+              <NativeSelect
+                label={t.kind}
+                value={kind}
+                onChange={(event) => setKind(event.currentTarget.value as ChannelKind)}
+                data={KINDS.map((value) => ({ value, label: t.kinds[value] }))}
+              />
+            )}
             <TextInput
               name="url"
               label={t.url}
-              description={channel ? t.newUrlHint(channel.url) : t.urlHint}
+              description={channel ? t.newUrlHint(channel.url) : t.urlHints[kind]}
               error={problemsAt(saving.error, "url")}
               autoComplete="off"
               required={!channel}
               withAsterisk={false}
             />
-            <Group align="start" grow>
-              <TextInput
-                name="headerName"
-                label={t.headerName}
-                description={t.headerHint}
-                error={problemsAt(saving.error, "headers")}
-                autoComplete="off"
-              />
-              <TextInput
-                name="headerValue"
-                label={t.headerValue}
-                description={t.headerValueHint}
-                autoComplete="off"
-              />
-            </Group>
+            {kind === "WEBHOOK" && (
+              <Group align="start" grow>
+                <TextInput
+                  name="headerName"
+                  label={t.headerName}
+                  description={t.headerHint}
+                  error={problemsAt(saving.error, "headers")}
+                  autoComplete="off"
+                />
+                <TextInput
+                  name="headerValue"
+                  label={t.headerValue}
+                  description={t.headerValueHint}
+                  autoComplete="off"
+                />
+              </Group>
+            )}
             <Checkbox.Group
               label={t.triggers}
               value={triggers}

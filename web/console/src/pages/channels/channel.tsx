@@ -65,6 +65,7 @@ export default function ChannelPage() {
         <Table.Tbody>
           {(
             [
+              [t.kind, t.kinds[channel.kind]],
               [t.url, channel.url],
               [t.state, <State key="state" channel={channel} />],
               [t.triggers, channel.triggers.map((trigger) => t.triggerNames[trigger]).join(", ")],
@@ -102,7 +103,7 @@ function Actions({ channel }: { channel: ChannelRowFragment }) {
   const navigate = useNavigate();
   const [question, setQuestion] = useState<Question | null>(null);
   const [isEditing, setIsEditing] = useState(false);
-  const { id, name, enabled } = channel;
+  const { id, name, kind, enabled } = channel;
   const reload = () => queries.invalidateQueries();
   const testing = useMutation({
     mutationFn: async () => checked((await client.request(TestChannelDocument, { id })).testChannel).delivery!,
@@ -145,9 +146,11 @@ function Actions({ channel }: { channel: ChannelRowFragment }) {
             </Button>
           </>
         )}
-        <Button variant="default" onClick={() => setQuestion("rotate")}>
-          {t.rotate}
-        </Button>
+        {kind === "WEBHOOK" && (
+          <Button variant="default" onClick={() => setQuestion("rotate")}>
+            {t.rotate}
+          </Button>
+        )}
         <Button variant="default" onClick={() => setQuestion("delete")}>
           {t.delete}
         </Button>
@@ -156,7 +159,7 @@ function Actions({ channel }: { channel: ChannelRowFragment }) {
       <SaveError error={failure} />
       {testing.data && (
         <Alert variant="default" role="status" title={t.testResults[testing.data.state]}>
-          {testing.data.error ?? t.responded(testing.data.responseStatus)}
+          {testing.data.error ?? (kind === "WEBHOOK" && t.responded(testing.data.responseStatus))}
         </Alert>
       )}
       <Confirm
