@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.client import Client
+from tests.conftest import Serve
 
 EVENT = """id status acknowledged resolvedAt resolvedBy resolutionNote version updatedAt"""
 RESOLVE = f"""
@@ -264,6 +265,26 @@ async def test_of_the_events_with_an_alert_key_only_the_newest_is_reopened(clien
     assert refused == {"changedCount": 0, "remainingCount": 0, "userErrors": []}
     assert await list_summaries(client, "OPEN") == ["third"]
     assert await list_summaries(client, "RESOLVED") == ["first", "second"]
+
+
+async def test_calls_reopen_the_newest_events_first_and_end_although_some_stay_resolved(
+    database_url: str, serve: Serve
+) -> None:
+    async with serve(database_url, limits={"events_per_bulk_change": 3}) as client:
+        await resolve(client, await notify(client, "other"))
+        for name in ("first", "second", "third", "fourth"):
+            await resolve(client, await notify(client, name, source="/pumps", alertKey="pump-7"))
+        for name in ("fifth", "sixth", "seventh"):
+            event_id = await notify(client, name, source="/fans", alertKey="fan-1")
+            if name != "seventh":
+                await resolve(client, event_id)
+
+        reopened = [await client.execute_field(REOPEN_MANY, filter={}) for _ in range(3)]
+
+        counts = [(each["changedCount"], each["remainingCount"]) for each in reopened]
+        assert counts == [(1, 2), (1, 0), (0, 0)]
+        assert [each["userErrors"] for each in reopened] == [[], [], []]
+        assert await list_summaries(client, "OPEN") == ["fourth", "other", "seventh"]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"ids": [], "filter": {}}])

@@ -1,9 +1,10 @@
-"""Bulk acknowledgement: in batches, and retried after a deadlock on PostgreSQL."""
+"""Bulk changes of the status: in batches, and retried after a deadlock on PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,13 @@ from sqlmodel import col
 
 from app.domain.events.filters import EventFilter
 from app.domain.events.state import AlertKey
+from app.domain.rules.duplicates import DuplicateAction
 from app.domain.shared.problems import UserErrorCode
 from app.services.change_log import notifications
 from app.services.change_log.notifications import NotificationPageRequest
 from app.services.events import events, status_changes
 from app.services.events.bulk_changes import BATCH_SIZE
+from app.services.rules import duplication_rules
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading.pages import PageRequest
@@ -50,6 +53,48 @@ async def test_an_acknowledgement_is_retried_after_a_deadlock(
 
     assert acknowledged.changed_count == 2
     assert {row.id for row in acknowledged.rows} == {low, high}
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_a_conflict_that_ends_before_the_retry_after_a_deadlock_is_not_reported(
+    database: Database, database_url: str
+) -> None:
+    command = await admin_command(database)
+    attributes = {"name": "r", "fingerprint": ("subject",), "window": timedelta(hours=1)}
+    rule = attributes | {"action": DuplicateAction.FLAG}
+    await duplication_rules.create_rule(database, command, None, rule, enabled=True)
+    alert = replace(
+        notification_draft("alert", subject="alert"), source="/host-1", alert_key="disk"
+    )
+    ids = []
+    for number, draft in enumerate([alert, notification_draft("other", subject="x"), alert]):
+        [report] = await events.log_events(
+            database, command, [replace(draft, source_id=str(number))]
+        )
+        assert report.event is not None
+        ids.append(report.event.id)
+        if number < 2:
+            await status_changes.resolve_event(database, command, ids[-1], None)
+    old, other, unresolved = ids
+    holder = Database(database_url)
+
+    async with holder.write(ALL_ORGANIZATIONS) as session:
+        # The transaction that detects a deadlock first is rolled back: this one detects it later.
+        await session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
+        first_event = select(tables.FirstEvent).where(col(tables.FirstEvent.event_id) == other)
+        await session.execute(first_event.with_for_update())
+        reopening = asyncio.create_task(
+            status_changes.reopen_events(database, command, EventFilter(), [old, other])
+        )
+        await wait_for_blocked_locks(database, 1)
+        await session.execute(_lock_statement(other))  # which the reopening locked
+        resolved = update(tables.Event).where(col(tables.Event.id) == unresolved)
+        await session.execute(resolved.values(resolved_at=command.now))
+    reopened = await reopening
+    await holder.close()
+
+    assert (reopened.changed_count, reopened.problems) == (2, ())
+    assert {row.id for row in reopened.rows} == {old, other}
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)

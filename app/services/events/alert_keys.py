@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import String, delete, select, tuple_
+from sqlalchemy import String, delete, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.domain.access.caller import Caller, Permission
@@ -25,6 +26,7 @@ from app.domain.intake.intake import Resolution
 from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.reading.event_conditions import Condition
 from app.store.reading.input_rows import build_rows_cte
 from app.store.writing.inserts import insert_rows
 
@@ -169,6 +171,18 @@ async def find_unresolved_events(
     )
     rows: Any = await session.execute(statement)
     return {AlertKey(source, alert_key): event_id for source, alert_key, event_id in rows}
+
+
+def has_no_unresolved_event() -> Condition:
+    """Selects the events without an alert key, and those whose key has no unresolved event."""
+    event, other = tables.Event, aliased(tables.Event)
+    return ~exists().where(
+        col(other.organization_id) == col(event.organization_id),  # for the index
+        col(other.source) == col(event.source),
+        col(other.alert_key) == col(event.alert_key),
+        col(other.alert_key).is_not(None),  # for the partial index
+        col(other.resolved_at).is_(None),
+    )
 
 
 async def lock_unresolved_event(session: AsyncSession, key: AlertKey) -> tables.Event | None:

@@ -40,7 +40,7 @@ class BulkResult:
 
 @dataclass(frozen=True)
 class EventSelection:
-    """IDs of events to change, in order. `total`: the number of events that were selected.
+    """Sorted IDs of events to change. `total`: the number of events that were selected.
 
     An event that no longer matches the conditions when it is locked is not changed.
     """
@@ -60,13 +60,18 @@ class EventSelection:
 
 
 async def load_selection(
-    session: AsyncSession, conditions: Sequence[Condition], limits: Limits
+    session: AsyncSession,
+    conditions: Sequence[Condition],
+    limits: Limits,
+    *,
+    newest_first: bool = False,
 ) -> EventSelection:
-    """Selects the matching events with the smallest IDs, as many as one call may change."""
+    """Selects the oldest or the newest matching events, as many as one call may change."""
     max_events = limits.events_per_bulk_change
     event_id = col(tables.Event.id)
-    statement = select(event_id).where(*conditions).order_by(event_id).limit(max_events)
-    ids = list(await session.scalars(statement))
+    order = event_id.desc() if newest_first else event_id
+    statement = select(event_id).where(*conditions).order_by(order).limit(max_events)
+    ids = sorted(await session.scalars(statement))
     total = len(ids)
     if total == max_events:
         count = select(func.count()).select_from(tables.Event).where(*conditions)

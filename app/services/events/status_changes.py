@@ -29,6 +29,7 @@ from app.store.change_log.changes import LogPosition
 from app.store.engine.database import Database, retry_on_deadlock
 from app.store.engine.dialect import lock_definitions_shared
 from app.store.reading import event_conditions
+from app.store.reading.event_conditions import Condition
 
 MAX_RETURNED_EVENTS = 100
 
@@ -97,8 +98,8 @@ async def change_statuses(
     The problems of the result are those of the `ids` that no event has, or whose event cannot be
     reopened.
     """
-    existing: set[UUID] = set()
-    conflicts: dict[UUID, UUID] = {}
+    # The events that exist, each with the one that keeps it resolved.
+    conflicts: dict[UUID, UUID | None] = {}
     reopens = change is _REOPENING
 
     async def change_batch(
@@ -107,12 +108,13 @@ async def change_statuses(
         if reopens:
             await _lock_reopening(session, command, batch)
         locked = await bulk_changes.lock_matching(session, batch, selection.conditions)
-        existing.update(row.id for row in locked)
-        if reopens:
-            resolved = [row for row in locked if change.changes(row)]
-            conflicts.update(await _find_conflicts(session, resolved))
-            locked = [row for row in locked if row.id not in conflicts]
-        return await apply_change(session, command, locked, change)
+        rows = [row for row in locked if change.changes(row)]
+        others = await _find_conflicts(session, rows) if reopens else {}
+        # Also replaces the results of an attempt that ended in a deadlock.
+        conflicts.update({row.id: others.get(row.id) for row in locked})
+        return await apply_change(
+            session, command, [row for row in rows if row.id not in others], change
+        )
 
     count = 0
     newest: list[tables.Event] = []
@@ -126,25 +128,35 @@ async def change_statuses(
     problems = []
     for index, event_id in enumerate(ids):
         path = ("ids", str(index))
-        if event_id not in existing:
+        if event_id not in conflicts:
             problems.append(not_found("event", event_id, *path))
-        elif event_id in conflicts:
-            problems.append(_conflict(conflicts[event_id], *path))
+        elif (other_id := conflicts[event_id]) is not None:
+            problems.append(_conflict(other_id, *path))
     return StatusChangeResult(count, selection.remaining_count, tuple(problems), tuple(newest))
 
 
 async def select_events(
-    database: Database, command: CommandContext, filter: EventFilter, *, condition: EventFilter
+    database: Database,
+    command: CommandContext,
+    filter: EventFilter,
+    *conditions: Condition,
+    condition: EventFilter,
+    newest_first: bool = False,
 ) -> EventSelection:
-    """Selects the events that match both filters."""
+    """Selects the events that match both filters and the conditions."""
     organization_id = command.actor.organization_id
-    conditions = [
-        each
-        for part in (filter, condition)
-        for each in event_conditions.build_conditions(part, organization_id)
+    all_conditions = [
+        *(
+            each
+            for part in (filter, condition)
+            for each in event_conditions.build_conditions(part, organization_id)
+        ),
+        *conditions,
     ]
     async with database.read(organization_id) as session:
-        return await bulk_changes.load_selection(session, conditions, command.limits)
+        return await bulk_changes.load_selection(
+            session, all_conditions, command.limits, newest_first=newest_first
+        )
 
 
 async def resolve_event(
@@ -208,13 +220,20 @@ async def reopen_events(
 
     With `ids`, those of the events of these IDs instead, whether or not they have a status. An
     event stays resolved if another one with its alert key is unresolved, or is reopened because it
-    is newer.
+    is newer. A filter selects the newest events of those that can be reopened.
     """
     if ids is not None:
         selection = EventSelection.from_ids(ids)
     else:
         resolved = EventFilter(statuses=(EventStatus.RESOLVED,))
-        selection = await select_events(database, command, filter, condition=resolved)
+        selection = await select_events(
+            database,
+            command,
+            filter,
+            alert_keys.has_no_unresolved_event(),
+            condition=resolved,
+            newest_first=True,
+        )
     return await change_statuses(database, command, selection, _REOPENING, ids or ())
 
 
