@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, Response, Route, WebSocketRoute, expect
+from playwright.async_api import Page, Request, Response, Route, WebSocketRoute, expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -52,8 +52,10 @@ async def test_a_wrong_key_can_be_corrected_in_the_form(visitor: BrowserVisit) -
     assert page.url == f"{visitor.url}/events?severity=ERROR"
 
 
-async def test_signing_out_deletes_the_key(visitor: BrowserVisit) -> None:
+async def test_signing_out_deletes_the_key(visitor: BrowserVisit, client: Client) -> None:
+    _, other = await create_key(client, "EVENT_READ")
     page = await sign_in_to(visitor)
+    await expect_events_page(page)
 
     await page.get_by_role("button", name="Account").click()
     await page.get_by_role("menuitem", name="Sign out").click()
@@ -61,6 +63,22 @@ async def test_signing_out_deletes_the_key(visitor: BrowserVisit) -> None:
     await expect(page.get_by_label("Key", exact=True)).to_be_visible()
     assert ADMINISTRATOR not in await read_storage(page, "sessionStorage")
     assert ADMINISTRATOR not in await read_storage(page, "localStorage")
+    credentials = record_credentials(page)
+    await sign_in(page, other)
+    await expect_events_page(page)
+    assert credentials == {f"Bearer {other}"}
+
+
+def record_credentials(page: Page) -> set[str]:
+    """Returns a set that gets the credentials of all later requests of the page."""
+    credentials: set[str] = set()
+
+    def record(request: Request) -> None:
+        if credential := request.headers.get("authorization"):
+            credentials.add(credential)
+
+    page.on("request", record)
+    return credentials
 
 
 async def test_a_page_from_the_cache_of_the_browser_is_not_shown_after_signing_out(
@@ -93,6 +111,10 @@ async def test_a_revoked_key_ends_the_session(visitor: BrowserVisit, client: Cli
     await revoke_key(client, key_id)
 
     await expect(page.get_by_role("alert")).to_contain_text("This key is no longer valid.")
+    credentials = record_credentials(page)
+    await sign_in(page, ADMINISTRATOR)
+    await expect_events_page(page)
+    assert credentials == {f"Bearer {ADMINISTRATOR}"}
 
 
 async def test_a_revoked_key_is_replaced_without_losing_what_the_user_has_entered(

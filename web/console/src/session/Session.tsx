@@ -115,7 +115,10 @@ function KeyGate({ provider, children }: KeyGateProps) {
     if (!session || !key) return;
     session.onEnd = () => {
       const isKept = hasUnsavedInput();
-      if (!isKept) forgetOrganization();
+      if (!isKept) {
+        forgetOrganization();
+        setSession(null);
+      }
       setIsWaiting(isKept);
       reject(key, NO_LONGER_VALID);
     };
@@ -123,6 +126,7 @@ function KeyGate({ provider, children }: KeyGateProps) {
 
   function leave(): void {
     setIsWaiting(false);
+    setSession(null);
     forgetOrganization();
     forgetSession(); // a reload would sign the user in by the provider
     signOut();
@@ -145,7 +149,8 @@ function KeyGate({ provider, children }: KeyGateProps) {
       );
     }
   }
-  if (!session) return <Loading />;
+  // The session of another key is replaced in an effect. Its key is not sent again.
+  if (!session || (!isWaiting && !(key && session.hasKey(key)))) return <Loading />;
   return (
     <>
       <SignedIn
