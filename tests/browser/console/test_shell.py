@@ -117,6 +117,14 @@ async def test_a_revoked_key_ends_the_session(visitor: BrowserVisit, client: Cli
     assert credentials == {f"Bearer {ADMINISTRATOR}"}
 
 
+async def fail_to_find_viewer(route: Route) -> None:
+    if "query Viewer" not in (route.request.post_data or ""):
+        await route.fallback()
+        return
+    error = {"message": "The operation failed.", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
+    await route.fulfill(json={"errors": [error]})
+
+
 async def test_a_revoked_key_is_replaced_without_losing_what_the_user_has_entered(
     visitor: BrowserVisit, client: Client
 ) -> None:
@@ -137,7 +145,13 @@ async def test_a_revoked_key_is_replaced_without_losing_what_the_user_has_entere
     assert await find_violations(page) == []
     await sign_in(page, "not-a-key")
     await expect(dialog).to_contain_text("This key is not valid.")
+    await page.route("**/graphql", fail_to_find_viewer)
     await sign_in(page, second)
+    await expect(dialog.get_by_role("alert")).to_have_text(
+        re.compile("^(?!.*TocsinError).*The operation failed.")
+    )
+    await page.unroute("**/graphql", fail_to_find_viewer)
+    await dialog.get_by_role("button", name="Try again").click()
     await expect(dialog).to_have_count(0)
     await expect(page.get_by_label("Summary")).to_have_value("Pump stopped")
     await page.get_by_role("button", name="Report the event").click()

@@ -107,7 +107,7 @@ function KeyGate({ provider, children }: KeyGateProps) {
         setIsWaiting(false);
         setKeyCount((count) => count + 1);
       },
-      (error: unknown) => reject(key, { message: String(error), canRetry: true }),
+      (error: Error) => reject(key, { message: error.message, canRetry: true }),
     );
   }, [key, candidate, session, isWaiting, reject]);
 

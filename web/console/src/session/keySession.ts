@@ -39,7 +39,7 @@ export class KeySession {
 
   /**
    * Continues with another key, if it gives access to the organization of the page. Returns whether it does.
-   * Throws if the server cannot be asked.
+   * Throws if the server does not answer that.
    */
   async continueWith(key: string): Promise<boolean> {
     const organization = storedOrganization(this.id) ?? undefined;
@@ -48,7 +48,7 @@ export class KeySession {
       const { viewer } = await client.request(ViewerDocument);
       if (viewer.organization.id !== this.organizationId) return false;
     } catch (error) {
-      if (error instanceof TocsinError && error.code !== "UNAVAILABLE") return false;
+      if (error instanceof TocsinError && error.code === "FORBIDDEN") return false;
       throw error;
     } finally {
       client.close();
