@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from playwright.async_api import Page, expect
@@ -15,6 +16,7 @@ from tests.client import Client
 from tests.event_type_client import define_event_type
 
 COUNT = "{ events { totalCount } }"
+OPEN = '{ events(filter: {statuses: [OPEN], source: "/pumps"}) { nodes { summary } } }'
 RESOLVED_COUNT = "{ events(filter: {statuses: [RESOLVED]}) { totalCount } }"
 RESOLVED = "{ events { nodes { summary resolvedBy } } }"
 ACKNOWLEDGED = "{ events(filter: {acknowledged: true}) { totalCount } }"
@@ -140,6 +142,26 @@ async def test_selected_events_are_acknowledged_and_deleted_after_a_count(
         {"summary": "Valve leaks", "resolvedBy": None},
         {"summary": "Pump started", "resolvedBy": "administrator"},
     ]
+
+    # Of several events with an alert key, the newest is reopened. The others are named.
+    alert = {"source": "/pumps", "alertKey": "disk"}
+    for summary in ("Disk full", "Disk full again"):
+        await client.log_event(summary=summary, notification=True, **alert)
+        await client.log_event(**alert, resolved=True)
+    await page.reload()
+    for summary in ("Disk full", "Disk full again"):
+        await page.get_by_role("checkbox", name=f"Select {summary}", exact=True).check()
+    await page.get_by_role("button", name="Reopen", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Reopen 2 events")
+    await dialog.get_by_role("button", name="Reopen").click()
+    dialog = page.get_by_role("dialog", name="1 event stays resolved")
+    await expect(dialog.get_by_role("listitem")).to_have_text(
+        re.compile("^Disk full: Event .* is unresolved and has the same source and alertKey")
+    )
+    await dialog.get_by_role("button", name="Close").last.click()
+    await expect(dialog).to_have_count(0)
+    await expect(page.get_by_role("button", name="Reopen", exact=True)).to_have_count(0)
+    assert await client.execute_field(OPEN) == {"nodes": [{"summary": "Disk full again"}]}
 
 
 async def test_all_events_of_a_view_are_acknowledged_and_deleted_after_a_count(

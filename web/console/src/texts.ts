@@ -220,6 +220,8 @@ export const texts = {
     resolveTitle: (number: number) => `Resolve ${count(number, "event")}`,
     reopen: "Reopen",
     reopenTitle: (number: number) => `Reopen ${count(number, "event")}`,
+    stayResolved: (number: number) =>
+      number === 1 ? "1 event stays resolved" : `${count(number, "event")} stay resolved`,
     reopenHint:
       "Resolved events are open again, and notifications appear at the top of the bell. An event stays resolved if another one with its alert key is open; of several, the newest is reopened.",
     acknowledge: "Acknowledge",

@@ -1,6 +1,6 @@
 // Actions on many events. Each says how many events it will change before it does.
 
-import { Button, Group, Stack, Text } from "@mantine/core";
+import { Button, Group, List, Stack, Text } from "@mantine/core";
 import { IconChecks, IconCircleCheck, IconDownload, IconRotate, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
@@ -16,7 +16,7 @@ import {
 } from "../../api/generated";
 import { Dialog } from "../../common/Dialog";
 import { NoteDialog } from "../../common/NoteDialog";
-import { checked } from "../../common/userErrors";
+import { checked, type Problem } from "../../common/userErrors";
 import { ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { download, formatCsv, loadEvents, MAX_EXPORTED } from "./csv";
@@ -24,7 +24,7 @@ import { download, formatCsv, loadEvents, MAX_EXPORTED } from "./csv";
 const t = texts.events;
 
 interface SelectionProps {
-  ids: readonly string[];
+  events: readonly { id: string; summary: string }[];
   filter: EventFilter;
   /** All events of the filter are selected, whether or not they are loaded. */
   isWhole: boolean;
@@ -35,8 +35,9 @@ interface SelectionProps {
 
 type Action = "acknowledge" | "resolve" | "reopen" | "delete";
 
-export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }: SelectionProps) {
+export function SelectionActions({ events, filter, isWhole, onSelectWhole, onDone }: SelectionProps) {
   const { client, can } = useApi();
+  const ids = events.map(({ id }) => id);
   const [action, setAction] = useState<Action | null>(null);
   const queries = useQueryClient();
   const counting = useMutation({
@@ -48,14 +49,15 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
       if (next === "resolve") counted.statuses = ["OPEN", "ACKNOWLEDGED"];
       if (next === "reopen") counted.statuses = ["RESOLVED"];
       const selected = { and: [filter, counted] };
-      const { events } = await client.request(EventCountDocument, { filter: selected });
-      return { filter: selected, count: events.totalCount };
+      const response = await client.request(EventCountDocument, { filter: selected });
+      return { filter: selected, count: response.events.totalCount };
     },
   });
   const count = isWhole ? (counting.data?.count ?? 0) : ids.length;
   const change = useMutation({
     mutationFn: async (note: string | null) => {
       const selected = isWhole ? counting.data!.filter : null;
+      const conflicts: Problem[] = [];
       // One call changes a limited number of events.
       for (let remaining = count; remaining > 0; ) {
         if (action === "delete") {
@@ -69,22 +71,29 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
         } else if (action === "reopen") {
           const variables = { ids: selected ? null : [...ids], filter: selected };
           const { reopenEvents } = await client.request(ReopenSelectedDocument, variables);
-          // Events whose alert key has an unresolved event stay resolved, and are selected again.
-          remaining = checked(reopenEvents).changedCount && reopenEvents.remainingCount;
+          const isConflict = ({ code }: Problem) => code === "CONFLICT";
+          checked({ userErrors: reopenEvents.userErrors.filter((problem) => !isConflict(problem)) });
+          for (const problem of reopenEvents.userErrors.filter(isConflict)) {
+            const event = events[Number(problem.path[1])]!;
+            conflicts.push({ ...problem, message: `${event.summary}: ${problem.message}` });
+          }
+          remaining = reopenEvents.remainingCount;
         } else {
           const variables = { ids: selected ? null : [...ids], filter: selected, note };
           const { acknowledgeEvents } = await client.request(AcknowledgeSelectedDocument, variables);
           remaining = checked(acknowledgeEvents).remainingCount;
         }
       }
+      return conflicts;
     },
+    // Also after an error: some events may have been changed.
+    onSettled: () => void queries.invalidateQueries(),
     onSuccess: () => {
-      void queries.invalidateQueries();
       setAction(null);
       onDone();
     },
   });
-  if (ids.length === 0) return null;
+  if (ids.length === 0) return <Conflicts problems={change.data ?? []} onClose={change.reset} />;
 
   function open(next: Action): void {
     change.reset();
@@ -150,7 +159,7 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
         title={t.reopenTitle(count)}
       >
         <Stack>
-          {change.error && <ErrorState title={texts.states.rejected} error={change.error} />}
+          <SaveError error={change.error} />
           <Text>{t.reopenHint}</Text>
           <Group>
             <Button data-autofocus loading={change.isPending} onClick={() => change.mutate(null)}>
@@ -192,6 +201,32 @@ export function SelectionActions({ ids, filter, isWhole, onSelectWhole, onDone }
         )}
       </Dialog>
     </Group>
+  );
+}
+
+interface ConflictsProps {
+  problems: readonly Problem[];
+  onClose: () => void;
+}
+
+/** The selected events that were not reopened. The others were. */
+function Conflicts({ problems, onClose }: ConflictsProps) {
+  if (problems.length === 0) return null;
+  return (
+    <Dialog isOpen onClose={onClose} title={t.stayResolved(problems.length)}>
+      <Stack>
+        <List>
+          {problems.map(({ message }, index) => (
+            <List.Item key={index}>{message}</List.Item>
+          ))}
+        </List>
+        <Group>
+          <Button variant="default" data-autofocus onClick={onClose}>
+            {texts.close}
+          </Button>
+        </Group>
+      </Stack>
+    </Dialog>
   );
 }
 

@@ -133,10 +133,7 @@ export default function Events() {
     },
     [events],
   );
-  const selectedIds = useMemo(
-    () => events.filter(({ id }) => selected.has(id)).map(({ id }) => id),
-    [events, selected],
-  );
+  const selectedEvents = useMemo(() => events.filter(({ id }) => selected.has(id)), [events, selected]);
 
   return (
     <Stack>
@@ -156,11 +153,11 @@ export default function Events() {
       <SaveError error={acknowledge.error} />
       <SaveError error={resolve.error} />
       <SelectionActions
-        ids={selectedIds}
+        events={selectedEvents}
         filter={filter}
         isWhole={isWhole}
         onSelectWhole={
-          !isWhole && hasNextPage && selectedIds.length === events.length ? () => setIsWhole(true) : null
+          !isWhole && hasNextPage && selectedEvents.length === events.length ? () => setIsWhole(true) : null
         }
         onDone={clearSelection}
       />

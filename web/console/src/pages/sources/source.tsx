@@ -18,7 +18,7 @@ import { Confirm } from "../../common/Confirm";
 import { Time } from "../../common/time";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, problemsAt } from "../../common/userErrors";
-import { Empty, ErrorState, Loading } from "../../shell/states";
+import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { uriOf } from ".";
 import { ATTRIBUTES, type Mapping, MappingEditor, toInput } from "./MappingEditor";
@@ -191,7 +191,7 @@ function Actions({ source, isReadOnly }: { source: SourceDetails; isReadOnly: bo
         </Button>
       </Group>
       {!enabled && <Text>{t.disabledHint}</Text>}
-      {switching.error && <ErrorState title={texts.states.rejected} error={switching.error} />}
+      <SaveError error={switching.error} />
       <Confirm
         isOpen={question === "rotate"}
         onClose={() => setQuestion(null)}
@@ -309,7 +309,7 @@ function SourceForm({ source, sample = null, onSample }: FormProps) {
             />
           )}
         </Playground>
-        {saving.error && <ErrorState title={texts.states.rejected} error={saving.error} />}
+        <SaveError error={saving.error} />
         <Group>
           <Button type="submit" loading={saving.isPending} disabled={source !== null && !isChanged}>
             {source ? t.save : t.create}
