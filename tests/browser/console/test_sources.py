@@ -20,6 +20,9 @@ from tests.client import Client
 SOURCES = """{ sources { nodes {
   name kind enabled rejectedCount mapping { summary severity alertKey resolved tags }
 } } }"""
+UPDATE_SOURCE = """mutation ($input: UpdateSourceInput!) {
+  updateSource(input: $input) { userErrors { code } }
+}"""
 EVENTS = "{ events { nodes { summary severity alertKey } } }"
 
 
@@ -118,6 +121,10 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
         await expect_to_fit(phone)
         await phone.close()
 
+    # Another user renames the source, which keeps that name when the form is saved.
+    renamed = {"id": url.split("/")[-1], "name": "Checks of disks"}
+    await client.execute_field(UPDATE_SOURCE, input=renamed)
+
     # The token is replaced, and the source is disabled and enabled.
     await page.get_by_role("button", name="Replace the token").click()
     await page.get_by_role("dialog").get_by_role("button", name="Replace the token").click()
@@ -125,6 +132,12 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     await page.get_by_role("button", name="Disable").click()
     await expect(page.get_by_text("The source is disabled.")).to_be_visible()
     assert [(await each.post(url, json={})).status_code for each in (sender, new)] == [401, 403]
+    await expect(page.get_by_role("heading", name="Checks of disks", level=1)).to_be_visible()
+    save = page.get_by_role("button", name="Save")
+    await expect(save).to_be_disabled()
+    await write_expression(page, "body.?host", "Alert key")
+    await save.click()
+    await expect(main).to_contain_text("Saved.")
     await page.get_by_role("button", name="Enable").click()
     await expect(page.get_by_text("The source is disabled.")).to_have_count(0)
 
@@ -136,14 +149,14 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     assert await find_violations(page) == []
     assert (await client.execute_field(SOURCES))["nodes"] == [
         {
-            "name": "Checks",
+            "name": "Checks of disks",
             "kind": "JSON",
             "enabled": True,
             "rejectedCount": 1,
             "mapping": {
                 "summary": "body.?check.orValue('check')",
                 "severity": None,
-                "alertKey": "body.host",
+                "alertKey": "body.?host",
                 "resolved": "body.ok",
                 "tags": "[body.host]",
             },

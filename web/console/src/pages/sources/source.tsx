@@ -241,21 +241,26 @@ function SourceForm({ source, sample = null, onSample }: FormProps) {
   const { client } = useApi();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const stored: Draft = { name: source?.name ?? "", kind: source?.kind ?? "ALERTMANAGER", mapping: mappingOf(source) };
-  const [draft, setDraft] = useState(stored);
+  /** What the draft was made from, or last saved. The source itself may be changed by others meanwhile. */
+  const [base, setBase] = useState<Draft>(() => ({
+    name: source?.name ?? "",
+    kind: source?.kind ?? "ALERTMANAGER",
+    mapping: mappingOf(source),
+  }));
+  const [draft, setDraft] = useState(base);
   const [ownSample, setOwnSample] = useState<string | null>(null);
   const { name, kind, mapping } = draft;
   const isMapped = kind === "JSON";
   const text = sample ?? ownSample ?? formatSample(kind);
   const parsed = useMemo(() => parseSample(text), [text]);
   const trial = useTrial(kind, isMapped ? toInput(mapping) : null, parsed);
-  const isRenamed = name !== stored.name;
-  const isRemapped = JSON.stringify(toInput(mapping)) !== JSON.stringify(toInput(stored.mapping));
+  const isRenamed = name !== base.name;
+  const isRemapped = JSON.stringify(toInput(mapping)) !== JSON.stringify(toInput(base.mapping));
   const isChanged = isRenamed || isRemapped;
   const change = (changes: Partial<Draft>) => setDraft((now) => ({ ...now, ...changes }));
 
   const saving = useMutation({
-    mutationFn: async () => {
+    mutationFn: async (_draft: Draft) => {
       if (!source) {
         const input = { name, kind, mapping: isMapped ? toInput(mapping) : null };
         const { source: created, token } = checked((await client.request(CreateSourceDocument, { input })).createSource);
@@ -266,12 +271,15 @@ function SourceForm({ source, sample = null, onSample }: FormProps) {
       checked((await client.request(UpdateSourceDocument, { input: { id: source.id, ...changes } })).updateSource);
       return null;
     },
-    onSuccess: () => queries.invalidateQueries(),
+    onSuccess: (_created, saved) => {
+      if (source) setBase(saved);
+      return queries.invalidateQueries();
+    },
   });
 
   function submit(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
-    saving.mutate();
+    saving.mutate(draft);
   }
 
   const created = saving.data;
