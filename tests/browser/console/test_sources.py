@@ -71,7 +71,9 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     await expect(trial.get_by_role("group", name="Event 1")).to_contain_text('"summary": "disk"')
     assert await find_violations(page) == []
 
-    # The commands that the page shows send an event, with the token that is shown once.
+    # The command that the page shows sends the sample, with the token that is shown once.
+    sample = '{"check": "disk", "host": "pump-9", "ok": false, "level": "fatal"}'
+    await page.get_by_label("Sample of a payload").fill(sample)
     await page.get_by_role("button", name="New source").click()
     address = page.get_by_role("group", name="Address", exact=True).last
     await expect(address).to_contain_text(f"{client.url}/sources/")
@@ -82,6 +84,8 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     await expect(page.get_by_role("heading", name="Checks", level=1)).to_be_visible()
     assert page.url.split("/")[-1] == url.split("/")[-1]
     assert token not in await page.content()
+    await expect(page.get_by_role("group", name="Address", exact=True)).to_have_text(url)
+    await expect(page.get_by_role("group", name="Test with curl")).to_have_count(0)
 
     # A rejected payload is shown with its error, and becomes the sample of a better mapping.
     sender = client.as_key(token).http
@@ -180,6 +184,6 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
         ("Disk full on pump-7", "ERROR", "pump-7/disk"),
         ("check", "INFO", "pump-8"),
         ("The source Checks has rejected a payload", "WARN", ANY),
-        ("disk", "ERROR", "pump-7/disk"),
+        ("disk", "ERROR", "pump-9/disk"),
     ]
     assert visitor.complaints == []

@@ -16,11 +16,14 @@ interface Props {
   url: string;
   /** Null if it is no longer known. */
   token: string | null;
+  /** A payload that the mapping of a source of kind JSON accepts. Undefined if none is known. */
+  sample?: unknown;
 }
 
-export function SenderSetup({ kind, url, token }: Props) {
+export function SenderSetup({ kind, url, token, sample }: Props) {
   const sender = { kind, url, token: token ?? PLACEHOLDER };
   const configuration = formatConfiguration(sender);
+  const curl = formatCurl(sender, sample);
   return (
     <Stack>
       <Text>{token ? t.tokenHint : t.tokenPlaceholderHint(PLACEHOLDER)}</Text>
@@ -28,7 +31,7 @@ export function SenderSetup({ kind, url, token }: Props) {
       <Copyable label={t.address} text={addressOf(sender)} />
       {token && kind !== "PAGERDUTY" && <Copyable label={t.addressWithToken} text={`${url}/${token}`} />}
       {configuration && <Copyable label={t.configurationFile(configuration.file)} text={configuration.text} />}
-      <Copyable label={t.curl} text={formatCurl(sender)} />
+      {curl && <Copyable label={t.curl} text={curl} />}
     </Stack>
   );
 }

@@ -59,11 +59,13 @@ export interface Sender {
 export const addressOf = ({ kind, url }: Omit<Sender, "token">): string =>
   kind === "PAGERDUTY" ? url.replace(/\/sources\/[^/]+$/, "/v2/enqueue") : url;
 
-/** A command that sends the sample. */
-export function formatCurl(sender: Sender): string {
+/** A command that sends a payload: for kind JSON the sample, because its mapping may reject others. Null without one. */
+export function formatCurl(sender: Sender, sample: unknown): string | null {
   const { kind, token } = sender;
   const isPagerDuty = kind === "PAGERDUTY";
-  const body = isPagerDuty ? { routing_key: token, ...SAMPLES[kind] } : SAMPLES[kind];
+  const payload = kind === "JSON" ? sample : SAMPLES[kind];
+  if (payload === undefined) return null;
+  const body = isPagerDuty ? { routing_key: token, ...SAMPLES[kind] } : payload;
   const lines = [
     `curl --fail-with-body '${addressOf(sender)}'`,
     ...(isPagerDuty ? [] : [`--header 'Authorization: Bearer ${token}'`]),

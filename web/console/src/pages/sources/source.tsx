@@ -330,6 +330,7 @@ function SourceForm({ source, sample = null, onSample }: FormProps) {
           kind={kind}
           url={created.url}
           token={created.token}
+          sample={parsed.value}
           onClose={() => void navigate(`/event-sources/${created.id}`, { replace: true, state: SAVED })}
         />
       )}
