@@ -804,6 +804,7 @@ export const texts = {
     never: "Never",
     events: "Events",
     eventCount: (number: number) => count(number, "event"),
+    notCounted: "–",
     showEvents: "Show the events",
     rejected: "Rejected",
     save: "Save",

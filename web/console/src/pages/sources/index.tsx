@@ -2,8 +2,9 @@
 
 import { Anchor, Button, Group, Stack, Table, Text, Title } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
-import { useApi, useApiQuery } from "../../api/client";
+import { useApi } from "../../api/client";
 import { type EventFilter, type SourceRowFragment, SourcesDocument, SourceUseDocument } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
 import { PagedList } from "../../common/PagedList";
@@ -19,16 +20,38 @@ const MAX_COUNTED = 100;
 /** The source that the events of a source have. */
 export const uriOf = (id: string): string => `/sources/${id}`;
 
-/** The number of events of each source, by its URI. Undefined until they are counted. */
-function useEventCounts(sources: readonly SourceRowFragment[]): Map<string, number> | undefined {
-  const { can } = useApi();
-  const filter: EventFilter = { or: sources.slice(0, MAX_COUNTED).map(({ id }) => ({ source: uriOf(id) })) };
-  const { data } = useApiQuery(
-    SourceUseDocument,
-    { filter },
-    { isEnabled: can("EVENT_READ") && sources.length > 0, keepsPrevious: true, refetchMs: REFRESH_MS },
+/** The number of events of each source that was counted, by its URI. Undefined until any is. */
+function useEventCounts(sources: readonly SourceRowFragment[]): ReadonlyMap<string, number> | undefined {
+  const { client, can } = useApi();
+  const uris = sources.slice(0, MAX_COUNTED).map(({ id }) => uriOf(id));
+  const filter: EventFilter = { or: uris.map((source) => ({ source })) };
+  const { data } = useQuery({
+    queryKey: [String(SourceUseDocument), filter],
+    queryFn: async ({ signal }) => {
+      const { eventCounts } = await client.request(SourceUseDocument, { filter }, { signal });
+      const counts = new Map(uris.map((uri) => [uri, 0]));
+      for (const { source, count } of eventCounts) counts.set(source!, count);
+      return counts;
+    },
+    enabled: can("EVENT_READ") && uris.length > 0,
+    placeholderData: keepPreviousData,
+  });
+  return data;
+}
+
+interface EventCountProps {
+  uri: string;
+  /** Undefined if the events of the source were not counted. */
+  count: number | undefined;
+}
+
+function EventCount({ uri, count }: EventCountProps) {
+  if (count === undefined) return t.notCounted;
+  return (
+    <Anchor component={Link} to={`/events?${new URLSearchParams({ source: uri })}`} underline="always" fz="inherit">
+      {t.eventCount(count)}
+    </Anchor>
   );
-  return data && new Map(data.eventCounts.map(({ source, count }) => [source!, count]));
 }
 
 export default function SourcesPage() {
@@ -83,14 +106,7 @@ export default function SourcesPage() {
                   <Table.Td>{lastReceivedAt ? <Time at={lastReceivedAt} /> : t.never}</Table.Td>
                   {counts && (
                     <Table.Td visibleFrom="sm">
-                      <Anchor
-                        component={Link}
-                        to={`/events?${new URLSearchParams({ source: uriOf(id) })}`}
-                        underline="always"
-                        fz="inherit"
-                      >
-                        {t.eventCount(counts.get(uriOf(id)) ?? 0)}
-                      </Anchor>
+                      <EventCount uri={uriOf(id)} count={counts.get(uriOf(id))} />
                     </Table.Td>
                   )}
                   <Table.Td>{rejectedCount.toLocaleString(texts.dateLocale)}</Table.Td>
