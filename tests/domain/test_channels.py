@@ -84,6 +84,15 @@ def test_the_shown_address_contains_no_secret() -> None:
     assert format_origin(
         ChannelKind.WEBHOOK, "https://Hooks.example.com:8443/T0KEN?key=secret"
     ) == ("https://hooks.example.com:8443")
+    assert [
+        format_origin(ChannelKind.APPRISE, url)
+        for url in (
+            "mailto://user:pass@Mail.example.com:587/?to=a@example.com",
+            "slack://T0KEN/T0KEN/T0KEN",
+            "rockets://user:T0K/EN@chat.example.com",
+            "json://user:T0K/EN@example.com/path",
+        )
+    ] == ["mailto://mail.example.com:587", "slack://", "rockets://", "json://"]
 
 
 @pytest.mark.parametrize(

@@ -523,10 +523,16 @@ async def test_a_receiver_that_is_gone_disables_its_channel(
         disabled = await client.execute_field(
             REDELIVER, channel=channel_id, delivery=delivery["id"]
         )
+        summaries = receiver.summaries
+        receiver.respond = lambda _: Response()
+        tested = await client.execute_field(TEST, id=channel_id)
+        still_failing = await client.execute_field(CHANNEL, id=channel_id)
 
+    assert tested["delivery"]["state"] == "DELIVERED"
+    assert still_failing["failingSince"] is not None
     assert failed["enabled"] is False
     assert failed["lastError"] == "The response has the status 410"
-    assert receiver.summaries == ["a1"]
+    assert summaries == ["a1"]
     [report] = reports["nodes"]
     assert report["content"].endswith("status 410, which has disabled the channel.")
     assert [entry["action"] for entry in entries] == ["UPDATED", "DELIVERIES_FAILING", "CREATED"]
@@ -884,6 +890,24 @@ async def test_old_deliveries_and_those_of_deleted_channels_are_removed(
     async with database.read(ALL_ORGANIZATIONS) as session:
         rows = await session.execute(tables.METADATA.tables["delivery"].select())
         assert len(rows.all()) == 1
+
+
+async def test_a_test_message_ends_an_outage_and_sends_what_waits(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    limits = {"max_probe_seconds": 3_600}
+    async with receive_webhooks() as receiver, serve(database_url, channels=limits) as client:
+        receiver.respond = lambda _: Response(503)
+        channel_id, _ = await create_channel(client, receiver.url)
+        for number in range(5):
+            await log_notification(client, str(number))
+        await wait_for_action(client, channel_id, "DELIVERIES_FAILING")
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            later = datetime.now(UTC) + timedelta(hours=1)
+            await session.execute(update(tables.Delivery).values(next_attempt_at=later))
+        receiver.respond = lambda _: Response()
+        await client.execute_field(TEST, id=channel_id)
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 6)
 
 
 async def test_a_test_message_ends_an_outage_in_which_no_delivery_waits(

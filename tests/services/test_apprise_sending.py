@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,7 +19,7 @@ from app.domain.channels.attempts import AttemptResult
 from app.domain.channels.texts import TextMessage
 from app.domain.events.severity import Severity
 from app.domain.shared.limits import ChannelLimits
-from app.services.channels.apprise_sending import AppriseSender
+from app.services.channels.apprise_sending import AppriseSender, AppriseUnavailableError
 from tests.mail_server import receive_mail
 from tests.webhook_receiver import Response, receive_webhooks
 
@@ -127,12 +128,61 @@ async def test_the_process_of_a_service_that_does_not_respond_ends() -> None:
     release = asyncio.Event()
     async with receive_webhooks() as receiver:
         receiver.respond = lambda _: Response(release=release)
-        sender = create_sender(limits=ChannelLimits(timeout_seconds=0.5))
+        sender = create_sender(limits=ChannelLimits(timeout_seconds=8))
         result = await sender.send(f"json://127.0.0.1:{receiver.port}/", TEXT)
         release.set()
 
-    assert result.error == "There was no result within 0.5 seconds."
+    assert result.error is not None
+    assert len(receiver.requests) == 1
     assert list_processes() == []
+
+
+async def test_addresses_that_fail_leave_processes_for_the_others() -> None:
+    release = asyncio.Event()
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda request: Response(
+            release=release if request.path == "/dead" else None
+        )
+        sender, url = create_sender(), f"json://127.0.0.1:{receiver.port}"
+        failing = [
+            asyncio.create_task(sender.send(f"{url}/dead", TEXT, is_failing=True)) for _ in range(3)
+        ]
+        healthy = await sender.send(f"{url}/ok", TEXT)
+        are_waiting = not any(task.done() for task in failing)
+        release.set()
+        results = await asyncio.gather(*failing)
+
+    assert healthy.is_success
+    assert are_waiting
+    assert all(result.is_success for result in results)
+
+
+async def test_a_user_waits_for_a_process_only_so_long() -> None:
+    release = asyncio.Event()
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(release=release)
+        limits = ChannelLimits(timeout_seconds=2, apprise_processes=1)
+        sender, url = create_sender(limits=limits), f"json://127.0.0.1:{receiver.port}/"
+        sending = [asyncio.create_task(sender.send(url, TEXT)) for _ in range(2)]
+        await asyncio.sleep(0)  # both stand before the next one
+        with pytest.raises(AppriseUnavailableError) as busy:
+            await sender.find_url_error(url)
+        release.set()
+        await asyncio.gather(*sending)
+
+    assert str(busy.value) == (
+        "No process that sends messages was free within 2 seconds (limit: 1). Retry later."
+    )
+
+
+async def test_the_process_cuts_what_a_receiver_has_responded() -> None:
+    async with receive_webhooks() as receiver:
+        error = json.dumps({"code": 1, "error": "x" * 1_000_000}).encode()
+        receiver.respond = lambda _: Response(400, error)
+        url = f"ntfy://127.0.0.1:{receiver.port}/alarms"
+        answer = await asyncio.to_thread(run_program, url)
+
+    assert len(answer["error"]) == 16_384
 
 
 async def test_no_more_processes_run_than_the_limit() -> None:
@@ -207,13 +257,20 @@ for name, attack in {list(ATTACKS.items())!r}:
 
 
 def test_a_process_refuses_parameters_that_apprise_reads_and_the_server_has_not_seen() -> None:
+    answer = run_program("ntfy://127.0.0.1/topic?attach=/etc/passwd")
+
+    assert answer == {"error": "Apprise cannot read the URL", "refused": None}
+
+
+def run_program(url: str) -> dict[str, Any]:
+    """Lets the program send a message with ntfy. Returns its answer."""
     request = {
-        "url": "ntfy://127.0.0.1/topic?attach=/etc/passwd",
+        "url": url,
         "scheme": "ntfy",
         "module": "ntfy",
         "parameters": ["priority"],
         "networks": [LOCAL],
-        "timeout_seconds": 5,
+        "timeout_seconds": 60,
         "message": {"title": "", "body": "text", "notify_type": "info"},
     }
 
@@ -223,10 +280,10 @@ def test_a_process_refuses_parameters_that_apprise_reads_and_the_server_has_not_
         input=json.dumps(request),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
     )
-
-    assert json.loads(done.stdout) == {"error": "Apprise cannot read the URL", "refused": None}
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 async def test_the_process_gets_neither_the_environment_nor_the_address_as_arguments(

@@ -96,7 +96,7 @@ def test_the_user_and_the_database_can_be_parameters() -> None:
     ("url", "message"),
     [
         ("postgresql://h:abc/d", "The value is not a database URL. Use "),
-        ("postgresql://u:p@s/s#@h/d", "The URL has more than one @. Percent-encode special "),
+        ("postgresql://u:p@s/s#@h/d", "The host or the database has an @. Percent-encode "),
         ("postgresql://h:99999/d", "Invalid port: use a number from 1 to 65535."),
         ("postgresql://h/d?port=x", "Invalid host or port: "),
         ("postgresql://h/d?host=a&host=b&port=1", "Invalid host or port: "),

@@ -146,5 +146,9 @@ def find_url_error(url: str) -> str | None:
 def format_address(url: str) -> str:
     """Returns the service of a valid URL, and the host and port if they are not secret."""
     scheme, address = find_scheme(url), url.partition("://")[2]
-    match = _HOST_AND_PORT.match(address) if _SERVICES[scheme].shows_host else None
+    # A secret that contains a slash may stand before the @, as in rockets://SECRET/SECRET@HOST.
+    is_secret = (
+        not _SERVICES[scheme].shows_host or "@" in address.partition("/")[2].partition("?")[0]
+    )
+    match = None if is_secret else _HOST_AND_PORT.match(address)
     return f"{scheme}://{match['place'].lower() if match else ''}"

@@ -12,8 +12,10 @@ import importlib
 import ipaddress
 import json
 import logging
+import math
 import os
 import resource
+import signal
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -21,7 +23,9 @@ from typing import Any
 
 from app.domain.channels.addresses import IPNetwork, is_allowed_address, is_allowed_port
 
-_MAX_MEMORY_BYTES = 2**30
+_MAX_MEMORY_BYTES = 2**29
+_MAX_ERROR_CHARACTERS = 16_384  # the error may quote the response of the receiver
+_RESERVE_SECONDS = 5
 # Events of these kinds are refused unless they are listed below.
 _RESTRICTED = (
     *("ctypes", "fcntl", "ftplib", "imaplib", "mmap", "nntplib", "os", "poplib", "pty", "shutil"),
@@ -151,10 +155,14 @@ def _has_scheme(value: Any, scheme: str) -> bool:
 
 def main() -> None:
     request = json.load(sys.stdin)
+    # The server ends the process earlier, unless the server itself was killed.
+    signal.alarm(math.ceil(request["timeout_seconds"]) + _RESERVE_SECONDS)
     try:
         answer = _run(request)
     except Exception as failure:  # the text may contain secrets: the server masks them
         answer = {"error": f"{type(failure).__name__}: {failure}", "refused": None}
+    if answer["error"] is not None:
+        answer["error"] = answer["error"][:_MAX_ERROR_CHARACTERS]
     json.dump(answer, sys.stdout)
 
 

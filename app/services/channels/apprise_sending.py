@@ -13,7 +13,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +42,10 @@ _TYPES = {
 }
 
 
+class AppriseUnavailableError(Exception):
+    """There is no result, whatever the address. The message says why."""
+
+
 class AppriseSender:
     """Runs the child processes, of which each sends one text. `exceptions`: as of web hooks."""
 
@@ -49,6 +53,8 @@ class AppriseSender:
         self._networks = [str(network) for network in exceptions]
         self._limits = limits
         self._processes = asyncio.Semaphore(limits.apprise_processes)
+        # Addresses that do not respond leave processes for the others.
+        self._failing_processes = asyncio.Semaphore(max(1, limits.apprise_processes // 2))
 
     @property
     def is_installed(self) -> bool:
@@ -56,22 +62,59 @@ class AppriseSender:
         return importlib.util.find_spec("apprise") is not None
 
     async def find_url_error(self, url: str) -> str | None:
-        """Returns why Apprise cannot read a URL whose service and parameters are allowed."""
-        error = await self._run(url, None)
+        """Returns why Apprise cannot read a URL whose service and parameters are allowed.
+
+        Raises AppriseUnavailableError.
+        """
+        async with self._take_process(is_failing=False, is_awaited=True):
+            error = await self._run(url, None)
         if error is None:
             return None
         return f"Apprise cannot read the URL: {error} {DOCUMENTATION} has the format."
 
-    async def send(self, url: str, text: TextMessage) -> AttemptResult:
-        """Sends the text to a valid URL. Returns the result; no error is raised."""
+    async def send(
+        self, url: str, text: TextMessage, *, is_failing: bool = False, is_awaited: bool = False
+    ) -> AttemptResult:
+        """Sends the text to a valid URL. Returns the result; no error is raised.
+
+        `is_failing`: whether the last attempt failed. `is_awaited`: whether a user waits for it.
+        """
         kind = "info" if text.severity is None else _TYPES[text.severity]
-        error = await self._run(url, {"title": text.title, "body": text.body, "notify_type": kind})
+        message = {"title": text.title, "body": text.body, "notify_type": kind}
+        try:
+            async with self._take_process(is_failing=is_failing, is_awaited=is_awaited):
+                error = await self._run(url, message)
+        except AppriseUnavailableError as unavailable:
+            error = str(unavailable)
         return AttemptResult(datetime.now(UTC), error=error)
 
+    @contextlib.asynccontextmanager
+    async def _take_process(self, *, is_failing: bool, is_awaited: bool) -> AsyncIterator[None]:
+        """Waits for one of the processes. Raises AppriseUnavailableError if a user waits long."""
+        seconds = self._limits.timeout_seconds
+        async with contextlib.AsyncExitStack() as slots:
+            try:
+                async with asyncio.timeout(seconds if is_awaited else None):
+                    if is_failing:
+                        await slots.enter_async_context(self._failing_processes)
+                    await slots.enter_async_context(self._processes)
+            except TimeoutError:
+                raise AppriseUnavailableError(
+                    "No process that sends messages was free within "
+                    f"{seconds:g} seconds (limit: {self._limits.apprise_processes}). "
+                    "Retry later."
+                ) from None
+            yield
+
     async def _run(self, url: str, message: Mapping[str, str] | None) -> str | None:
-        """Returns the error without the secrets of the URL. None on success."""
+        """Returns the error without the secrets of the URL. None on success.
+
+        Raises AppriseUnavailableError.
+        """
         if not self.is_installed:
-            return "The server has no Apprise. Its operator can install it: tocsin[apprise]."
+            raise AppriseUnavailableError(
+                "The server has no Apprise. Its operator can install it: tocsin[apprise]."
+            )
         service = find_service(url)
         request = {
             "url": url,
@@ -82,14 +125,17 @@ class AppriseSender:
             "timeout_seconds": self._limits.timeout_seconds,
             "message": message,
         }
-        async with self._processes:
-            try:
-                async with asyncio.timeout(self._limits.timeout_seconds):
-                    answer = await _run_program(request)
-            except TimeoutError:
-                return f"There was no result within {self._limits.timeout_seconds:g} seconds."
-            except OSError as failure:
-                return f"The program that sends messages cannot be started: {failure.strerror}."
+        try:
+            async with asyncio.timeout(self._limits.timeout_seconds):
+                answer = await _run_program(request)
+        except TimeoutError:
+            raise AppriseUnavailableError(
+                f"There was no result within {self._limits.timeout_seconds:g} seconds."
+            ) from None
+        except OSError as failure:
+            raise AppriseUnavailableError(
+                f"The program that sends messages cannot be started: {failure.strerror}."
+            ) from failure
         return None if answer["error"] is None else _describe_error(answer, url)
 
 

@@ -24,6 +24,7 @@ from app.domain.channels.attempts import AttemptResult
 from app.domain.channels.channels import (
     Channel,
     ChannelKind,
+    ChannelTrigger,
     format_origin,
     known_triggers,
     validate_channel,
@@ -42,7 +43,7 @@ from app.domain.shared.problems import (
     not_found,
 )
 from app.domain.shared.values import canonical_json, to_camel_case
-from app.services.channels.apprise_sending import AppriseSender
+from app.services.channels.apprise_sending import AppriseSender, AppriseUnavailableError
 from app.services.channels.channel_secrets import (
     ChannelSecrets,
     create_signing_secret,
@@ -150,13 +151,26 @@ class ChannelTools:
         return f"{(self.public_url or '').rstrip('/')}/channels/{channel_id}"
 
     async def send(
-        self, kind: ChannelKind, secrets: ChannelSecrets, messages: Sequence[tables.Delivery]
+        self,
+        kind: ChannelKind,
+        secrets: ChannelSecrets,
+        messages: Sequence[tables.Delivery],
+        *,
+        is_failing: bool,
     ) -> AttemptResult:
-        """Sends one signed request, or one text of several messages with Apprise."""
+        """Sends one signed request, or one text of several messages with Apprise.
+
+        `is_failing`: whether the channel has an outage.
+        """
         with metrics.DELIVERY_DURATION.time():
             if kind is ChannelKind.APPRISE:
                 data = [(each.trigger, json.loads(each.body)["data"]) for each in messages]
-                return await self.apprise.send(secrets.url, build_text(data, self.public_url))
+                return await self.apprise.send(
+                    secrets.url,
+                    build_text(data, self.public_url),
+                    is_failing=is_failing,
+                    is_awaited=messages[0].trigger is ChannelTrigger.TEST,
+                )
             [message] = messages
             now, secret_keys = datetime.now(UTC), secrets.signing_secrets(datetime.now(UTC))
             signature = sign_message(secret_keys, message.webhook_id, now, message.body)
@@ -423,5 +437,8 @@ async def _check_apprise_url(
         raise RequestError(ErrorCode.UNAVAILABLE, message)
     if problems := validate_url(kind, url):
         return tuple(problems)
-    error = await tools.apprise.find_url_error(url)
+    try:
+        error = await tools.apprise.find_url_error(url)
+    except AppriseUnavailableError as unavailable:
+        raise RequestError(ErrorCode.UNAVAILABLE, str(unavailable)) from unavailable
     return () if error is None else (invalid_input(error, "url"),)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import (
@@ -58,6 +59,7 @@ _CHANNELS = tables.METADATA.tables["channel"]
 _DELETED_PER_TRANSACTION = 1_000
 # A process that dies is replaced after at most LEASE_TIME and the time between two polls.
 LEASE_TIME = timedelta(seconds=10)
+INTERNAL_ERROR = "Internal error. See the server logs."
 
 log = structlog.get_logger(__name__)
 
@@ -305,7 +307,7 @@ class LeasedChannel:
             if rows:
                 await (await session.connection()).execute(statement, rows)
             if transition is AuditAction.DELIVERIES_RECOVERED:
-                await self._hasten_retries(session, now)
+                await hasten_retries(session, self.row.id, now)
             if health is not None and writes_log:
                 await self._append_entries(session, now, health, is_gone=is_gone)
 
@@ -391,22 +393,6 @@ class LeasedChannel:
             raise LeaseLostError
         return row[0]
 
-    async def _hasten_retries(self, session: AsyncSession, now: datetime) -> None:
-        """Ends the pauses of pending deliveries that the receiver has not asked for."""
-        table = tables.Delivery
-        statement = update(table).where(
-            col(table.channel_id) == self.row.id,
-            is_pending(),
-            col(table.next_attempt_at) > now,
-        )
-        asked = col(table.not_before)
-        next_attempt = case((asked > now, asked), else_=literal(now, UTCDateTime()))
-        await session.execute(
-            statement.values(next_attempt_at=next_attempt).execution_options(
-                synchronize_session=False
-            )
-        )
-
     async def _append_entries(
         self, session: AsyncSession, now: datetime, health: ChannelHealth, *, is_gone: bool
     ) -> None:
@@ -479,6 +465,21 @@ def build_outage_end(channel: tables.Channel, reason: str) -> EventDraft:
 
 def _build_alert(channel: tables.Channel) -> EventDraft:
     return EventDraft(source=find_source(channel), alert_key=f"channel:{channel.id}")
+
+
+async def hasten_retries(session: AsyncSession, channel_id: UUID, now: datetime) -> None:
+    """Ends the pauses of pending deliveries that the receiver has not asked for."""
+    table = tables.Delivery
+    statement = update(table).where(
+        col(table.channel_id) == channel_id,
+        is_pending(),
+        col(table.next_attempt_at) > now,
+    )
+    asked = col(table.not_before)
+    next_attempt = case((asked > now, asked), else_=literal(now, UTCDateTime()))
+    await session.execute(
+        statement.values(next_attempt_at=next_attempt).execution_options(synchronize_session=False)
+    )
 
 
 async def end_outage(session: AsyncSession, channel: tables.Channel, reason: str) -> None:

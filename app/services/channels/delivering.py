@@ -32,6 +32,7 @@ from app.services.change_log.feed import Feed
 from app.services.channels.channel_secrets import ChannelSecrets, decrypt_secrets
 from app.services.channels.channels import ChannelTools
 from app.services.channels.deliveries import (
+    INTERNAL_ERROR,
     LEASE_TIME,
     ChannelHealth,
     LeasedChannel,
@@ -83,7 +84,6 @@ _PRUNED = (
     "the oldest entry that exists."
 )
 
-_INTERNAL_ERROR = "Internal error. See the server logs."
 # The deliveries that each message is about.
 _Attempts = dict[asyncio.Task[AttemptResult], list[tables.Delivery]]
 
@@ -327,7 +327,7 @@ class _Worker:
             # A database that fails for a moment is no outage of the channel.
             is_transient = isinstance(error, DATABASE_ERRORS)
             if not is_transient or self._restarts >= FAILURES_OF_OUTAGE:
-                await self._store_failure(_INTERNAL_ERROR)
+                await self._store_failure(INTERNAL_ERROR)
             return True
         return False
 
@@ -382,7 +382,7 @@ class _Worker:
                 failures = 1 if self._position > begin else failures + 1
                 log_failure("channel_failed", error, channel=str(self._row.id))
                 if failures >= FAILURES_OF_READING:
-                    self._reading_error = _INTERNAL_ERROR
+                    self._reading_error = INTERNAL_ERROR
                     await self._store_failure(self._reading_error)
                 await asyncio.sleep(pause_seconds(failures, MAX_RESTART_SECONDS))
 
@@ -491,11 +491,12 @@ class _Worker:
         self, message: Sequence[tables.Delivery], secrets: ChannelSecrets
     ) -> AttemptResult:
         try:
-            return await self._tools.send(self._row.kind, secrets, message)
+            is_failing = self._failing_since is not None
+            return await self._tools.send(self._row.kind, secrets, message, is_failing=is_failing)
         except Exception:  # a bug: it must not stop the other deliveries
             ids = [str(delivery.id) for delivery in message]
             log.exception("delivery_failed", channel=str(self._row.id), deliveries=ids)
-            return AttemptResult(datetime.now(UTC), error=_INTERNAL_ERROR)
+            return AttemptResult(datetime.now(UTC), error=INTERNAL_ERROR)
 
     async def _record(self, results: list[tuple[list[tables.Delivery], AttemptResult]]) -> None:
         attempted = [(delivery, result) for message, result in results for delivery in message]

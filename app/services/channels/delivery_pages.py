@@ -44,7 +44,13 @@ from app.domain.shared.problems import (
     not_found,
 )
 from app.services.channels.channels import ChannelTools, read_secrets
-from app.services.channels.deliveries import end_outage, is_pending, move_channel
+from app.services.channels.deliveries import (
+    INTERNAL_ERROR,
+    end_outage,
+    hasten_retries,
+    is_pending,
+    move_channel,
+)
 from app.services.shared.readers import lookup_by_id
 from app.services.shared.row_locks import lock_row
 from app.store import tables
@@ -314,13 +320,18 @@ async def send_test(
         expires_at=now,
     )
     with tools.test_limiter.take():
-        result = await tools.send(channel.kind, secrets, [row])
+        result = await tools.send(channel.kind, secrets, [row], is_failing=False)
     row.state = DeliveryState.DELIVERED if result.is_success else DeliveryState.FAILED
     row.last_attempt_at = result.at
     row.response_status = result.status
     row.error = result.error
-    is_recovered = result.is_success and channel.failing_since is not None and _is_readable(channel)
-    if not await _store_test(database, command, row, is_recovered=is_recovered):
+    is_recovered = (
+        result.is_success
+        and channel.failing_since is not None
+        and channel.last_error != INTERNAL_ERROR
+        and _is_readable(channel)
+    )
+    if not await _store_test(database, command, row, channel if is_recovered else None):
         return DeliveryResult(problems=(not_found("channel", channel_id, "id"),))
     return DeliveryResult(row)
 
@@ -337,16 +348,27 @@ def _is_readable(channel: tables.Channel) -> bool:
 
 @retry_on_deadlock
 async def _store_test(
-    database: Database, command: CommandContext, row: tables.Delivery, *, is_recovered: bool
+    database: Database,
+    command: CommandContext,
+    row: tables.Delivery,
+    recovered: tables.Channel | None,
 ) -> bool:
-    """Returns whether the channel still exists. If it `is_recovered`, its outage ends."""
-    async with database.write(row.organization_id, writes_log=is_recovered) as session:
+    """Returns whether the channel still exists.
+
+    `recovered`: the channel as it was tested, if its outage ends unless it was changed meanwhile.
+    """
+    async with database.write(row.organization_id, writes_log=recovered is not None) as session:
         channel = await lock_row(session, tables.Channel, row.channel_id)
         if channel is None:
             return False
         channel.last_number += 1
         row.number = channel.last_number
-        if is_recovered and channel.failing_since is not None:
+        if (
+            recovered is not None
+            and channel.enabled
+            and channel.failing_since is not None
+            and channel.updated_at == recovered.updated_at
+        ):
             await _end_outage_by_test(session, command, channel)
         await insert_rows(session, (tables.Delivery, [row.to_columns()]))
     return True
@@ -355,9 +377,10 @@ async def _store_test(
 async def _end_outage_by_test(
     session: AsyncSession, command: CommandContext, channel: tables.Channel
 ) -> None:
-    """Ends an outage, which no delivery ends if none waits."""
+    """Ends an outage, which no delivery ends if none waits. What waits is sent now."""
     before = collect_values(channel)
     await end_outage(session, channel, "A test message was delivered.")
+    await hasten_retries(session, channel.id, command.now)
     channel.last_error = None
     # The worker of the channel reads the row again.
     channel.updated_at = datetime.now(UTC)

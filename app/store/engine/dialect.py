@@ -49,12 +49,12 @@ def parse_database_url(text_url: str) -> URL:
         url = make_url(text_url)
     except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
         raise InvalidDatabaseUrlError(f"The value is not a database URL. {_URL_FORMATS}") from error
-    if text_url.partition("?")[0].count("@") > 1:  # the driver would read it as another host
+    name = url.get_backend_name()
+    if name != SQLITE and "@" in f"{url.host}{url.database}":  # a part of the password
         raise InvalidDatabaseUrlError(
-            "The URL has more than one @. Percent-encode special characters of the password: "
+            "The host or the database has an @. Percent-encode special characters of the password: "
             "@ is %40, / is %2F, # is %23."
         )
-    name = url.get_backend_name()
     if name in (POSTGRESQL, "postgres"):
         if find_spec("asyncpg") is None:
             raise InvalidDatabaseUrlError(
