@@ -238,16 +238,20 @@ async def test_what_arrives_after_its_resolution_is_stored_as_resolved_and_sent_
     results += [(await sender.send(each))[0] for each in (late, late)]
     again = build("trigger", "2026-04-10T12:00:00Z", "Again")
     results += [(await sender.send(again))[0]]
+    worse = build("trigger", "2026-04-10T12:20:00Z", "Worse")
+    end = build("resolve", "2026-04-10T13:00:00Z")
+    results += [(await sender.send(each))[0] for each in (worse, end, worse)]
     events = await list_events(client)
 
-    duplicates = [False, True, True, True, False, True, False]
+    duplicates = [False, True, True, True, False, True, False, True, True, True]
     assert [each["duplicate"] for each in results] == duplicates
     codes = [[warning["code"] for warning in each["warnings"]] for each in results]
-    assert codes == [[], [], [], ["DUPLICATE"], [], ["DUPLICATE"], []]
+    repeated = ["DUPLICATE"]
+    assert codes == [[], [], [], repeated, [], repeated, [], [], [], repeated]
     assert [(each["summary"], each["status"], each["resolvedAt"]) for each in events] == [
         ("Disk full", "RESOLVED", ENDED),
         ("Late", "RESOLVED", ENDED),
-        ("Again", "OPEN", None),
+        ("Again", "RESOLVED", "2026-04-10T13:00:00.000000Z"),
     ]
 
 

@@ -142,7 +142,8 @@ async def load_resolved_events(
     if not repeats:
         return
     event = tables.Event
-    attributes = (event.alert_key, event.occurred_at, event.state_digest)
+    # The digest is that of the last report, which may be a counted one.
+    attributes = (event.alert_key, event.latest_occurrence, event.state_digest)
     statement = select(col(event.source), *map(col, attributes), col(event.id)).where(
         col(event.resolved_at).is_not(None),
         *(
