@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,7 +21,7 @@ from app.services.change_log import history
 from app.store.change_log.changes import Entry
 from app.store.engine.database import Database
 from tests.client import Client, Socket
-from tests.conftest import Serve, Statements
+from tests.conftest import Serve, Statements, build_shared_schema
 from tests.factories import create_api_key
 
 NESTED = """
@@ -201,6 +201,15 @@ async def test_each_group_receives_its_selected_entries_in_order(
         assert summaries_by_group == expected
 
 
+@pytest.fixture
+def own_schema() -> Iterator[None]:
+    """Lets the servers of a test build a schema of their own, from definitions that it changes."""
+    build_shared_schema.cache_clear()
+    yield
+    build_shared_schema.cache_clear()
+
+
+@pytest.mark.usefixtures("own_schema")
 async def test_subscribers_with_different_permissions_share_no_response(
     database: Database,
     database_url: str,
