@@ -17,7 +17,7 @@ from app.configuration.configuration import (
 from app.configuration.file_schema import CHANNELS
 from app.configuration.mutations import Phase, Step, delete_step, update_step
 from app.configuration.plan_context import PlanContext
-from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.plans import CREATED
 from app.configuration.secret_references import (
     UnresolvedReferenceError,
     is_reference,
@@ -138,17 +138,8 @@ def _change_channel(
     words = [f"Changed {', '.join(names)}."]
     if is_enabled and not stored.row["enabled"]:
         words.append("It delivers what happens from now on.")
-    change = Change(
-        CHANGED,
-        CHANNELS.name,
-        stored.title,
-        words,
-        before,
-        item.value,
-        [update_step("UpdateChannelInput", "updateChannel", stored.id, attributes, Phase.CHANNELS)],
-        item.path,
-    )
-    context.plan.changes.append(change)
+    step = update_step("UpdateChannelInput", "updateChannel", stored.id, attributes, Phase.CHANNELS)
+    context.add_update(item, stored, words, step, before)
 
 
 def _has_address(context: PlanContext, stored: StoredItem, address: _Address) -> bool:
@@ -160,6 +151,5 @@ def _has_address(context: PlanContext, stored: StoredItem, address: _Address) ->
 
 def _remove_channel(context: PlanContext, stored: StoredItem) -> None:
     words = ["Deleted with its deliveries. What is not delivered yet is not sent."]
-    change = Change(REMOVED, CHANNELS.name, stored.title, words, stored.value)
-    change.steps.append(delete_step(Phase.CHANNELS, "deleteChannel", stored.id))
-    context.plan.changes.append(change)
+    step = delete_step(Phase.CHANNELS, "deleteChannel", stored.id)
+    context.add_removal(CHANNELS, stored, words, step)

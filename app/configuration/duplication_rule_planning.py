@@ -9,7 +9,7 @@ from app.configuration.configuration import ConfiguredItem, read_input, to_input
 from app.configuration.file_schema import DUPLICATION_RULES
 from app.configuration.mutations import Ids, Phase, Step, delete_step, update_step
 from app.configuration.plan_context import PlanContext
-from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.plans import CREATED
 from app.configuration.rule_planning import is_deleted_with_type, resolve_event_type
 from app.configuration.stored_state import StoredItem
 from app.configuration.trials import try_duplication_rule
@@ -94,17 +94,8 @@ def _change_duplication_rule(
         attributes["position"] = position
     if not attributes:
         return
-    change = Change(
-        CHANGED,
-        DUPLICATION_RULES.name,
-        stored.title,
-        words,
-        stored.value,
-        item.value,
-        [update_step("UpdateDuplicationRuleInput", "updateDuplicationRule", stored.id, attributes)],
-        item.path,
-    )
-    context.plan.changes.append(change)
+    step = update_step("UpdateDuplicationRuleInput", "updateDuplicationRule", stored.id, attributes)
+    context.add_update(item, stored, words, step)
 
 
 def _try_duplication_rule(context: PlanContext, item: ConfiguredItem) -> list[str]:
@@ -134,6 +125,5 @@ def _try_duplication_rule(context: PlanContext, item: ConfiguredItem) -> list[st
 def _remove_duplication_rule(context: PlanContext, stored: StoredItem) -> None:
     if is_deleted_with_type(context, stored):
         return
-    change = Change(REMOVED, DUPLICATION_RULES.name, stored.title, ["Deleted."], stored.value)
-    change.steps.append(delete_step(Phase.RULE_REMOVALS, "deleteDuplicationRule", stored.id))
-    context.plan.changes.append(change)
+    step = delete_step(Phase.RULE_REMOVALS, "deleteDuplicationRule", stored.id)
+    context.add_removal(DUPLICATION_RULES, stored, ["Deleted."], step)

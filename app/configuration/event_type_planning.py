@@ -17,7 +17,7 @@ from app.configuration.mutations import (
     transition_step,
 )
 from app.configuration.plan_context import PlanContext
-from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.plans import CHANGED, CREATED, Change
 from app.configuration.stored_state import StoredItem
 from app.domain.event_types.lifecycle import EventTypeState, allowed_transitions
 from app.domain.shared.messages import format_count
@@ -213,17 +213,14 @@ query EventsOfType($id: ID!) {
     has_events = event_type is not None and event_type["events"]["nodes"]
     if has_events and stored.row["state"] == "ARCHIVED":
         return
-    change = Change(REMOVED, EVENT_TYPES.name, stored.title, before=stored.value)
     if has_events:
-        change.words.append("Archived, because it has stored events.")
-        change.steps.append(
-            transition_step(Phase.EVENT_TYPE_REMOVALS, lambda _: stored.id, "ARCHIVED", None)
-        )
+        word = "Archived, because it has stored events."
+        step = transition_step(Phase.EVENT_TYPE_REMOVALS, lambda _: stored.id, "ARCHIVED", None)
     else:
         context.deleted_types.add(stored.value["type"])
-        change.words.append("Deleted with its rules. It has no stored events.")
-        change.steps.append(delete_step(Phase.EVENT_TYPE_REMOVALS, "deleteEventType", stored.id))
-    context.plan.changes.append(change)
+        word = "Deleted with its rules. It has no stored events."
+        step = delete_step(Phase.EVENT_TYPE_REMOVALS, "deleteEventType", stored.id)
+    context.add_removal(EVENT_TYPES, stored, [word], step)
 
 
 def _find_in_use(check: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from app.configuration.configuration import ConfiguredItem, to_input
 from app.configuration.file_schema import GUARD_RULES
 from app.configuration.mutations import Phase, Step, publish_step, retire_step, update_step
 from app.configuration.plan_context import PlanContext
-from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.plans import CHANGED, CREATED, Change
 from app.configuration.rule_planning import is_deleted_with_type, resolve_event_type
 from app.configuration.stored_state import StoredItem, guard_content, guard_draft
 from app.domain.shared.messages import format_count
@@ -148,7 +148,5 @@ query TryGuardRule($expression: String!, $eventTypeId: ID, $last: Int) {
 def _remove_guard_rule(context: PlanContext, stored: StoredItem) -> None:
     if is_deleted_with_type(context, stored):
         return
-    change = Change(REMOVED, GUARD_RULES.name, stored.title, before=stored.value)
-    change.words.append("Retired. Guard rules cannot be deleted.")
-    change.steps.append(retire_step(Phase.RULE_REMOVALS, stored.id))
-    context.plan.changes.append(change)
+    step = retire_step(Phase.RULE_REMOVALS, stored.id)
+    context.add_removal(GUARD_RULES, stored, ["Retired. Guard rules cannot be deleted."], step)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.api_client import ApiClient
 from app.configuration.configuration import (
@@ -22,7 +23,8 @@ from app.configuration.file_schema import (
     SOURCES,
     Section,
 )
-from app.configuration.plans import Change, Plan, PlanOptions
+from app.configuration.mutations import Step
+from app.configuration.plans import CHANGED, REMOVED, Change, Plan, PlanOptions
 from app.configuration.stored_state import StoredItem, StoredState
 from app.domain.shared.problems import Problem
 
@@ -84,3 +86,24 @@ class PlanContext:
             change.after, change.path = item.value, item.path
         self.plan.changes.append(change)
         return change
+
+    def add_update(
+        self,
+        item: ConfiguredItem,
+        stored: StoredItem,
+        words: list[str],
+        step: Step,
+        before: Mapping[str, Any] | None = None,
+    ) -> Change:
+        """Adds the change of a stored object. `before`: what the diff shows, if not its value."""
+        change = self.add_change(CHANGED, item.section.name, stored.title, item)
+        change.words, change.before = words, stored.value if before is None else before
+        change.steps.append(step)
+        return change
+
+    def add_removal(
+        self, section: Section, stored: StoredItem, words: list[str], step: Step
+    ) -> None:
+        change = self.add_change(REMOVED, section.name, stored.title)
+        change.words, change.before = words, stored.value
+        change.steps.append(step)

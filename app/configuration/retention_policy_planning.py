@@ -9,7 +9,7 @@ from app.configuration.configuration import ConfiguredItem, normalize_filter, re
 from app.configuration.file_schema import RETENTION_POLICIES
 from app.configuration.mutations import Phase, Step, delete_step, update_step
 from app.configuration.plan_context import PlanContext
-from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.plans import CREATED, Change
 from app.configuration.stored_state import StoredItem
 from app.domain.events.filter_json import filter_to_json
 from app.domain.events.filters import older_than
@@ -52,25 +52,14 @@ mutation CreateRetentionPolicy($input: CreateRetentionPolicyInput!) {
             attributes["keepFor"] = item.value["keepFor"]
         if not attributes:
             return
-        change = Change(
-            CHANGED,
-            RETENTION_POLICIES.name,
-            stored.title,
-            [f"Changed {', '.join(attributes)}."],
-            stored.value,
-            item.value,
-            path=item.path,
+        step = update_step(
+            "UpdateRetentionPolicyInput",
+            "updateRetentionPolicy",
+            stored.id,
+            attributes,
+            Phase.RETENTION_POLICIES,
         )
-        change.steps.append(
-            update_step(
-                "UpdateRetentionPolicyInput",
-                "updateRetentionPolicy",
-                stored.id,
-                attributes,
-                Phase.RETENTION_POLICIES,
-            )
-        )
-        context.plan.changes.append(change)
+        change = context.add_update(item, stored, [f"Changed {', '.join(attributes)}."], step)
     if filter is not None and (stored is None or attributes.keys() - {"name"}):
         _count_expired_events(context, change, item, keep_for)
 
@@ -100,7 +89,5 @@ query ExpiredEvents($filter: EventFilter) { events(filter: $filter) { totalCount
 
 
 def _remove_retention_policy(context: PlanContext, stored: StoredItem) -> None:
-    change = Change(REMOVED, RETENTION_POLICIES.name, stored.title, ["Deleted."], stored.value)
     step = delete_step(Phase.RETENTION_POLICIES, "deleteRetentionPolicy", stored.id)
-    change.steps.append(step)
-    context.plan.changes.append(change)
+    context.add_removal(RETENTION_POLICIES, stored, ["Deleted."], step)

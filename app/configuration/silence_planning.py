@@ -8,7 +8,7 @@ from app.configuration.configuration import ConfiguredItem, read_input, to_input
 from app.configuration.file_schema import SILENCES
 from app.configuration.mutations import Phase, Step, delete_step, update_step
 from app.configuration.plan_context import PlanContext
-from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.plans import CREATED
 from app.configuration.stored_state import StoredItem
 from app.domain.shared.values import format_instant
 
@@ -37,17 +37,8 @@ def _plan_silence(context: PlanContext, item: ConfiguredItem, stored: StoredItem
         attributes["comment"] = item.value["comment"]
     if not attributes:
         return
-    change = Change(
-        CHANGED,
-        SILENCES.name,
-        stored.title,
-        [f"Changed {', '.join(attributes)}."],
-        stored.value,
-        item.value,
-        [update_step("UpdateSilenceInput", "updateSilence", stored.id, attributes, Phase.SILENCES)],
-        item.path,
-    )
-    context.plan.changes.append(change)
+    step = update_step("UpdateSilenceInput", "updateSilence", stored.id, attributes, Phase.SILENCES)
+    context.add_update(item, stored, [f"Changed {', '.join(attributes)}."], step)
 
 
 def _create_silence(context: PlanContext, item: ConfiguredItem) -> None:
@@ -63,6 +54,5 @@ mutation CreateSilence($input: CreateSilenceInput!) {
 
 def _end_silence(context: PlanContext, stored: StoredItem) -> None:
     words = ["Ended. What it has silenced and is still open notifies."]
-    change = Change(REMOVED, SILENCES.name, stored.title, words, stored.value)
-    change.steps.append(delete_step(Phase.SILENCES, "expireSilence", stored.id))
-    context.plan.changes.append(change)
+    step = delete_step(Phase.SILENCES, "expireSilence", stored.id)
+    context.add_removal(SILENCES, stored, words, step)

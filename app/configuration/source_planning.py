@@ -6,7 +6,7 @@ from app.configuration.configuration import ConfiguredItem, to_input
 from app.configuration.file_schema import SOURCES
 from app.configuration.mutations import Phase, Step, delete_step, update_step
 from app.configuration.plan_context import PlanContext
-from app.configuration.plans import CHANGED, CREATED, REMOVED, Change
+from app.configuration.plans import CREATED
 from app.configuration.stored_state import StoredItem
 
 
@@ -66,29 +66,12 @@ def _change_source(context: PlanContext, item: ConfiguredItem, stored: StoredIte
     names = [name for name in ("name", "mapping", "enabled") if after[name] != before[name]]
     if not names:
         return
-    change = Change(
-        CHANGED,
-        SOURCES.name,
-        stored.title,
-        [f"Changed {', '.join(names)}."],
-        stored.value,
-        item.value,
-        [
-            update_step(
-                "UpdateSourceInput",
-                "updateSource",
-                stored.id,
-                {name: after[name] for name in names},
-                Phase.SOURCES,
-            )
-        ],
-        item.path,
-    )
-    context.plan.changes.append(change)
+    attributes = {name: after[name] for name in names}
+    step = update_step("UpdateSourceInput", "updateSource", stored.id, attributes, Phase.SOURCES)
+    context.add_update(item, stored, [f"Changed {', '.join(names)}."], step)
 
 
 def _remove_source(context: PlanContext, stored: StoredItem) -> None:
     words = ["Deleted with its token. Its events are kept."]
-    change = Change(REMOVED, SOURCES.name, stored.title, words, stored.value)
-    change.steps.append(delete_step(Phase.SOURCES, "deleteSource", stored.id))
-    context.plan.changes.append(change)
+    step = delete_step(Phase.SOURCES, "deleteSource", stored.id)
+    context.add_removal(SOURCES, stored, words, step)
