@@ -9,7 +9,7 @@ import dataclasses
 import ipaddress
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +37,7 @@ from app.domain.shared.limits import (
     SubscriptionLimits,
 )
 from app.setting_names import FILE_SUFFIX, find_name_errors
-from app.settings_file import FILE_VARIABLE, SettingsFileSource, read_settings_file
+from app.settings_file import FILE_VARIABLE, SettingsFile, SettingsFileSource, read_settings_file
 
 RECOMMENDED_KEY_CHARACTERS = 32
 HIDDEN_VALUE = "********"
@@ -301,24 +301,10 @@ class Settings(BaseSettings):
         errors += [f"{settings_file.path}: {error}" for error in file_errors]
         variables = {name.upper(): value for name, value in os.environ.items()}
         for name in secret_settings():
-            # Variables override the settings file, whether they name a file or not.
-            for plain, source, place in (
-                (f"TOCSIN_{name.upper()}", variables, ""),
-                (name, settings_file.values, f"{settings_file.path}: "),
-            ):
-                in_file = plain + (FILE_SUFFIX if source is variables else FILE_SUFFIX.lower())
-                if in_file in source:
-                    if plain in source:
-                        errors.append(f"{place}Set either {plain} or {in_file}, not both.")
-                    try:
-                        values[name] = _read_secret(source[in_file])
-                    except (OSError, ValueError) as error:
-                        reason = (
-                            getattr(error, "strerror", None) or "its content is not valid UTF-8"
-                        )
-                        errors.append(f"{place}{in_file}: The file cannot be read: {reason}.")
-                if in_file in source or plain in source:
-                    break
+            value, secret_errors = _read_secret(name, variables, settings_file)
+            errors += secret_errors
+            if value is not None:
+                values[name] = value
         if errors:
             raise PydanticCustomError("environment", "{lines}", {"lines": "\n".join(errors)})
         return values
@@ -495,8 +481,30 @@ def find_variable(setting: str) -> str:
     return variable
 
 
-def _read_secret(file: object) -> str:
-    return Path(str(file).strip()).read_text(encoding="utf-8-sig")
+def _read_secret(
+    name: str, variables: Mapping[str, str], file: SettingsFile
+) -> tuple[str | None, list[str]]:
+    """Returns the secret that is in a file of its own, and what is wrong.
+
+    Environment variables override the settings file, whether or not they name a file.
+    """
+    variable = f"TOCSIN_{name.upper()}"
+    if variable in variables or variable + FILE_SUFFIX in variables:
+        source: Mapping[str, Any] = variables
+        plain, in_file, place = variable, variable + FILE_SUFFIX, ""
+    else:
+        source = file.values
+        plain, in_file, place = name, name + FILE_SUFFIX.lower(), f"{file.path}: "
+    if in_file not in source:
+        return None, []
+    errors = []
+    if plain in source:
+        errors.append(f"{place}Set either {plain} or {in_file}, not both.")
+    try:
+        return Path(str(source[in_file]).strip()).read_text(encoding="utf-8-sig"), errors
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its content is not valid UTF-8"
+        return None, [*errors, f"{place}{in_file}: The file cannot be read: {reason}."]
 
 
 def find_source(setting: str) -> str:
