@@ -191,37 +191,20 @@ _PROCESS_CPU = Counter(
     "process_cpu_seconds", "Total user and system CPU time spent in seconds.", registry=None
 )
 _PROCESS_GAUGES = {
-    "process_virtual_memory_bytes": Gauge(
-        "process_virtual_memory_bytes",
-        "Virtual memory size in bytes.",
-        multiprocess_mode="livesum",
-        registry=None,
-    ),
-    "process_resident_memory_bytes": Gauge(
-        "process_resident_memory_bytes",
-        "Resident memory size in bytes.",
-        multiprocess_mode="livesum",
-        registry=None,
-    ),
-    "process_open_fds": Gauge(
-        "process_open_fds",
-        "Number of open file descriptors.",
-        multiprocess_mode="livesum",
-        registry=None,
-    ),
-    "process_max_fds": Gauge(
-        "process_max_fds",
-        "Maximum number of open file descriptors.",
-        multiprocess_mode="livesum",
-        registry=None,
-    ),
-    "process_start_time_seconds": Gauge(
-        "process_start_time_seconds",
-        "Start time of the newest process since unix epoch in seconds.",
-        multiprocess_mode="livemax",
-        registry=None,
-    ),
+    name: Gauge(name, description, multiprocess_mode="livesum", registry=None)
+    for name, description in (
+        ("process_virtual_memory_bytes", "Virtual memory size in bytes."),
+        ("process_resident_memory_bytes", "Resident memory size in bytes."),
+        ("process_open_fds", "Number of open file descriptors."),
+        ("process_max_fds", "Maximum number of open file descriptors."),
+    )
 }
+_PROCESS_GAUGES["process_start_time_seconds"] = Gauge(
+    "process_start_time_seconds",
+    "Start time of the newest process since unix epoch in seconds.",
+    multiprocess_mode="livemax",
+    registry=None,
+)
 _counted_cpu_seconds = 0.0
 
 
