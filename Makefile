@@ -24,7 +24,8 @@ $(READY): requirements.lock pyproject.toml
 serve: setup ## Serve on http://127.0.0.1:8000 (ARGS="--port 8001")
 	@exec $(BIN)/tocsin serve $(ARGS)
 
-PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
+# The tests start hundreds of processes, each of which would otherwise compile the modules of `app`.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist worksteal
 
 test: setup ## Run the tests that every change needs, on SQLite and on PostgreSQL
 	$(PYTEST) --tier=test

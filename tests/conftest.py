@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import functools
+import gc
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -35,6 +36,7 @@ from app.main import create_app
 from app.services.auth.organizations import insert_organization
 from app.services.shared.background_tasks import in_background
 from app.serving.bounded_http import BoundedHttpProtocol
+from app.serving.server import GC_THRESHOLD
 from app.settings import Settings
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import parse_database_url
@@ -66,6 +68,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     tier = config.getoption("tier")
     is_other = collection_path.name.startswith("test_") and tier not in tiers_of(collection_path)
     return True if tier and is_other else None
+
+
+def pytest_collection_finish() -> None:
+    """Collects garbage as rarely as a server does: each collection visits all tests and modules."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
