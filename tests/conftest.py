@@ -183,6 +183,12 @@ async def client(dialect: str, shared_servers: SharedServers) -> AsyncIterator[C
         yield client
 
 
+@pytest.fixture
+async def shared_database(dialect: str, shared_servers: SharedServers) -> Database:
+    """The database of the server of `client`, which has other organizations, too."""
+    return (await shared_servers.get(dialect)).database
+
+
 @dataclass
 class SharedServer:
     url: str

@@ -101,10 +101,19 @@ def rule_input(effect: str, target: str, condition: dict[str, Any], **more: Any)
     return {"name": name, "effect": effect, "targets": targets, "condition": condition} | more
 
 
-async def fetch_all_rows(database: Database) -> dict[str, list[Any]]:
-    """All rows of event types and their parts, of events, and of the change log."""
+async def fetch_all_rows(database: Database, client: Client | None = None) -> dict[str, list[Any]]:
+    """All rows of event types and their parts, of events, and of the change log.
+
+    With a client, those of its organization.
+    """
+    owned, parameters = "", {}
+    if client is not None:
+        owned = "WHERE organization_id = (SELECT id FROM organization WHERE key = :key)"
+        parameters["key"] = client.headers.get("data-partition-id", "default")
     async with database.read(ALL_ORGANIZATIONS) as session:
         return {
-            table: sorted(map(repr, await session.execute(text(f"SELECT * FROM {table}"))))
+            table: sorted(
+                map(repr, await session.execute(text(f"SELECT * FROM {table} {owned}"), parameters))
+            )
             for table in _TABLES
         }

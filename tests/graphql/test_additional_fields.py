@@ -210,14 +210,14 @@ async def test_an_update_drops_additional_values_with_a_warning(client: Client) 
 
 
 async def test_the_same_additional_fields_create_no_version(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_gauge(own_client, "DROP")
-    before = await fetch_all_rows(database)
+    event_type = await define_gauge(client, "DROP")
+    before = await fetch_all_rows(shared_database, client)
 
     after = await change_event_type(
-        own_client, UPDATE, input={"id": event_type["id"], "additionalFields": "DROP"}
+        client, UPDATE, input={"id": event_type["id"], "additionalFields": "DROP"}
     )
 
     assert after == event_type
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before

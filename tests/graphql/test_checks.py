@@ -67,21 +67,21 @@ async def test_a_check_returns_visible_and_required_fields(client: Client) -> No
     assert codes_and_paths(failure["userErrors"]) == [("FIELD_REQUIRED", "input.fields.part")]
 
 
-async def test_a_check_stores_nothing(own_client: Client, database: Database) -> None:
-    event_type = await define_event_type(own_client, *FORM, conditionalRules=RULES)
+async def test_a_check_stores_nothing(client: Client, shared_database: Database) -> None:
+    event_type = await define_event_type(client, *FORM, conditionalRules=RULES)
     good = {"cause": "failure", "part": "valve", "hours": 4}
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
     accepted = await check_event(
-        own_client, eventTypeId=event_type["id"], fields=good, sourceId="1", tags=["t"]
+        client, eventTypeId=event_type["id"], fields=good, sourceId="1", tags=["t"]
     )
     refused = await check_event(
-        own_client, eventTypeId=event_type["id"], fields={"hours": "x"}, sourceId="1"
+        client, eventTypeId=event_type["id"], fields={"hours": "x"}, sourceId="1"
     )
 
     assert (accepted["accepted"], refused["accepted"]) == (True, False)
-    assert await fetch_all_rows(database) == before
-    event = await own_client.log_event(
+    assert await fetch_all_rows(shared_database, client) == before
+    event = await client.log_event(
         eventTypeId=event_type["id"], fields=good, sourceId="1", tags=["t"]
     )
     assert event["fields"] == good | {"note": "none"}
@@ -150,17 +150,17 @@ VALUES: list[Any] = [
 
 
 async def test_invalid_values_have_the_same_errors_as_in_log_event(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    await define_event_type(own_client, *FORM, conditionalRules=RULES)
+    await define_event_type(client, *FORM, conditionalRules=RULES)
     log = CHECK.replace("query", "mutation").replace("checkEvent", "logEvent")
     log = log.replace("accepted visibleFields requiredFields duplicateOf", "event")
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
     for values in VALUES:
-        checked = await check_event(own_client, type="gauge", fields=values)
-        logged = await own_client.execute_field(log, input={"type": "gauge", "fields": values})
+        checked = await check_event(client, type="gauge", fields=values)
+        logged = await client.execute_field(log, input={"type": "gauge", "fields": values})
         assert (values, logged["event"], checked["accepted"]) == (values, None, False)
         assert checked["userErrors"] == logged["userErrors"]
 
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before

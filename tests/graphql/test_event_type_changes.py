@@ -69,12 +69,12 @@ async def test_a_type_is_created_with_its_fields_and_rules(client: Client) -> No
 
 
 async def test_all_errors_of_a_definition_are_returned_together(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
     wrong = await fetch_refusal(
-        own_client,
+        client,
         CREATE,
         input={
             "name": "",
@@ -119,7 +119,7 @@ async def test_all_errors_of_a_definition_are_returned_together(
         ("INVALID_INPUT", "input.state"),
         ("INVALID_INPUT", "input.type"),
     ]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_an_update_changes_the_given_attributes_and_creates_a_version(client: Client) -> None:
@@ -148,35 +148,35 @@ async def test_null_clears_a_nullable_attribute(client: Client) -> None:
 
 
 async def test_null_is_rejected_for_a_required_attribute(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client)
-    before = await fetch_all_rows(database)
+    event_type = await define_event_type(client)
+    before = await fetch_all_rows(shared_database, client)
 
     wrong = await fetch_refusal(
-        own_client, UPDATE, input={"id": event_type["id"], "name": None, "type": None}
+        client, UPDATE, input={"id": event_type["id"], "name": None, "type": None}
     )
 
     assert wrong == [("INVALID_INPUT", "input.name"), ("INVALID_INPUT", "input.type")]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_an_update_of_another_version_is_a_conflict(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client)
+    event_type = await define_event_type(client)
     await change_event_type(
-        own_client, UPDATE, input={"id": event_type["id"], "name": "second", "ifVersion": 1}
+        client, UPDATE, input={"id": event_type["id"], "name": "second", "ifVersion": 1}
     )
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
     for version in (1, 0, -1, 3, 2**31 - 1):
         attributes = {"id": event_type["id"], "name": "third", "ifVersion": version}
-        assert await fetch_refusal(own_client, UPDATE, input=attributes) == [
+        assert await fetch_refusal(client, UPDATE, input=attributes) == [
             ("CONFLICT", "input.ifVersion")
         ]
 
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 @pytest.mark.parametrize(
@@ -191,34 +191,34 @@ async def test_an_update_of_another_version_is_a_conflict(
     ],
 )
 async def test_an_invalid_update_is_rejected_with_its_path_and_changes_nothing(
-    own_client: Client, database: Database, attributes: dict[str, Any], wrong: list[Any]
+    client: Client, shared_database: Database, attributes: dict[str, Any], wrong: list[Any]
 ) -> None:
-    event_type = await define_event_type(own_client)
-    await define_event_type(own_client, type="other")
-    before = await fetch_all_rows(database)
+    event_type = await define_event_type(client)
+    await define_event_type(client, type="other")
+    before = await fetch_all_rows(shared_database, client)
 
-    answered = await fetch_refusal(own_client, UPDATE, input={"id": event_type["id"]} | attributes)
+    answered = await fetch_refusal(client, UPDATE, input={"id": event_type["id"]} | attributes)
 
     assert answered == [
         each if isinstance(each, tuple) else ("INVALID_INPUT", each) for each in wrong
     ]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_a_type_cannot_be_renamed_once_it_has_events(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client)
+    event_type = await define_event_type(client)
     for _ in range(2):
-        await own_client.log_event(type="gauge")
-    before = await fetch_all_rows(database)
+        await client.log_event(type="gauge")
+    before = await fetch_all_rows(shared_database, client)
 
-    payload = await own_client.execute_field(
+    payload = await client.execute_field(
         UPDATE, input={"id": event_type["id"], "type": "meter", "name": "Meter"}
     )
-    unchanged = await fetch_all_rows(database)
+    unchanged = await fetch_all_rows(shared_database, client)
     after = await change_event_type(
-        own_client, UPDATE, input={"id": event_type["id"], "type": "gauge", "name": "Meter"}
+        client, UPDATE, input={"id": event_type["id"], "type": "gauge", "name": "Meter"}
     )
 
     assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "input.type")]
@@ -244,27 +244,27 @@ async def test_a_former_name_of_a_type_can_be_used_again(client: Client) -> None
 
 
 async def test_deleting_a_type_returns_its_last_state(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    empty = await fetch_all_rows(database)
+    empty = await fetch_all_rows(shared_database, client)
     event_type = await define_event_type(
-        own_client,
+        client,
         *map(field_input, "ab"),
         conditionalRules=[rule_input("SHOW", "b", predicate_input("a"))],
     )
     event_type = await change_event_type(
-        own_client, ADD_FIELD, id=event_type["id"], field=field_input("c")
+        client, ADD_FIELD, id=event_type["id"], field=field_input("c")
     )
 
-    payload = await own_client.execute_field(DELETE, id=event_type["id"])
+    payload = await client.execute_field(DELETE, id=event_type["id"])
 
     assert payload == {"eventType": event_type, "userErrors": []}
-    assert await own_client.execute_field(FIND, id=event_type["id"]) is None
-    assert await own_client.execute_field(NODE, id=event_type["fields"][0]["id"]) is None
-    left = await fetch_all_rows(database)
+    assert await client.execute_field(FIND, id=event_type["id"]) is None
+    assert await client.execute_field(NODE, id=event_type["fields"][0]["id"]) is None
+    left = await fetch_all_rows(shared_database, client)
     assert left | {"change": []} == empty | {"change": []}
     assert len(left["change"]) == len(empty["change"]) + 11
-    assert await fetch_refusal(own_client, DELETE, id=event_type["id"]) == [("NOT_FOUND", "id")]
+    assert await fetch_refusal(client, DELETE, id=event_type["id"]) == [("NOT_FOUND", "id")]
 
 
 async def test_every_field_of_a_deleted_type_can_be_requested(client: Client) -> None:
@@ -293,13 +293,13 @@ async def test_a_deleted_type_can_be_created_again(client: Client) -> None:
     assert (await client.log_event(type="gauge", fields={"a": 1}))["fields"] == {"a": 1}
 
 
-async def test_a_type_with_events_is_not_deleted(own_client: Client, database: Database) -> None:
-    event_type = await define_event_type(own_client, field_input("a"))
+async def test_a_type_with_events_is_not_deleted(client: Client, shared_database: Database) -> None:
+    event_type = await define_event_type(client, field_input("a"))
     for _ in range(3):
-        await own_client.log_event(type="gauge")
-    before = await fetch_all_rows(database)
+        await client.log_event(type="gauge")
+    before = await fetch_all_rows(shared_database, client)
 
-    payload = await own_client.execute_field(DELETE, id=event_type["id"])
+    payload = await client.execute_field(DELETE, id=event_type["id"])
 
     assert payload["eventType"] is None
     assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "id")]
@@ -307,7 +307,7 @@ async def test_a_type_with_events_is_not_deleted(own_client: Client, database: D
         payload["userErrors"][0]["message"]
         == "3 events have the type 'gauge'. Archive the event type instead."
     )
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_events_logged_before_the_type_was_registered_do_not_prevent_deletion(
@@ -528,14 +528,14 @@ async def test_one_request_can_change_a_type_in_several_steps(client: Client) ->
 
 
 async def test_a_report_with_an_id_and_another_type_is_rejected(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client)
-    before = await fetch_all_rows(database)
+    event_type = await define_event_type(client)
+    before = await fetch_all_rows(shared_database, client)
 
-    payload = await own_client.execute_field(
+    payload = await client.execute_field(
         LOG_EVENT, input={"eventTypeId": event_type["id"], "type": "meter"}
     )
 
     assert codes_and_paths(payload["userErrors"]) == [("INVALID_INPUT", "input.type")]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before

@@ -91,21 +91,21 @@ REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 
 
 async def test_an_invalid_new_field_is_rejected_with_its_path(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client, field_input("a"))
-    before = await fetch_all_rows(database)
+    event_type = await define_event_type(client, field_input("a"))
+    before = await fetch_all_rows(shared_database, client)
 
     answers = [
         (
             attributes,
-            await fetch_refusal(own_client, ADD_FIELD, id=event_type["id"], field=attributes),
+            await fetch_refusal(client, ADD_FIELD, id=event_type["id"], field=attributes),
         )
         for attributes, _ in REFUSED
     ]
 
     assert answers == REFUSED
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 @pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
@@ -122,21 +122,19 @@ async def test_fields_of_an_unknown_type_cannot_be_changed(
     assert await fetch_refusal(client, REMOVE_FIELD, id=id) == [(code, "id")]
 
 
-async def test_a_type_has_at_most_200_fields(own_client: Client, database: Database) -> None:
-    event_type = await define_event_type(own_client, *(field_input(f"f{n}") for n in range(199)))
+async def test_a_type_has_at_most_200_fields(client: Client, shared_database: Database) -> None:
+    event_type = await define_event_type(client, *(field_input(f"f{n}") for n in range(199)))
 
     last = await change_event_type(
-        own_client, ADD_FIELD, id=event_type["id"], field=field_input("f199")
+        client, ADD_FIELD, id=event_type["id"], field=field_input("f199")
     )
-    before = await fetch_all_rows(database)
-    payload = await own_client.execute_field(
-        ADD_FIELD, id=event_type["id"], field=field_input("f200")
-    )
+    before = await fetch_all_rows(shared_database, client)
+    payload = await client.execute_field(ADD_FIELD, id=event_type["id"], field=field_input("f200"))
 
     assert (len(last["fields"]), last["version"]) == (200, 2)
     assert codes_and_paths(payload["userErrors"]) == [("LIMIT_REACHED", "field")]
     assert "200" in payload["userErrors"][0]["message"]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -193,14 +191,14 @@ BROKEN: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 
 
 async def test_an_invalid_change_is_rejected_with_its_path(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client, field_input("a", maxLength=3, default="aaa"))
+    event_type = await define_event_type(client, field_input("a", maxLength=3, default="aaa"))
     valid_change = {"id": event_type["fields"][0]["id"]}
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
     answers = [
-        (attributes, await fetch_refusal(own_client, UPDATE_FIELD, input=valid_change | attributes))
+        (attributes, await fetch_refusal(client, UPDATE_FIELD, input=valid_change | attributes))
         for attributes, _ in BROKEN
     ]
 
@@ -208,7 +206,7 @@ async def test_an_invalid_change_is_rejected_with_its_path(
         (attributes, [(code, f"input.{path}") for code, path in wrong])
         for attributes, wrong in BROKEN
     ]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 @pytest.mark.parametrize(
@@ -222,17 +220,17 @@ async def test_an_invalid_change_is_rejected_with_its_path(
     ],
 )
 async def test_a_change_that_conflicts_with_a_rule_is_rejected_with_its_name(
-    own_client: Client, database: Database, attributes: dict[str, Any], blamed: str | None
+    client: Client, shared_database: Database, attributes: dict[str, Any], blamed: str | None
 ) -> None:
     event_type = await define_event_type(
-        own_client,
+        client,
         field_input("a", "SELECT", options=["x", "y"]),
         field_input("b"),
         conditionalRules=[rule_input("SHOW", "b", predicate_input("a", "EQ", "x"), name="on x")],
     )
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
-    payload = await own_client.execute_field(
+    payload = await client.execute_field(
         UPDATE_FIELD, input={"id": event_type["fields"][0]["id"]} | attributes
     )
 
@@ -244,7 +242,7 @@ async def test_a_change_that_conflicts_with_a_rule_is_rejected_with_its_name(
         message = payload["userErrors"][0]["message"]
         assert message.startswith("The change would make the conditional rule 'on x' invalid: ")
         assert message.endswith(". Change or delete the rule first.")
-        assert await fetch_all_rows(database) == before
+        assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_removing_a_field_keeps_its_stored_values(client: Client) -> None:
@@ -280,10 +278,10 @@ async def test_a_removed_field_can_be_added_again(client: Client) -> None:
 
 
 async def test_a_field_used_by_rules_cannot_be_removed_and_all_are_named(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
     event_type = await define_event_type(
-        own_client,
+        client,
         *map(field_input, "abc"),
         conditionalRules=[
             rule_input("SHOW", "b", predicate_input("a"), name="by its condition"),
@@ -298,9 +296,9 @@ async def test_a_field_used_by_rules_cannot_be_removed_and_all_are_named(
             ),
         ],
     )
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
-    payload = await own_client.execute_field(REMOVE_FIELD, id=event_type["fields"][0]["id"])
+    payload = await client.execute_field(REMOVE_FIELD, id=event_type["fields"][0]["id"])
 
     assert payload == {
         "eventType": None,
@@ -313,7 +311,7 @@ async def test_a_field_used_by_rules_cannot_be_removed_and_all_are_named(
             }
         ],
     }
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_fields_are_reordered(client: Client) -> None:
@@ -332,9 +330,9 @@ async def test_fields_are_reordered(client: Client) -> None:
 
 
 async def test_an_invalid_order_is_rejected_with_the_reason(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client, *map(field_input, "abc"))
+    event_type = await define_event_type(client, *map(field_input, "abc"))
     a, b, c = (each["id"] for each in event_type["fields"])
     cases = {
         "missing: b, c": [a],
@@ -343,17 +341,17 @@ async def test_an_invalid_order_is_rejected_with_the_reason(
         "repeated: a": [a, b, c, a],
         f"missing: c; not in this event type: {UNKNOWN_ID}; repeated: b": [a, b, b, UNKNOWN_ID],
     }
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
     for wrong, ids in cases.items():
-        payload = await own_client.execute_field(REORDER, id=event_type["id"], fieldIds=ids)
+        payload = await client.execute_field(REORDER, id=event_type["id"], fieldIds=ids)
 
         assert codes_and_paths(payload["userErrors"]) == [("INVALID_INPUT", "fieldIds")]
         assert f"({wrong})" in payload["userErrors"][0]["message"]
-    assert await fetch_refusal(own_client, REORDER, id=event_type["id"], fieldIds=[a, "b", c]) == [
+    assert await fetch_refusal(client, REORDER, id=event_type["id"], fieldIds=[a, "b", c]) == [
         ("INVALID_INPUT", "fieldIds.1")
     ]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_the_message_for_many_unknown_fields_is_short(client: Client) -> None:

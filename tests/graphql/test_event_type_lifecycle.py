@@ -61,17 +61,17 @@ def in_an_hour() -> str:
 @pytest.mark.parametrize("start", TRANSITIONS)
 @pytest.mark.parametrize("to", TRANSITIONS)
 async def test_only_allowed_transitions_are_accepted(
-    own_client: Client, database: Database, start: str, to: str
+    client: Client, shared_database: Database, start: str, to: str
 ) -> None:
-    event_type = await create_in_state(own_client, start)
-    before = await fetch_all_rows(database)
+    event_type = await create_in_state(client, start)
+    before = await fetch_all_rows(shared_database, client)
 
-    payload = await own_client.execute_field(TRANSITION, id=event_type["id"], to=to)
+    payload = await client.execute_field(TRANSITION, id=event_type["id"], to=to)
 
-    stored = await own_client.execute_field(FIND, id=event_type["id"])
+    stored = await client.execute_field(FIND, id=event_type["id"])
     if to == start:
         assert payload == {"eventType": event_type, "userErrors": []}
-        assert await fetch_all_rows(database) == before
+        assert await fetch_all_rows(shared_database, client) == before
     elif to in TRANSITIONS[start]:
         assert payload == {"eventType": stored, "userErrors": []}
         assert (stored["state"], stored["version"], stored["transitions"]) == (
@@ -79,7 +79,10 @@ async def test_only_allowed_transitions_are_accepted(
             1,
             TRANSITIONS[to],
         )
-        assert len((await fetch_all_rows(database))["change"]) == len(before["change"]) + 1
+        assert (
+            len((await fetch_all_rows(shared_database, client))["change"])
+            == len(before["change"]) + 1
+        )
     else:
         allowed = " or ".join(TRANSITIONS[start])
         assert payload == {
@@ -94,7 +97,7 @@ async def test_only_allowed_transitions_are_accepted(
                 }
             ],
         }
-        assert await fetch_all_rows(database) == before
+        assert await fetch_all_rows(shared_database, client) == before
 
 
 @pytest.mark.parametrize("state", TRANSITIONS)
@@ -106,21 +109,21 @@ async def test_an_event_type_returns_its_allowed_transitions(client: Client, sta
 
 @pytest.mark.parametrize("state", ["DRAFT", "ARCHIVED"])
 async def test_draft_and_archived_types_reject_events(
-    own_client: Client, database: Database, state: str
+    client: Client, shared_database: Database, state: str
 ) -> None:
-    event_type = await create_in_state(own_client, state)
-    before = await fetch_all_rows(database)
+    event_type = await create_in_state(client, state)
+    before = await fetch_all_rows(shared_database, client)
 
-    by_type = await own_client.execute_field(LOG_EVENT, input={"type": event_type["type"]})
-    by_id = await own_client.execute_field(LOG_EVENT, input={"eventTypeId": event_type["id"]})
-    checked = await own_client.execute_field(CHECK, input={"type": event_type["type"]})
+    by_type = await client.execute_field(LOG_EVENT, input={"type": event_type["type"]})
+    by_id = await client.execute_field(LOG_EVENT, input={"eventTypeId": event_type["id"]})
+    checked = await client.execute_field(CHECK, input={"type": event_type["type"]})
 
     assert (by_type["event"], by_id["event"], checked["accepted"]) == (None, None, False)
     assert codes_and_paths(by_type["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
     assert codes_and_paths(by_id["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.eventTypeId")]
     assert codes_and_paths(checked["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
     assert state in by_type["userErrors"][0]["message"]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_events_of_an_archived_type_can_still_be_updated(client: Client) -> None:
@@ -166,22 +169,22 @@ async def test_before_its_sunset_a_type_accepts_events_with_a_dated_warning(clie
 
 
 async def test_after_its_sunset_a_type_rejects_events(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await create_in_state(own_client, "PUBLISHED")
+    event_type = await create_in_state(client, "PUBLISHED")
     moved = await change_event_type(
-        own_client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=LONG_AGO
+        client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=LONG_AGO
     )
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
-    payload = await own_client.execute_field(LOG_EVENT, input={"type": "published"})
-    checked = await own_client.execute_field(CHECK, input={"type": "published"})
+    payload = await client.execute_field(LOG_EVENT, input={"type": "published"})
+    checked = await client.execute_field(CHECK, input={"type": "published"})
 
     assert moved["sunsetAt"] == "2020-01-01T00:00:00.000000Z"
     assert (payload["event"], payload["warnings"], checked["accepted"]) == (None, [], False)
     assert codes_and_paths(payload["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
     assert moved["sunsetAt"] in payload["userErrors"][0]["message"]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 @pytest.mark.parametrize("to", ["PUBLISHED", "ARCHIVED"])
@@ -216,17 +219,17 @@ async def test_a_sunset_can_be_postponed_and_is_otherwise_kept(client: Client) -
 
 @pytest.mark.parametrize(("start", "to"), [("DRAFT", "PUBLISHED"), ("DEPRECATED", "ARCHIVED")])
 async def test_a_sunset_is_accepted_only_for_deprecated(
-    own_client: Client, database: Database, start: str, to: str
+    client: Client, shared_database: Database, start: str, to: str
 ) -> None:
-    event_type = await create_in_state(own_client, start)
-    before = await fetch_all_rows(database)
+    event_type = await create_in_state(client, start)
+    before = await fetch_all_rows(shared_database, client)
 
     wrong = await fetch_refusal(
-        own_client, TRANSITION, id=event_type["id"], to=to, sunsetAt=in_an_hour()
+        client, TRANSITION, id=event_type["id"], to=to, sunsetAt=in_an_hour()
     )
 
     assert wrong == [("INVALID_INPUT", "sunsetAt")]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 @pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])

@@ -123,7 +123,7 @@ async def test_the_same_definition_creates_no_version(client: Client) -> None:
 
 
 async def test_a_definition_with_errors_is_rejected_as_a_whole(
-    client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
     event_type = await define_event_type(client, field_input("volume", "NUMBER"))
     rule = {
@@ -137,7 +137,7 @@ async def test_a_definition_with_errors_is_rejected_as_a_whole(
         "fields": [field_input("note"), field_input("note"), field_input("cause", "SELECT")],
         "conditionalRules": [rule_input("SHOW", "gone", {"all": []})],
     }
-    rows = await fetch_all_rows(database)
+    rows = await fetch_all_rows(shared_database, client)
 
     payload = await replace(client, event_type, **definition)
     checked = await client.execute_field(
@@ -155,15 +155,15 @@ async def test_a_definition_with_errors_is_rejected_as_a_whole(
         error["path"][1:] for error in payload["userErrors"]
     ]
     assert (checked["summary"], checked["jsonSchema"]) == (None, None)
-    assert await fetch_all_rows(database) == rows
+    assert await fetch_all_rows(shared_database, client) == rows
 
 
 async def test_a_definition_is_checked_without_being_saved(
-    client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
     event_type = await define_event_type(client, field_input("volume", "NUMBER"))
     fields = [field_input("volume", "NUMBER", unit="mcf"), field_input("crew")]
-    rows = await fetch_all_rows(database)
+    rows = await fetch_all_rows(shared_database, client)
 
     checked = await client.execute_field(
         CHECK, id=event_type["id"], definition={"name": "Gauge", "fields": fields}
@@ -182,13 +182,15 @@ async def test_a_definition_is_checked_without_being_saved(
     assert new["summary"] == "Created with 2 fields and 0 conditional rules."
     assert codes_and_paths(taken["userErrors"]) == [("ALREADY_EXISTS", "definition.type")]
     assert codes_and_paths(unknown["userErrors"]) == [("NOT_FOUND", "id")]
-    assert await fetch_all_rows(database) == rows
+    assert await fetch_all_rows(shared_database, client) == rows
 
 
-async def test_a_type_with_events_keeps_its_type_name(client: Client, database: Database) -> None:
+async def test_a_type_with_events_keeps_its_type_name(
+    client: Client, shared_database: Database
+) -> None:
     event_type = await define_event_type(client)
     await client.log_event(type="gauge")
-    rows = await fetch_all_rows(database)
+    rows = await fetch_all_rows(shared_database, client)
 
     payload = await replace(client, event_type, type="meter")
     checked = await client.execute_field(
@@ -197,7 +199,7 @@ async def test_a_type_with_events_keeps_its_type_name(client: Client, database: 
 
     assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "input.type")]
     assert codes_and_paths(checked["userErrors"]) == [("IN_USE", "definition.type")]
-    assert await fetch_all_rows(database) == rows
+    assert await fetch_all_rows(shared_database, client) == rows
 
 
 async def test_a_definition_based_on_an_older_version_is_rejected(client: Client) -> None:

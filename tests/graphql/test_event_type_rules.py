@@ -240,15 +240,15 @@ def _sort_errors(answer: Any) -> Any:
 
 
 async def test_a_hidden_value_is_a_warning_and_not_stored(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
     await define_event_type(
-        own_client,
+        client,
         *map(field_input, "ab"),
         conditionalRules=[rule_input("HIDE", "b", predicate_input("a"))],
     )
 
-    payload = await own_client.execute_field(
+    payload = await client.execute_field(
         LOG_EVENT, input={"type": "gauge", "fields": {"a": "1", "b": "very secret"}}
     )
 
@@ -260,10 +260,10 @@ async def test_a_hidden_value_is_a_warning_and_not_stored(
             "path": ["input", "fields", "b"],
         }
     ]
-    assert "very secret" not in repr(await fetch_all_rows(database))
+    assert "very secret" not in repr(await fetch_all_rows(shared_database, client))
     count_query = """query ($fields: [FieldPredicate!]) { events(filter: {fields: $fields}) {
       totalCount } }"""
-    assert await own_client.execute_field(
+    assert await client.execute_field(
         count_query, fields=[{"field": "b", "operator": "EXISTS"}]
     ) == {"totalCount": 0}
 
@@ -298,21 +298,21 @@ async def test_an_update_that_hides_a_field_drops_its_value_except_in_the_change
 
 
 async def test_an_update_that_shows_a_required_field_must_set_it(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
     await define_event_type(
-        own_client,
+        client,
         *(field_input("a"), field_input("b", required=True), field_input("c", default="of old")),
         conditionalRules=[rule_input("SHOW", "b c", predicate_input("a"))],
     )
-    event = await own_client.log_event(type="gauge")
-    before = await fetch_all_rows(database)
+    event = await client.log_event(type="gauge")
+    before = await fetch_all_rows(shared_database, client)
 
-    refused = await own_client.execute_field(
+    refused = await client.execute_field(
         UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1"}}
     )
-    unchanged = await fetch_all_rows(database)
-    accepted = await own_client.execute_field(
+    unchanged = await fetch_all_rows(shared_database, client)
+    accepted = await client.execute_field(
         UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1", "b": "2"}}
     )
 
@@ -481,16 +481,16 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
 
 
 async def test_an_operator_or_value_of_another_kind_is_rejected_with_its_path(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client, *KINDS)
-    before = await fetch_all_rows(database)
+    event_type = await define_event_type(client, *KINDS)
+    before = await fetch_all_rows(shared_database, client)
 
     answers = [
         (
             condition,
             await fetch_refusal(
-                own_client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "z", condition)
+                client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "z", condition)
             ),
         )
         for condition, _ in MISFITS
@@ -499,19 +499,19 @@ async def test_an_operator_or_value_of_another_kind_is_rejected_with_its_path(
     assert repr(answers) == repr(
         [(condition, [("INVALID_INPUT", f"rule.condition.{path}")]) for condition, path in MISFITS]
     )
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_an_invalid_rule_is_rejected_with_its_path(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
     event_type = await define_event_type(
-        own_client,
+        client,
         *map(field_input, "ab"),
         conditionalRules=[rule_input("SHOW", "b", predicate_input("a"))],
     )
     [rules] = event_type["conditionalRules"]
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
     bad: list[tuple[dict[str, Any], list[str]]] = [
         ({"name": ""}, ["name"]),
         ({"name": "n" * 256}, ["name"]),
@@ -526,40 +526,38 @@ async def test_an_invalid_rule_is_rejected_with_its_path(
 
     for overrides, paths in bad:
         new_rule = rule_input("REQUIRE", "a", predicate_input("b")) | overrides
-        added = await fetch_refusal(own_client, ADD_RULE, id=event_type["id"], rule=new_rule)
-        updated = await fetch_refusal(
-            own_client, UPDATE_RULE, input={"id": rules["id"]} | overrides
-        )
+        added = await fetch_refusal(client, ADD_RULE, id=event_type["id"], rule=new_rule)
+        updated = await fetch_refusal(client, UPDATE_RULE, input={"id": rules["id"]} | overrides)
         assert added == [("INVALID_INPUT", f"rule.{path}") for path in paths]
         assert updated == [("INVALID_INPUT", f"input.{path}") for path in paths]
     cleared = dict.fromkeys(["name", "effect", "targets", "condition", "enabled"])
-    assert await fetch_refusal(own_client, UPDATE_RULE, input={"id": rules["id"]} | cleared) == [
+    assert await fetch_refusal(client, UPDATE_RULE, input={"id": rules["id"]} | cleared) == [
         ("INVALID_INPUT", f"input.{name}") for name in cleared
     ]
 
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
-async def test_a_cycle_is_rejected_with_its_path(own_client: Client, database: Database) -> None:
+async def test_a_cycle_is_rejected_with_its_path(client: Client, shared_database: Database) -> None:
     event_type = await define_event_type(
-        own_client,
+        client,
         *map(field_input, "abcd"),
         conditionalRules=[
             rule_input("SHOW", "b", predicate_input("a")),
             rule_input("HIDE", "c d", {"not": predicate_input("b")}),
         ],
     )
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
-    payload = await own_client.execute_field(
+    payload = await client.execute_field(
         ADD_RULE, id=event_type["id"], rule=rule_input("SHOW", "a", predicate_input("d"))
     )
-    of_itself = await own_client.execute_field(
+    of_itself = await client.execute_field(
         ADD_RULE,
         id=event_type["id"],
         rule=rule_input("HIDE", "a", {"any": [{"not": predicate_input("a")}]}, enabled=False),
     )
-    by_update = await own_client.execute_field(
+    by_update = await client.execute_field(
         UPDATE_RULE,
         input={
             "id": event_type["conditionalRules"][0]["id"],
@@ -573,13 +571,13 @@ async def test_a_cycle_is_rejected_with_its_path(own_client: Client, database: D
     ways = ("a -> b -> d -> a", "b -> d -> a -> b", "d -> a -> b -> d")
     assert any(way in payload["userErrors"][0]["message"] for way in ways)
     assert "a -> a" in of_itself["userErrors"][0]["message"]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_a_new_type_with_a_cycle_has_an_error_for_each_rule_of_it(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
     rules = [
         rule_input("SHOW", "b", predicate_input("a")),
         rule_input("REQUIRE", "c", predicate_input("a")),
@@ -587,13 +585,13 @@ async def test_a_new_type_with_a_cycle_has_an_error_for_each_rule_of_it(
     ]
 
     wrong = await fetch_refusal(
-        own_client,
+        client,
         CREATE,
         input={"name": "G", "fields": [*map(field_input, "abc")], "conditionalRules": rules},
     )
 
     assert wrong == [("CYCLE", f"input.conditionalRules.{index}.condition") for index in (0, 2)]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_require_rules_create_no_cycle(client: Client) -> None:
@@ -613,17 +611,15 @@ async def test_require_rules_create_no_cycle(client: Client) -> None:
     assert (after["version"], itself["version"]) == (2, 3)
 
 
-async def test_a_type_has_at_most_100_rules(own_client: Client, database: Database) -> None:
+async def test_a_type_has_at_most_100_rules(client: Client, shared_database: Database) -> None:
     rules = [rule_input("REQUIRE", "b", predicate_input("a"), name=str(n)) for n in range(99)]
-    event_type = await define_event_type(
-        own_client, *map(field_input, "ab"), conditionalRules=rules
-    )
+    event_type = await define_event_type(client, *map(field_input, "ab"), conditionalRules=rules)
 
-    last = await change_event_type(own_client, ADD_RULE, id=event_type["id"], rule=rules[0])
-    before = await fetch_all_rows(database)
-    payload = await own_client.execute_field(ADD_RULE, id=event_type["id"], rule=rules[0])
+    last = await change_event_type(client, ADD_RULE, id=event_type["id"], rule=rules[0])
+    before = await fetch_all_rows(shared_database, client)
+    payload = await client.execute_field(ADD_RULE, id=event_type["id"], rule=rules[0])
     created = await fetch_refusal(
-        own_client,
+        client,
         CREATE,
         input={
             "name": "G",
@@ -636,7 +632,7 @@ async def test_a_type_has_at_most_100_rules(own_client: Client, database: Databa
     assert codes_and_paths(payload["userErrors"]) == [("LIMIT_REACHED", "rule")]
     assert "100" in payload["userErrors"][0]["message"]
     assert created == [("LIMIT_REACHED", "input.conditionalRules")]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 def _nested_condition(levels: int) -> dict[str, Any]:
@@ -646,8 +642,10 @@ def _nested_condition(levels: int) -> dict[str, Any]:
     return condition
 
 
-async def test_the_size_of_a_condition_is_limited(own_client: Client, database: Database) -> None:
-    event_type = await define_event_type(own_client, *map(field_input, "ab"))
+async def test_the_size_of_a_condition_is_limited(
+    client: Client, shared_database: Database
+) -> None:
+    event_type = await define_event_type(client, *map(field_input, "ab"))
     texts = [str(n) for n in range(101)]
     for fitting in (
         _nested_condition(5),
@@ -655,9 +653,9 @@ async def test_the_size_of_a_condition_is_limited(own_client: Client, database: 
         {"any": [predicate_input("a")] * 99},
     ):
         await change_event_type(
-            own_client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "b", fitting)
+            client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "b", fitting)
         )
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
     too_large: list[dict[str, Any]] = [
         _nested_condition(6),
@@ -669,23 +667,23 @@ async def test_the_size_of_a_condition_is_limited(own_client: Client, database: 
     ]
     for large in too_large:
         assert await fetch_refusal(
-            own_client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "b", large)
+            client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "b", large)
         ) == [("INVALID_INPUT", "rule.condition")]
 
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
-async def test_the_number_of_targets_is_limited(own_client: Client, database: Database) -> None:
-    event_type = await define_event_type(own_client, *map(field_input, "ab"))
-    before = await fetch_all_rows(database)
+async def test_the_number_of_targets_is_limited(client: Client, shared_database: Database) -> None:
+    event_type = await define_event_type(client, *map(field_input, "ab"))
+    before = await fetch_all_rows(shared_database, client)
 
     for targets in (["b"] * 10_000, [f"x{n}" for n in range(10_000)]):
         new_rule = rule_input("HIDE", "b", predicate_input("a")) | {"targets": targets}
-        assert await fetch_refusal(own_client, ADD_RULE, id=event_type["id"], rule=new_rule) == [
+        assert await fetch_refusal(client, ADD_RULE, id=event_type["id"], rule=new_rule) == [
             ("INVALID_INPUT", "rule.targets")
         ]
 
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 @pytest.mark.parametrize("levels", [200, 1_000, 10_000])
@@ -725,17 +723,17 @@ async def test_a_very_deeply_nested_condition_is_rejected(
     ],
 )
 async def test_a_condition_has_exactly_one_of_four_forms(
-    own_client: Client, database: Database, condition: dict[str, Any]
+    client: Client, shared_database: Database, condition: dict[str, Any]
 ) -> None:
-    event_type = await define_event_type(own_client, *map(field_input, "ab"))
-    before = await fetch_all_rows(database)
+    event_type = await define_event_type(client, *map(field_input, "ab"))
+    before = await fetch_all_rows(shared_database, client)
 
-    error = await own_client.expect_error(
+    error = await client.expect_error(
         ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "b", condition)
     )
 
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_a_rule_returns_its_target_fields_and_its_type(client: Client) -> None:

@@ -67,11 +67,11 @@ async def test_every_change_creates_the_next_version(client: Client) -> None:
 
 
 async def test_an_update_without_changes_creates_no_version(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
     rules = [rule_input("SHOW", "b", predicate_input("a"))]
     event_type = await define_event_type(
-        own_client,
+        client,
         field_input("a", default="x"),
         field_input("b"),
         field_input("c"),
@@ -79,7 +79,7 @@ async def test_an_update_without_changes_creates_no_version(
     )
     id, ids = event_type["id"], [each["id"] for each in event_type["fields"]]
     of_rule = event_type["conditionalRules"][0]
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
     for mutation, arguments in (
         (UPDATE, {"id": id}),
@@ -94,11 +94,11 @@ async def test_an_update_without_changes_creates_no_version(
         (UPDATE_RULE, {"id": of_rule["id"]}),
         (UPDATE_RULE, {"id": of_rule["id"], "condition": of_rule["condition"], "enabled": True}),
     ):
-        after = await change_event_type(own_client, mutation, input=arguments)
+        after = await change_event_type(client, mutation, input=arguments)
         assert (arguments, after) == (arguments, event_type)
-    assert await change_event_type(own_client, REORDER, id=id, fieldIds=ids) == event_type
+    assert await change_event_type(client, REORDER, id=id, fieldIds=ids) == event_type
 
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_a_transition_creates_no_version(client: Client) -> None:
@@ -196,26 +196,26 @@ async def test_a_version_that_is_not_an_int_is_an_error(client: Client) -> None:
 
 
 async def test_an_update_is_validated_by_the_event_s_own_version(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client, field_input("a", "NUMBER"), field_input("b"))
-    event = await own_client.log_event(type="gauge", fields={"a": 1, "b": "x"})
+    event_type = await define_event_type(client, field_input("a", "NUMBER"), field_input("b"))
+    event = await client.log_event(type="gauge", fields={"a": 1, "b": "x"})
     await change_event_type(
-        own_client, ADD_FIELD, id=event_type["id"], field=field_input("c", required=True)
+        client, ADD_FIELD, id=event_type["id"], field=field_input("c", required=True)
     )
     await change_event_type(
-        own_client, UPDATE_FIELD, input={"id": event_type["fields"][0]["id"], "maximum": 5}
+        client, UPDATE_FIELD, input={"id": event_type["fields"][0]["id"], "maximum": 5}
     )
-    await change_event_type(own_client, REMOVE_FIELD, id=event_type["fields"][1]["id"])
+    await change_event_type(client, REMOVE_FIELD, id=event_type["fields"][1]["id"])
 
-    updated = await own_client.execute_field(
+    updated = await client.execute_field(
         UPDATE_EVENT, input={"id": event["id"], "fields": {"a": 99, "b": "y"}}
     )
-    before = await fetch_all_rows(database)
-    unknown = await own_client.execute_field(
+    before = await fetch_all_rows(shared_database, client)
+    unknown = await client.execute_field(
         UPDATE_EVENT, input={"id": event["id"], "fields": {"c": "new"}}
     )
-    late = await own_client.execute_field(
+    late = await client.execute_field(
         LOG_EVENT, input={"type": "gauge", "fields": {"a": 99, "b": "y"}}
     )
 
@@ -230,7 +230,7 @@ async def test_an_update_is_validated_by_the_event_s_own_version(
         ("FIELD_REQUIRED", "input.fields.c"),
         ("FIELD_UNKNOWN", "input.fields.b"),
     ]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_an_update_uses_the_rules_of_the_event_s_own_version(client: Client) -> None:

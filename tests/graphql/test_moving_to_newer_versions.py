@@ -142,21 +142,21 @@ async def test_a_name_that_a_later_version_drops_is_refused_without_advice_to_mo
 
 
 async def test_the_values_are_validated_against_the_newer_version(
-    own_client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
-    event_type = await define_event_type(own_client, field_input("a", "NUMBER"), field_input("b"))
+    event_type = await define_event_type(client, field_input("a", "NUMBER"), field_input("b"))
     a, b = (each["id"] for each in event_type["fields"])
-    event = await own_client.log_event(type="gauge", fields={"a": 99, "b": "kept"})
-    await change_event_type(own_client, UPDATE_FIELD, input={"id": a, "maximum": 5})
-    await change_event_type(own_client, REMOVE_FIELD, id=b)
+    event = await client.log_event(type="gauge", fields={"a": 99, "b": "kept"})
+    await change_event_type(client, UPDATE_FIELD, input={"id": a, "maximum": 5})
+    await change_event_type(client, REMOVE_FIELD, id=b)
     await change_event_type(
-        own_client, ADD_FIELD, id=event_type["id"], field=field_input("c", required=True)
+        client, ADD_FIELD, id=event_type["id"], field=field_input("c", required=True)
     )
-    before = await fetch_all_rows(database)
+    before = await fetch_all_rows(shared_database, client)
 
-    refusals = await fetch_refusals(own_client, {"id": event["id"], "eventTypeVersion": 4})
-    unchanged = await fetch_all_rows(database)
-    moved = await move(own_client, event, 4, fields={"a": 5, "b": None, "c": "new"})
+    refusals = await fetch_refusals(client, {"id": event["id"], "eventTypeVersion": 4})
+    unchanged = await fetch_all_rows(shared_database, client)
+    moved = await move(client, event, 4, fields={"a": 5, "b": None, "c": "new"})
 
     assert sorted(refusals) == [
         (
@@ -270,15 +270,15 @@ async def test_a_guard_rule_over_a_newer_field_applies_from_that_version_on(
 
 @pytest.mark.parametrize("version", [1, 2, 4, 0, -1, 2**31 - 1, -(2**31)])
 async def test_a_version_that_is_not_newer_or_does_not_exist_is_rejected(
-    own_client: Client, database: Database, version: int
+    client: Client, shared_database: Database, version: int
 ) -> None:
-    event_type = await define_event_type(own_client, field_input("a"))
-    await change_event_type(own_client, ADD_FIELD, id=event_type["id"], field=field_input("b"))
-    event = await own_client.log_event(type="gauge")
-    await change_event_type(own_client, ADD_FIELD, id=event_type["id"], field=field_input("c"))
-    before = await fetch_all_rows(database)
+    event_type = await define_event_type(client, field_input("a"))
+    await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input("b"))
+    event = await client.log_event(type="gauge")
+    await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input("c"))
+    before = await fetch_all_rows(shared_database, client)
 
-    refusals = await fetch_refusals(own_client, {"id": event["id"], "eventTypeVersion": version})
+    refusals = await fetch_refusals(client, {"id": event["id"], "eventTypeVersion": version})
 
     assert refusals == [
         (
@@ -288,7 +288,7 @@ async def test_a_version_that_is_not_newer_or_does_not_exist_is_rejected(
             "2, and the latest version is 3. Use a version from 3 to 3, or omit eventTypeVersion.",
         )
     ]
-    assert await fetch_all_rows(database) == before
+    assert await fetch_all_rows(shared_database, client) == before
 
 
 async def test_an_event_of_the_latest_version_cannot_be_moved(client: Client) -> None:
