@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.tiers import TESTS, TIERS, tiers_of
+from tests.tiers import LONG, TEST, TESTS, TIERS, tiers_of
 
 FILES = [file for file in TESTS.rglob("test_*.py") if "node_modules" not in file.parts]
 
@@ -20,6 +20,12 @@ def test_every_folder_of_a_tier_has_tests() -> None:
     folders = {file.relative_to(TESTS).parts[0] for file in FILES}
 
     assert set().union(*TIERS.values()) == folders
+
+
+def test_every_long_file_exists_in_a_folder_of_the_first_tier() -> None:
+    folders = {(TESTS / name).is_file() and name.partition("/")[0] for name in LONG}
+
+    assert folders <= TIERS[TEST]
 
 
 @pytest.mark.parametrize(("target", "tiers"), [("test", ["--tier=test"]), ("check", [])])
