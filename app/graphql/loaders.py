@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from strawberry.dataloader import DataLoader
 
 from app.domain.access.caller import Caller
 from app.domain.event_types.definitions import VersionDefinition
+from app.domain.rules.guards import Violation
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import build_object
 from app.graphql.shared.pages import Connection
@@ -30,7 +32,7 @@ from app.services.channels import delivery_pages
 from app.services.channels.delivery_pages import ChannelProgress, DeliveryPageKey
 from app.services.definitions import event_types, guards, rules
 from app.services.definitions.event_types import Version, VersionPageKey
-from app.services.events import correlation_queries
+from app.services.events import correlation_queries, guard_violations
 from app.services.rules import duplication_rules
 from app.services.shared.readers import RowT, fetch_rows_by_id
 from app.services.sources import sources
@@ -48,6 +50,9 @@ class RequestLoaders:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.events: DataLoader[UUID, Event | None] = self._create_loader(self._load_events)
+        self.guard_violations: DataLoader[UUID, list[Violation] | None] = self._create_loader(
+            self._load_guard_violations
+        )
         self.silences: DataLoader[UUID, Silence | None] = self._create_loader(self._load_silences)
         self.rejected_payloads: DataLoader[UUID, list[RejectedPayload] | None] = (
             self._create_loader(self._load_rejected_payloads)
@@ -199,6 +204,12 @@ class RequestLoaders:
     async def _load_rejected_counts(self, source_ids: list[UUID]) -> dict[UUID, int]:
         context = self._context
         return await sources.count_rejected_payloads(context.database, context.caller, source_ids)
+
+    async def _load_guard_violations(self, ids: list[UUID]) -> dict[UUID, list[Violation]]:
+        context = self._context
+        return await guard_violations.fetch_violations(
+            context.database, context.caller, ids, datetime.now(UTC), context.limits
+        )
 
     async def _load_silences(self, ids: list[UUID]) -> dict[UUID, Silence]:
         rows = await self._fetch_rows(tables.Silence, ids)

@@ -149,6 +149,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         ),
         ("{ channels { totalCount nodes { id name url deliveries { nodes { id } } } } }", ANSWERED),
     ],
+    "Query.channelProblem": [("{ channelProblem(kind: WEBHOOK) }", NULL)],
     "Query.source": [('{ source(id: "$event_source") { id name rejected { body } } }', NULL)],
     "Query.sources": [
         ('{ sources(after: "$sources") { nodes { id } } }', INVALID_CURSOR),

@@ -148,6 +148,7 @@ OPERATIONS = {
     "Mutation.revokeApiKey": f"mutation {{ revokeApiKey(id: {ID}) {{ userErrors {{ code }} }} }}",
     "Query.channel": f"{{ channel(id: {ID}) {{ id }} }}",
     "Query.channels": "{ channels { nodes { id } } }",
+    "Query.channelProblem": "{ channelProblem(kind: WEBHOOK) }",
     "Query.source": f"{{ source(id: {ID}) {{ id }} }}",
     "Query.sources": "{ sources { nodes { id } } }",
     "Mutation.deleteSource": f"mutation {{ deleteSource(id: {ID}) {{ userErrors {{ code }} }} }}",

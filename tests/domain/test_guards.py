@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 
 from app.domain.event_types.fields import FieldDefinition, FieldKind
-from app.domain.events.state import EventDraft
+from app.domain.events.severity import Severity
+from app.domain.events.state import Entity, EventDraft
 from app.domain.intake.intake import (
     Accepted,
     EventTypeSnapshot,
@@ -19,15 +20,19 @@ from app.domain.intake.intake import (
     validate_report,
     validate_update,
 )
+from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import (
     Guard,
     GuardEnforcement,
     GuardViolationReason,
+    TrialFailure,
     Violation,
+    find_trial_failure,
     find_violations,
 )
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import UserErrorCode
+from app.domain.shared.values import format_instant
 from tests.domain.examples import (
     EVENT_ID,
     FREE_FORM,
@@ -428,6 +433,50 @@ def test_a_rule_that_no_longer_compiles_is_not_evaluable() -> None:
         "type has no such field. Change or retire the rule.",
         reason=GuardViolationReason.NOT_EVALUABLE,
     )
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (
+            "event.severity != 'ERROR' || has(event.content)",
+            "The expression is false: event.severity is 'ERROR', event.content is absent.",
+        ),
+        (
+            "old == null && event.occurred_at > now && event.fields.volume_mcf < 1.0",
+            "The expression is false: old is absent, "
+            f"event.occurred_at is '{format_instant(NOW)}', event.fields.volume_mcf is 900.",
+        ),
+        (
+            "size(event.tags) == 1 && event.entity.id == 'w-2'",
+            "The expression is false: event.tags is ['a', 'b'], event.entity.id is 'w-1'.",
+        ),
+        ("has(event.fields.cause)", "The expression is false: event.fields.cause is absent."),
+        ("now < now", "The expression is false, and does not depend on the event."),
+    ],
+)
+def test_a_trial_says_what_a_false_expression_reads(expression: str, message: str) -> None:
+    compiled = compile_expression(expression, FORM, Limits())
+    event = make_event(
+        severity=Severity.ERROR,
+        content=None,
+        occurred_at=NOW,
+        tags=("a", "b"),
+        entity=Entity("Well", "w-1"),
+        fields={"volume_mcf": 900},
+    )
+
+    assert isinstance(compiled, Expression)
+    failure = find_trial_failure(compiled, event, NOW, FORM)
+
+    assert failure == TrialFailure(GuardViolationReason.VIOLATED, message)
+
+
+def test_a_trial_passes_an_event_whose_version_lacks_a_field() -> None:
+    compiled = compile_expression("event.fields.volume_mcf < 1.0", FORM, Limits())
+
+    assert isinstance(compiled, Expression)
+    assert find_trial_failure(compiled, make_event(fields={"volume_mcf": 900}), NOW, ()) is None
 
 
 def test_rules_use_the_time_of_the_command() -> None:

@@ -285,6 +285,13 @@ async def test_without_keys_no_channel_is_created(serve: Serve, database_url: st
 
         assert error["extensions"]["code"] == "UNAVAILABLE"
         assert "TOCSIN_SECRETS_KEYS is not set" in error["message"]
+        problems = (
+            "{ webhook: channelProblem(kind: WEBHOOK) apprise: channelProblem(kind: APPRISE) }"
+        )
+        assert await client.execute_data(problems) == {
+            "webhook": error["message"],
+            "apprise": error["message"],
+        }
         assert (await client.execute_field(CHANNELS))["totalCount"] == 0
 
 

@@ -362,7 +362,8 @@ async def test_events_for_which_an_expression_cannot_be_evaluated_are_counted_ap
 
     trial = await client.execute_field(
         """query ($id: ID!) { tryGuardRule(expression: "event.fields.volume_mcf < 100",
-             eventTypeId: $id) { checked rejected notEvaluable examples { fields } } }""",
+             eventTypeId: $id) { checked rejected notEvaluable examples { fields }
+               failures { event { fields } reason message } } }""",
         id=kind["id"],
     )
 
@@ -375,7 +376,26 @@ async def test_events_for_which_an_expression_cannot_be_evaluated_are_counted_ap
             {"fields": {"volume_mcf": 150}},
             {"fields": {"duration_hours": 1}},
         ],
+        "failures": [
+            {"event": {"fields": {}}, "reason": "NOT_EVALUABLE", "message": VOLUME_IS_ABSENT},
+            {
+                "event": {"fields": {"volume_mcf": 150}},
+                "reason": "VIOLATED",
+                "message": "The expression is false: event.fields.volume_mcf is 150.",
+            },
+            {
+                "event": {"fields": {"duration_hours": 1}},
+                "reason": "NOT_EVALUABLE",
+                "message": VOLUME_IS_ABSENT,
+            },
+        ],
     }
+
+
+VOLUME_IS_ABSENT = (
+    "event.fields.volume_mcf is absent. Add it to the event, or let the rule test it with has() "
+    "first."
+)
 
 
 @pytest.mark.parametrize("enforcement", ["REJECT", "WARN"])
@@ -415,6 +435,70 @@ async def test_a_rule_that_cannot_be_evaluated_names_what_is_absent(
     ]
     stored = 0 if enforcement == "REJECT" else 2
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": stored}
+
+
+async def test_a_stored_event_lists_the_published_rules_that_it_does_not_pass(
+    client: Client,
+) -> None:
+    kind = await create_event_type(client)
+    await create_published_rule(
+        client,
+        "event.fields.volume_mcf <= 100",
+        eventTypeId=kind["id"],
+        message="That is much.",
+        enforcement="WARN",
+    )
+    events = [(await log_event(client, volume_mcf=volume))["event"] for volume in (50, 150)]
+    await create_published_rule(client, "event.type != 'notice'", message="Choose a type.")
+    events.append(await client.log_event(type="free"))
+    draft = await create_draft_rule(client, "false", message="A draft has no effect.")
+
+    stored = await client.execute_field(VIOLATIONS)
+
+    assert draft["userErrors"] == []
+    much = {
+        "code": "GUARD_REJECTED",
+        "message": "That is much.",
+        "path": ["fields"],
+        "reason": "VIOLATED",
+        "version": 1,
+        "rule": {"message": "That is much."},
+    }
+    assert {node["id"]: node["guardViolations"] for node in stored["nodes"]} == {
+        events[0]["id"]: [],
+        events[1]["id"]: [much],
+        events[2]["id"]: [],
+    }
+
+
+async def test_a_rule_that_is_published_later_is_listed_for_stored_events(client: Client) -> None:
+    event = await client.log_event(summary="Pump stopped", severity="error")
+    rule = await create_published_rule(
+        client, "has(event.content)", message="Describe the event.", name="described"
+    )
+
+    [published] = (await client.execute_field(VIOLATIONS))["nodes"]
+    await client.execute_field(RETIRE, id=rule["id"])
+    [retired] = (await client.execute_field(VIOLATIONS))["nodes"]
+
+    assert published == {
+        "id": event["id"],
+        "guardViolations": [
+            {
+                "code": "GUARD_REJECTED",
+                "message": "Describe the event.",
+                "path": [],
+                "reason": "VIOLATED",
+                "version": 1,
+                "rule": {"message": "Describe the event."},
+            }
+        ],
+    }
+    assert retired == {"id": event["id"], "guardViolations": []}
+
+
+VIOLATIONS = """{ events { nodes { id
+  guardViolations { code message path reason version rule { message } } } } }"""
 
 
 SET_OPTIONS = """mutation ($id: ID!, $options: [String!]!) {

@@ -52,6 +52,7 @@ const eased = {
           "FieldValue",
           "GuardRuleTrial",
           "GuardRuleVersion",
+          "GuardTrialFailure",
           "GuardViolation",
           "NotificationSummary",
           "PageInfo",

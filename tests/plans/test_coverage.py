@@ -21,6 +21,7 @@ SOURCES = "administration, which is rare: a loader reads the rejected payloads"
 UNPLANNED = {
     "Query.channel": CHANNELS,
     "Query.channels": CHANNELS,
+    "Query.channelProblem": "the settings of the server: reads no rows",
     "Channel.*": CHANNELS,
     "Delivery.*": CHANNELS,
     "DeliveryConnection.*": CHANNELS,
@@ -41,6 +42,7 @@ UNPLANNED = {
     "EventTypeCheck.*": "part of checkEventType",
     "Query.tryGuardRule": "evaluates an expression on events, in memory",
     "GuardRuleTrial.*": "part of tryGuardRule",
+    "GuardTrialFailure.*": "part of tryGuardRule",
     "Query.eventChanges": LOG,
     "EventChangeConnection.*": LOG,
     "EventChangeEdge.*": LOG,
@@ -58,6 +60,7 @@ UNPLANNED = {
     "CorrelationConnection.*": OF_EACH_ROW,
     "CorrelationEdge.*": OF_EACH_ROW,
     "Correlation.*": OF_EACH_ROW,
+    "Event.guardViolations": "evaluates rules, in memory",
     "Event.fieldValues": "values with the definitions of the event's version, in memory",
     "FieldValue.*": "part of fieldValues",
     "Event.cloudEvent": "created from the whole event, in memory",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.events.state import EventState
+from app.domain.events.state import Entity, EventState
 from app.domain.rules.expression_trees import (
     ExpressionTree,
     Node,
@@ -16,6 +16,8 @@ from app.domain.rules.expression_trees import (
     is_optional_access,
     literal_string,
 )
+from app.domain.shared.messages import join_names, quote_value
+from app.domain.shared.values import to_json_value
 
 Path = tuple[str, ...]
 
@@ -37,6 +39,16 @@ class References:
         absent = list(filter(None, (_find_absent_part(path, states) for path in self.paths)))
         required = [path for path in absent if path not in self.optional]
         return [_format_path(path) for path in dict.fromkeys(required or absent)]
+
+    def describe_values(self, event: EventState) -> list[str]:
+        """Describes what the expression reads from a new event: `event.severity is 'ERROR'`."""
+        states = {"event": event, "old": None}
+        paths = dict.fromkeys([*self.paths, *sorted(self.optional)])
+        containers = {path[:length] for path in paths for length in range(1, len(path))}
+        values = (_read_value(path, states) for path in paths if path not in containers)
+        return list(
+            dict.fromkeys(f"{_format_path(path)} is {_format_value(each)}" for path, each in values)
+        )
 
 
 def find_references(tree: ExpressionTree) -> References:
@@ -94,6 +106,15 @@ def _format_path(path: Path) -> str:
 
 def _find_absent_part(path: Path, states: Mapping[str, Any]) -> Path | None:
     """Returns the path up to the first part that is absent. None if all parts are present."""
+    part, value = _read_value(path, states)
+    return part if value is None else None
+
+
+def _read_value(path: Path, states: Mapping[str, Any]) -> tuple[Path, Any]:
+    """Returns the value at the path; None, with the path up to it, for the first absent part.
+
+    A part of a value that has no names, such as a list, is that value.
+    """
     value: Any = states
     for length, name in enumerate(path, 1):
         if isinstance(value, Mapping):
@@ -101,7 +122,20 @@ def _find_absent_part(path: Path, states: Mapping[str, Any]) -> Path | None:
         elif hasattr(value, name):
             value = getattr(value, name)
         else:
-            return None
+            return path[: length - 1], value
         if value is None:
-            return path[:length]
-    return None
+            return path[:length], None
+    return path, value
+
+
+def _format_value(value: Any) -> str:
+    match value:
+        case None:
+            return "absent"
+        case EventState():  # the expression only passes the event on, such as [event] == []
+            return "an event"
+        case Entity():
+            return quote_value(f"{value.type} {value.id}")
+        case list() | tuple():
+            return f"[{join_names([quote_value(each) for each in value])}]"
+    return quote_value(to_json_value(value))

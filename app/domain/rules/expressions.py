@@ -131,6 +131,10 @@ class EvaluationContext:
             return []
         return expression.references.find_absent(self._event, self._old)
 
+    def describe_values(self, expression: Expression) -> list[str]:
+        """Describes what the expression reads from the event, such as `event.content is absent`."""
+        return expression.references.describe_values(self._event)
+
 
 def _run_program(program: Any, variables: dict[str, Any]) -> bool | str:
     kind, value = _evaluate_program(program, variables)

@@ -103,6 +103,40 @@ def find_violations(
     return violations
 
 
+@dataclass(frozen=True)
+class TrialFailure:
+    """Why an event does not pass an expression that is tried."""
+
+    reason: GuardViolationReason
+    message: str
+
+
+def find_trial_failure(
+    expression: Expression, event: EventState, now: datetime, version_fields: TypeFields
+) -> TrialFailure | None:
+    """Returns why the event would not pass if it were logged now. None if it would.
+
+    `version_fields` are those of `find_violations`.
+    """
+    if _lacks_fields(expression, version_fields):
+        return None
+    context = EvaluationContext(event, None, now)
+    match context.evaluate(expression):
+        case False:
+            values = context.describe_values(expression)
+            message = (
+                f"The expression is false: {join_names(values)}." if values else _FALSE_MESSAGE
+            )
+            return TrialFailure(GuardViolationReason.VIOLATED, message)
+        case str(error):
+            message = _describe_error(error, context.find_absent(expression, error))
+            return TrialFailure(GuardViolationReason.NOT_EVALUABLE, message)
+    return None
+
+
+_FALSE_MESSAGE = "The expression is false, and does not depend on the event."
+
+
 def _create_violation(guard: Guard, message: str, path: tuple[str, ...]) -> Violation:
     return Violation(
         UserErrorCode.GUARD_REJECTED,

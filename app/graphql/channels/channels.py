@@ -225,6 +225,23 @@ class ChannelQueries:
             info.context, channels.CHANNEL_LIST, request, Channel.from_row
         )
 
+    @strawberry.field(
+        description=with_example(
+            "Why this server cannot create channels of a kind, and what its operator can do: the "
+            "message of the error `UNAVAILABLE` of `createChannel`. Null if it can create them.\n\n"
+            "Requires CHANNEL_MANAGE.",
+            """
+            { channelProblem(kind: APPRISE) }
+            """,
+        )
+    )
+    def channel_problem(
+        self,
+        info: Info,
+        kind: Annotated[ChannelKind, strawberry.argument(description="Kind of the channels.")],
+    ) -> str | None:
+        return info.context.channel_tools.find_problem(kind)
+
 
 @strawberry.type
 class ChannelMutations:

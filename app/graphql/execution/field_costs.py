@@ -59,7 +59,11 @@ COSTS: dict[str, FieldCost] = {
     "Query.checkEventType": FieldCost(row_cost=10),
     "NotificationSummary.bySeverity": FieldCost(4, row_cost=0.25),
     "Query.tryGuardRule": FieldCost(
-        100, ("last",), "events_per_trial", row_fields=("examples",), charges_rows_once=True
+        100,
+        ("last",),
+        "events_per_trial",
+        row_fields=("examples", "failures"),
+        charges_rows_once=True,
     ),
     # Validates the events of a payload.
     "Query.trySource": FieldCost(row_cost=10),
@@ -77,6 +81,8 @@ COSTS: dict[str, FieldCost] = {
         multiplier_argument="depth",
     ),
     "Channel.hasAddress": ONE_ROW,  # decrypts the secrets of the channel
+    # Evaluates all rules that apply.
+    "Event.guardViolations": FieldCost(row_cost=5),
     "Event.fieldValues": FieldCost(5),  # the usual number of fields of a type, here and below
     "EventChange.event": ONE_ROW,
     "EventCheck.duplicateOf": ONE_ROW,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.domain.rules.guards import GuardRuleState
+from app.domain.rules.guards import GuardRuleState, GuardViolationReason
 from app.domain.shared.problems import bad_user_input
 from app.graphql.rules.guard_inputs import (
     CreateGuardRuleInput,
@@ -29,6 +29,20 @@ from app.services.definitions import guards
 from app.services.rules import guard_rules
 
 
+@strawberry.type(description="An event that does not pass the expression of a trial, and why.")
+class GuardTrialFailure:
+    event: Event = strawberry.field(description="The stored event.")
+    reason: GuardViolationReason = strawberry.field(
+        description="Whether the expression is false or cannot be evaluated."
+    )
+    message: str = strawberry.field(
+        description="Why the event does not pass. If the expression is false: what it reads from "
+        "the event, at most 10 values of at most 100 characters, such as `The expression is false: "
+        "event.severity is 'ERROR', event.content is absent.` If it cannot be evaluated: what is "
+        "absent, or the error of the evaluation."
+    )
+
+
 @strawberry.type(description="Result of evaluating an expression over stored events.")
 class GuardRuleTrial:
     checked: int = strawberry.field(
@@ -47,6 +61,9 @@ class GuardRuleTrial:
         description="Checked events that the rule would reject, both those for which the "
         "expression is false and those for which it cannot be evaluated. Newest first, at most "
         "100 by default."
+    )
+    failures: list[GuardTrialFailure] = strawberry.field(
+        description="The `examples`, each with the reason why the rule would reject it."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the evaluation. Empty on success. An invalid "
@@ -130,7 +147,7 @@ class GuardRuleQueries:
                 checked
                 rejected
                 notEvaluable
-                examples { id summary }
+                failures { event { id summary } message }
                 userErrors { message ... on ExpressionError { line column } }
               }
             }
@@ -176,12 +193,19 @@ class GuardRuleQueries:
         trial = await guards.try_expression(
             context.database, context.command, expression, parsed_type_id, event_count
         )
-        examples = trial.failed[: context.limits.page_size]
+        examples = [
+            (Event.from_row(row), failure)
+            for row, failure in trial.failures[: context.limits.page_size]
+        ]
         return GuardRuleTrial(
             checked=trial.checked,
-            rejected=trial.rejected,
-            not_evaluable=trial.not_evaluable,
-            examples=[Event.from_row(row) for row in examples],
+            rejected=trial.count_failures(GuardViolationReason.VIOLATED),
+            not_evaluable=trial.count_failures(GuardViolationReason.NOT_EVALUABLE),
+            examples=[event for event, _ in examples],
+            failures=[
+                GuardTrialFailure(event=event, reason=failure.reason, message=failure.message)
+                for event, failure in examples
+            ],
             user_errors=to_user_errors(trial.problems),
         )
 

@@ -58,6 +58,7 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.retentionPolicies": MANAGE_ORGANIZATION,
     "Query.channel": MANAGE_CHANNELS,
     "Query.channels": MANAGE_CHANNELS,
+    "Query.channelProblem": MANAGE_CHANNELS,
     "Query.source": MANAGE_CHANNELS,
     "Query.sources": MANAGE_CHANNELS,
     "Query.trySource": MANAGE_CHANNELS,  # its service also requires CREATE_EVENTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
@@ -41,6 +41,7 @@ from app.graphql.shared.pages import (
 )
 from app.graphql.types.event_inputs import EventFilter, EventOrder
 from app.graphql.types.loaders import get_loaders
+from app.graphql.types.user_error import GuardViolation, to_user_errors
 from app.services.events import event_queries
 from app.services.events.event_queries import EventOrderField, EventPageRequest
 from app.store import tables
@@ -239,6 +240,16 @@ class Event(Node):
         if event_type_id is None or version is None:
             return []
         return await get_loaders(info).field_values(event_type_id, version, self.fields)
+
+    @strawberry.field(
+        description="Published guard rules that the event does not pass, evaluated as if the event "
+        "were logged now: `old` is null. They are rules with the enforcement mode WARN, and those "
+        "that were published after the event was logged. The first step of `path` is an attribute "
+        "of the event."
+    )
+    async def guard_violations(self, info: Info) -> list[GuardViolation]:
+        violations = await get_loaders(info).guard_violations.load(UUID(self.id))
+        return cast("list[GuardViolation]", to_user_errors(violations or ()))
 
     @strawberry.field(description="The event in CloudEvents 1.0 JSON format.")
     def cloud_event(self, info: Info) -> JSON:

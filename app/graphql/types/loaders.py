@@ -12,6 +12,7 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from app.domain.event_types.definitions import VersionDefinition
+from app.domain.rules.guards import Violation
 from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
 from app.services.channels.delivery_pages import ChannelProgress, DeliveryPageKey
@@ -43,6 +44,7 @@ class Loaders(Protocol):
     """Data loaders of one HTTP request or WebSocket connection. A key without a row loads None."""
 
     events: DataLoader[UUID, Event | None]
+    guard_violations: DataLoader[UUID, list[Violation] | None]
     silences: DataLoader[UUID, Silence | None]
     rejected_payloads: DataLoader[UUID, list[RejectedPayload] | None]
     rejected_counts: DataLoader[UUID, int | None]

@@ -100,6 +100,15 @@ _MAX_DIFFERENCES = 30
 _DIFFERENCES_SECONDS = 60
 _COMPARED_CHANNELS = 10_000
 
+_NO_KEYS_MESSAGE = (
+    "The server cannot store the secrets of channels, because TOCSIN_SECRETS_KEYS is not set. The "
+    "operator of the server must set it: `openssl rand -base64 32` creates a key."
+)
+_NO_APPRISE_MESSAGE = (
+    "The server has no Apprise. The operator of the server can install it: the extra `apprise` of "
+    "the Python package, as in `pip install 'tocsin[apprise]'`."
+)
+
 
 class ComparisonLimiter:
     """Limits the comparisons of a channel with addresses that it does not have.
@@ -138,13 +147,16 @@ class ChannelTools:
     def require_keys(self) -> SecretKeys:
         """Raises RequestError UNAVAILABLE without keys."""
         if self.keys is None:
-            message = (
-                "The server cannot store the secrets of channels, because TOCSIN_SECRETS_KEYS is "
-                "not set. The operator of the server must set it: `openssl rand -base64 32` "
-                "creates a key."
-            )
-            raise RequestError(ErrorCode.UNAVAILABLE, message)
+            raise RequestError(ErrorCode.UNAVAILABLE, _NO_KEYS_MESSAGE)
         return self.keys
+
+    def find_problem(self, kind: ChannelKind) -> str | None:
+        """Returns why the server cannot store channels of this kind. None if it can."""
+        if self.keys is None:
+            return _NO_KEYS_MESSAGE
+        if kind is ChannelKind.APPRISE and not self.apprise.is_installed:
+            return _NO_APPRISE_MESSAGE
+        return None
 
     def format_source(self, channel_id: UUID) -> str:
         """Returns the CloudEvents source of the messages of a channel."""
@@ -430,11 +442,7 @@ async def _check_apprise_url(
     if kind is not ChannelKind.APPRISE or url is None:
         return ()
     if not tools.apprise.is_installed:
-        message = (
-            "The server has no Apprise. The operator of the server can install it: the extra "
-            "`apprise` of the Python package, as in `pip install 'tocsin[apprise]'`."
-        )
-        raise RequestError(ErrorCode.UNAVAILABLE, message)
+        raise RequestError(ErrorCode.UNAVAILABLE, _NO_APPRISE_MESSAGE)
     if problems := validate_url(kind, url):
         return tuple(problems)
     try:

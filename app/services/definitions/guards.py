@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,13 +10,18 @@ from uuid import UUID
 from sqlalchemy import and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.expression_messages import TypeFields
-from app.domain.rules.expressions import validate_expression
-from app.domain.rules.guards import Guard, GuardRuleState, GuardViolationReason, find_violations
+from app.domain.rules.expressions import Expression, compile_expression
+from app.domain.rules.guards import (
+    Guard,
+    GuardRuleState,
+    GuardViolationReason,
+    TrialFailure,
+    find_trial_failure,
+)
 from app.domain.shared.problems import Problem, not_found
 from app.services.definitions import rules
 from app.services.definitions.event_types import load_version_definitions
@@ -31,13 +35,14 @@ RULE_BY_ID = lookup_by_id(tables.GuardRule)
 
 @dataclass(frozen=True)
 class GuardTrial:
-    """Result of trying an expression. `failed`: events that do not pass it, newest first."""
+    """Result of trying an expression. `failures`: events that do not pass it, newest first."""
 
     checked: int = 0
-    rejected: int = 0
-    not_evaluable: int = 0
-    failed: tuple[tables.Event, ...] = ()
+    failures: tuple[tuple[tables.Event, TrialFailure], ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    def count_failures(self, reason: GuardViolationReason) -> int:
+        return sum(failure.reason is reason for _, failure in self.failures)
 
 
 async def try_expression(
@@ -59,29 +64,28 @@ async def try_expression(
             version = (event_type.id, event_type.version)
             type_fields = (await load_version_definitions(session, [version]))[version].fields
             newest = newest.where(col(event.event_type_id) == event_type_id)
-        if errors := validate_expression(expression, type_fields, command.limits):
-            return GuardTrial(problems=tuple(each.prepend_path("expression") for each in errors))
+        compiled = compile_expression(expression, type_fields, command.limits)
+        if not isinstance(compiled, Expression):
+            return _reject(compiled)
+        if compiled.problems:
+            return _reject(compiled.problems)
         rows = list(await session.scalars(newest.limit(count)))
         definitions = await load_version_definitions(
             session, _event_versions(rows) if type_fields is not None else ()
         )
-    guard = Guard(uuid7(), "", 0, expression, "", type_fields=type_fields)
     failures = []
     for row in rows:
         definition = definitions.get((row.event_type_id, row.event_type_version))  # type: ignore[arg-type]
         fields = None if definition is None else definition.fields
-        violations = find_violations(
-            [guard], row.to_domain(), None, command.now, command.limits, version_fields=fields
-        )
-        failures += [(row, violation.reason) for violation in violations]
+        failure = find_trial_failure(compiled, row.to_domain(), command.now, fields)
+        if failure is not None:
+            failures.append((row, failure))
         await asyncio.sleep(0)  # let other requests run between two events
-    reasons = Counter(reason for _, reason in failures)
-    return GuardTrial(
-        len(rows),
-        reasons[GuardViolationReason.VIOLATED],
-        reasons[GuardViolationReason.NOT_EVALUABLE],
-        tuple(row for row, _ in failures),
-    )
+    return GuardTrial(len(rows), tuple(failures))
+
+
+def _reject(problems: Sequence[Problem]) -> GuardTrial:
+    return GuardTrial(problems=tuple(each.prepend_path("expression") for each in problems))
 
 
 @dataclass(frozen=True)

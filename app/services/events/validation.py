@@ -188,10 +188,15 @@ async def load_definitions(
     return definitions
 
 
-async def cache_event_types(session: AsyncSession, ids: Collection[UUID], limits: Limits) -> None:
+async def cache_event_types(
+    session: AsyncSession, ids: Collection[UUID], limits: Limits
+) -> CachedDefinitions:
     """Caches event types with the rules that apply, and warns about rules beyond the limits."""
     definitions = await load_current_definitions(session)
-    await definitions.load_types(session, set(ids) - definitions.by_id.keys(), set(), limits)
+    ids = set(ids) - definitions.by_id.keys()
+    if ids or None not in definitions.enabled_rules:
+        await definitions.load_types(session, ids, set(), limits)
+    return definitions
 
 
 async def load_current_definitions(session: AsyncSession) -> CachedDefinitions:

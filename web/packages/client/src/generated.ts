@@ -153,6 +153,7 @@ export const typesWithoutId: string[] = [
   "GuardRulePayload",
   "GuardRuleTrial",
   "GuardRuleVersion",
+  "GuardTrialFailure",
   "GuardViolation",
   "InputError",
   "LogEventPayload",
