@@ -69,7 +69,7 @@ async def test_keys_organizations_the_audit_trail_and_health_are_managed(
     await expect(dialog).to_contain_text("would now delete up to 0 events")
     await dialog.get_by_role("button", name="Create the policy").click()
     policy = page.get_by_role("row", name="Old readings")
-    await expect(policy).to_contain_text("source: /pumps/7")
+    await expect(policy).to_contain_text("Source: /pumps/7")
     await expect(policy).to_contain_text("30 days")
     policies = (await client.execute_field(POLICIES))["nodes"]
     await policy.get_by_role("button", name="Delete").click()
@@ -97,11 +97,29 @@ async def test_keys_organizations_the_audit_trail_and_health_are_managed(
 
     # The audit trail has all of it.
     await page.get_by_role("link", name="Audit trail").click()
-    await expect(page.get_by_role("row", name="Revoked: ApiKey field app")).to_be_visible()
+    await expect(page.get_by_role("row", name="Revoked: API key field app")).to_be_visible()
     await page.get_by_label("Action").select_option("UPDATED")
     await expect(page.get_by_role("row")).to_have_count(2)
     await expect(page.get_by_role("row").nth(1)).to_contain_text("→ South")
     assert await find_violations(page) == []
+
+    # The address has the filters, and the name of an object leads to all of its entries.
+    await page.get_by_label("From").fill("2100-01-01T00:00")
+    await expect(page.get_by_text("No entry matches the filters")).to_be_visible()
+    await expect(page).to_have_url(re.compile(r"\?action=UPDATED&from=\d{4}-"))
+    await page.get_by_label("From").fill("2000-01-01T00:00")
+    await page.get_by_label("Object").select_option("API key")
+    await expect(page.get_by_text("No entry matches the filters")).to_be_visible()
+    await page.get_by_label("Action").select_option("REVOKED")
+    await page.get_by_role("link", name="API key field app").click()
+    await expect(page.get_by_text("Only entries of: API key field app.")).to_be_visible()
+    await expect(page.get_by_role("row")).to_have_count(3)
+    await page.reload()
+    await expect(page.get_by_role("row", name="Created: API key field app")).to_be_visible()
+    await expect(page.get_by_role("row")).to_have_count(3)
+    assert await find_violations(page) == []
+    await page.get_by_role("button", name="Show those of all objects").click()
+    await expect(page.get_by_role("row", name="Updated: Organization South")).to_be_visible()
 
     await page.get_by_role("link", name="Administration").first.click()
     await page.get_by_role("button", name="Switch to North").click()
@@ -125,7 +143,7 @@ async def test_administration_fits_a_phone_and_needs_a_permission(
     await expect(page.get_by_role("row", name="kkk")).to_be_visible()
     await expect_to_fit(page)
     await page.get_by_role("link", name="Audit trail").tap()
-    await expect(page.get_by_role("row", name="Created: ApiKey kkk")).to_be_visible()
+    await expect(page.get_by_role("row", name="Created: API key kkk")).to_be_visible()
     await expect_to_fit(page)
     assert await find_violations(page) == []
 

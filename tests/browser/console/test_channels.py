@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 from standardwebhooks.webhooks import Webhook
 
-from tests.browser.conftest import BrowserVisit
+from tests.browser.conftest import BrowserVisit, open_profile
 from tests.browser.console.actions import (
     add_condition,
     expect_to_fit,
@@ -13,10 +13,12 @@ from tests.browser.console.actions import (
     sign_in_to,
 )
 from tests.client import Client
+from tests.conftest import Serve
 from tests.mail_server import receive_mail
 from tests.webhook_receiver import Response, receive_webhooks
 
-CHANNELS = "{ channels { nodes { name url filter triggers enabled } } }"
+UPDATE = "mutation ($input: UpdateChannelInput!) { updateChannel(input: $input) { secret } }"
+CHANNELS = "{ channels { nodes { id name url filter triggers enabled } } }"
 
 
 async def take_secret(page: Page) -> str:
@@ -95,20 +97,40 @@ async def test_a_channel_is_created_tested_followed_changed_and_deleted(
         signed = (await receiver.wait_for(count + 1))[-1]
         Webhook(new_secret).verify(signed.body, signed.headers)
 
-        # It is renamed, disabled and enabled.
+        # It is renamed while another user changes what it delivers. Its conditions can be edited.
+        [stored] = (await client.execute_field(CHANNELS))["nodes"]
+        filter = {"severities": ["ERROR"], "entity": {"type": "Well", "id": "w-1"}}
+        await client.execute_field(UPDATE, input={"id": stored["id"], "filter": filter})
+        await page.reload()
+        conditions = page.get_by_role("row", name="Conditions")
+        await expect(conditions).to_contain_text("Severity: Error")
+        await expect(conditions).to_contain_text("Entity: Well w-1")
         await page.get_by_role("button", name="Change", exact=True).click()
         await page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Control room")
-        await page.get_by_role("dialog").get_by_role("checkbox", name="Resolved").uncheck()
+        filters = page.get_by_role("dialog").get_by_role("group", name="Filters")
+        await expect(filters).to_contain_text("Entity: Well w-1")
+        await client.execute_field(
+            UPDATE, input={"id": stored["id"], "triggers": ["NOTIFICATION_ADDED", "EVENT_CHANGED"]}
+        )
         await add_condition(page, "Tag", "north")
         await page.get_by_role("dialog").get_by_role("button", name="Save").click()
         await expect(page.get_by_role("heading", name="Control room", level=1)).to_be_visible()
+        await expect(page.get_by_role("row", name="Delivers")).to_contain_text("All changes")
+        await expect(conditions).to_contain_text("Tag: north")
+        await page.get_by_role("button", name="Change", exact=True).click()
+        await page.get_by_role("dialog").get_by_role("checkbox", name="All changes").uncheck()
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("row", name="Delivers")).not_to_contain_text("All changes")
+
+        # It is disabled and enabled.
         await page.get_by_role("button", name="Disable").click()
         await expect(page.get_by_text("The channel is disabled.")).to_be_visible()
         assert (await client.execute_field(CHANNELS))["nodes"] == [
             {
+                "id": stored["id"],
                 "name": "Control room",
                 "url": f"http://127.0.0.1:{receiver.port}",
-                "filter": {"severities": ["ERROR"], "tags": {"all": ["north"]}},
+                "filter": filter | {"tags": {"all": ["north"]}},
                 "triggers": ["NOTIFICATION_ADDED"],
                 "enabled": False,
             }
@@ -153,3 +175,18 @@ async def test_a_channel_for_email_is_created_and_tested(
         assert [email["subject"] for email in mail.emails] == ["Test of the channel Mail"]
         assert await find_violations(page) == []
         assert visitor.complaints == []
+
+
+async def test_the_page_says_that_the_server_cannot_store_channels(
+    serve: Serve, database_url: str, chromium: Browser
+) -> None:
+    async with (
+        serve(database_url, secrets_keys=None) as client,
+        open_profile(client.url, chromium) as visitor,
+    ):
+        page = await sign_in_to(visitor, "/channels")
+
+        problem = page.get_by_role("status").filter(has_text="Channels cannot be created yet")
+        await expect(problem).to_contain_text("TOCSIN_SECRETS_KEYS is not set")
+        await expect(page.get_by_role("button", name="New channel")).to_have_count(0)
+        assert await find_violations(page) == []

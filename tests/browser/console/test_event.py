@@ -168,8 +168,15 @@ async def test_an_event_is_edited_by_the_form_of_its_own_version(
         "expression": "event.type != 'gauge' || event.fields.volume < 1000.0",
         "message": "Call the control room about such volumes.",
     }
-    created = await client.execute_field(CREATE_GUARD, input=guard)
-    await client.execute_field(PUBLISH_GUARD, id=created["guardRule"]["id"])
+    small = {
+        "name": "small",
+        "expression": "event.type != 'gauge' || event.fields.volume >= 100.0",
+        "message": "Small volumes are not reported.",
+        "enforcement": "WARN",
+    }
+    for rule in (guard, small):
+        created = await client.execute_field(CREATE_GUARD, input=rule)
+        await client.execute_field(PUBLISH_GUARD, id=created["guardRule"]["id"])
     later = field_input("crew", label="Crew", required=True, default="day")
     await change_event_type(client, ADD_FIELD, id=event_type["id"], field=later)
     page = await open_event(visitor, event)
@@ -207,8 +214,13 @@ async def test_an_event_is_edited_by_the_form_of_its_own_version(
     await page.get_by_role("button", name="Save").click()
 
     await expect(page.get_by_role("heading", name="Small flare", level=1)).to_be_visible()
+    warnings = page.get_by_role("status").filter(has_text="The event does not pass")
+    await expect(warnings).to_contain_text("Small volumes are not reported.")
+    assert await find_violations(page) == []
     history = page.get_by_role("region", name="History")
     await expect(history).to_contain_text("Severity: Info → Error")
+    await expect(history).to_contain_text("Volume: 150 → 50")
+    await expect(history).to_contain_text("Duration: 5 → nothing")
     await expect(history).to_contain_text(re.compile(r"Occurred: .+ → 4/1[01]/26, \d+:00:00"))
     changed = await client.execute_field(EDITED, id=event["id"])
     assert changed == {
@@ -248,17 +260,18 @@ async def test_events_are_linked_followed_and_unlinked(
     page = await open_event(visitor, event)
     links = page.get_by_role("region", name="Correlated events")
     await links.get_by_label("Relation").select_option("CAUSED_BY")
-    other = links.get_by_label("ID or link of the other event")
+    other = links.get_by_label("Other event")
     await other.fill("the power failure")
-    await links.get_by_role("button", name="Add a link").click()
+    await links.get_by_role("button", name="Add a link", exact=True).click()
     await expect(other).to_have_accessible_description(
-        "Enter the ID of the other event or the link of its page."
+        re.compile("enter the ID of the event or the link of its page")
     )
+    await expect(links).to_contain_text("No other event has these words.")
     await other.fill("01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f")
-    await links.get_by_role("button", name="Add a link").click()
+    await links.get_by_role("button", name="Add a link", exact=True).click()
     await expect(links.get_by_role("alert")).to_contain_text("The change was rejected.")
     await other.fill(f"{visitor.url}/events/{cause['id']}")
-    await links.get_by_role("button", name="Add a link").click()
+    await links.get_by_role("button", name="Add a link", exact=True).click()
     await expect(links.get_by_role("row")).to_contain_text("Caused by")
     assert await find_violations(page) == []
 
@@ -266,8 +279,17 @@ async def test_events_are_linked_followed_and_unlinked(
     await expect(page.get_by_role("heading", level=1)).to_have_text("Power failed")
     await expect(links.get_by_role("row")).to_contain_text("Cause of")
     await links.get_by_role("button", name="Remove the link to Pump stopped").click()
-
     await expect(links).to_contain_text("No event is correlated with this one.")
+
+    # Found by the beginning of a word, without the event itself.
+    await client.log_event(summary="Power is back")
+    await links.get_by_label("Relation").select_option("RELATED")
+    await other.fill("pow")
+    await expect(links.get_by_role("button", name="Add a link to ")).to_have_count(1)
+    assert await find_violations(page) == []
+    await links.get_by_role("button", name="Add a link to Power is back").click()
+    await expect(links.get_by_role("row")).to_contain_text("Power is back")
+    await expect(other).to_have_value("")
 
 
 async def test_links_are_followed_added_and_removed_in_the_graph(

@@ -7,7 +7,7 @@ import io
 import re
 from pathlib import Path
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
@@ -20,6 +20,10 @@ OPEN = '{ events(filter: {statuses: [OPEN], source: "/pumps"}) { nodes { summary
 RESOLVED_COUNT = "{ events(filter: {statuses: [RESOLVED]}) { totalCount } }"
 RESOLVED = "{ events { nodes { summary resolvedBy } } }"
 ACKNOWLEDGED = "{ events(filter: {acknowledged: true}) { totalCount } }"
+IS_ACKNOWLEDGED = "query ($id: ID!) { event(id: $id) { acknowledged } }"
+CORRELATED = """{ events { nodes {
+  id correlations { nodes { relation event { summary } } } } } }"""
+DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } } }"
 LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
 
 
@@ -133,6 +137,16 @@ async def test_selected_events_are_acknowledged_and_deleted_after_a_count(
     dialog = page.get_by_role("dialog", name="Resolve 2 events")
     await dialog.get_by_role("button", name="Resolve").click()
     await expect(dialog).to_have_count(0)
+    # One of them causes the other.
+    for summary in ("Pump started", "Valve leaks"):
+        await page.get_by_role("checkbox", name=f"Select {summary}").check()
+    await page.get_by_role("button", name="Link", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Link 2 events")
+    await dialog.get_by_label("This event is").select_option("Valve leaks")
+    await dialog.get_by_label("Relation").select_option("Caused by")
+    assert await find_violations(page) == []
+    await dialog.get_by_role("button", name="Link").click()
+    await expect(dialog).to_have_count(0)
     await page.get_by_role("checkbox", name="Select Pump stopped").check()
     await page.get_by_role("button", name="Delete", exact=True).click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete 1 event").click()
@@ -142,6 +156,30 @@ async def test_selected_events_are_acknowledged_and_deleted_after_a_count(
         {"summary": "Valve leaks", "resolvedBy": None},
         {"summary": "Pump started", "resolvedBy": "administrator"},
     ]
+    [leak, pump] = (await client.execute_field(CORRELATED))["nodes"]
+    assert leak["correlations"]["nodes"] == [
+        {"relation": "CAUSED_BY", "event": {"summary": "Pump started"}}
+    ]
+
+    # An event that another user deletes at the same time is named, and the other one is changed.
+    async def delete_first(route: Route) -> None:
+        if "acknowledgeEvents" in (route.request.post_data or ""):
+            await client.execute_field(DELETE, id=leak["id"])
+        await route.fallback()
+
+    await page.route("**/graphql", delete_first)
+    for summary in ("Pump started", "Valve leaks"):
+        await page.get_by_role("checkbox", name=f"Select {summary}").check()
+    await page.get_by_role("button", name="Acknowledge", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Acknowledge 2 events")
+    await dialog.get_by_role("button", name="Acknowledge").click()
+    dialog = page.get_by_role("dialog", name="1 event was not changed")
+    await expect(dialog.get_by_role("listitem")).to_have_text(
+        "Valve leaks: It was deleted meanwhile."
+    )
+    await dialog.get_by_role("button", name="Close").last.click()
+    await page.unroute("**/graphql")
+    assert await client.execute_field(IS_ACKNOWLEDGED, id=pump["id"]) == {"acknowledged": True}
 
     # Of several events with an alert key, the newest is reopened. The others are named.
     alert = {"source": "/pumps", "alertKey": "disk"}
@@ -299,6 +337,7 @@ async def test_the_filtered_events_are_exported_with_their_fields(
     assert [row["summary"] for row in rows] == ['\'=1+1, "quoted"', "Pump started", "Pump stopped"]
     assert (rows[0]["fields.volume"], rows[0]["fields.crew"]) == ("150", '["a","b"]')
     assert (rows[2]["severity"], rows[2]["tags"]) == ("ERROR", "north")
+    assert rows[2]["lastOccurredAt"] == rows[2]["occurredAt"] != ""
 
 
 async def test_columns_of_custom_fields_show_values_with_units(
@@ -418,8 +457,6 @@ async def test_changes_by_others_appear_in_place(visitor: BrowserVisit, client: 
         "mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { event { id } } }",
         input={"id": ids["Pump started"], "summary": "Pump started again"},
     )
-    await client.execute_field(
-        "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } } }", id=ids["Valve leaks"]
-    )
+    await client.execute_field(DELETE, id=ids["Valve leaks"])
 
     await expect_summaries(page, "Pump started again", "Pump stopped")

@@ -15,8 +15,8 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import BrowserVisit, open_profile
-from tests.browser.console.actions import find_violations
-from tests.browser.page_actions import read_storage
+from tests.browser.console.actions import find_violations, sign_in_to
+from tests.browser.page_actions import create_key, read_storage, revoke_key
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 from tests.daemon import run_daemon
@@ -264,6 +264,25 @@ async def test_a_session_that_ends_keeps_what_the_user_has_entered_and_the_other
             "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
         )
         await expect(page.get_by_role("button", name="Sign in with 127.0.0.1")).to_be_visible()
+
+
+async def test_a_user_whose_key_was_revoked_can_sign_in_with_the_provider(
+    visitor: BrowserVisit, provider: Provider, client: Client
+) -> None:
+    key_id, key = await create_key(client, "EVENT_READ", "EVENT_CREATE")
+    page = await sign_in_to(visitor, "/report", key)
+    await page.get_by_role("link", name="Report an event without a form").click()
+    await page.get_by_label("Summary").fill("Pump stopped")
+    await revoke_key(client, key_id)
+    dialog = page.get_by_role("dialog", name="Sign in again")
+    await expect(dialog).to_contain_text("what you have entered is lost")
+    assert await find_violations(page) == []
+
+    # The provider is not running: the page only asks for its configuration.
+    async with page.expect_request(f"{provider.url}/.well-known/openid-configuration"):
+        await dialog.get_by_role("button", name="Sign in with 127.0.0.1").click()
+
+    await expect(dialog).to_have_count(0)
 
 
 async def test_the_policy_of_the_page_allows_the_provider_alone(

@@ -23,6 +23,11 @@ GUARD_RULES = """{ guardRules { nodes {
 } } }"""
 CREATE_GUARD_RULE = """mutation ($input: CreateGuardRuleInput!) {
   createGuardRule(input: $input) { guardRule { id } userErrors { message } } }"""
+GUARD_RULE_IDS = "{ guardRules { nodes { id } } }"
+UPDATE_GUARD_RULE = """mutation ($input: UpdateGuardRuleInput!) {
+  updateGuardRule(input: $input) { userErrors { message } } }"""
+UPDATE_DUPLICATION_RULE = """mutation ($input: UpdateDuplicationRuleInput!) {
+  updateDuplicationRule(input: $input) { userErrors { message } } }"""
 DUPLICATION_RULES = """{ duplicationRules { nodes {
   name fingerprint window action escalate enabled matchCount eventType { type }
 } } }"""
@@ -71,8 +76,10 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
     # Tried, saved and published.
     await page.get_by_role("button", name="Try the expression").click()
     await expect(page.get_by_text("Of 2 events, the rule would reject 1.")).to_be_visible()
-    await expect(page.get_by_role("table", name="Events that would not pass")).to_contain_text(
-        "Flare 900"
+    failures = page.get_by_role("table", name="Events that would not pass")
+    await expect(failures).to_contain_text("Flare 900")
+    await expect(failures).to_contain_text(
+        "The expression is false: event.fields.volume_mcf is 900, event.fields.cause is absent."
     )
     await page.get_by_role("button", name="Save the draft").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Plausible volume")
@@ -84,6 +91,10 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
     await expect(page.get_by_text("Published, version 1")).to_be_visible()
 
     # Changed: the difference is shown, and a page with changes is not left by accident.
+    # What another user changes meanwhile is kept.
+    [rule] = (await client.execute_field(GUARD_RULE_IDS))["nodes"]
+    message = {"id": rule["id"], "message": "A flare has less."}
+    await client.execute_field(UPDATE_GUARD_RULE, input=message)
     await write_expression(page, "event.fields.volume_mcf <= 1000")
     await page.get_by_label("Enforcement").select_option("WARN")
     await page.get_by_role("link", name="All rules").click()
@@ -113,7 +124,7 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
                 "name": "Plausible volume",
                 "state": "RETIRED",
                 "expression": "event.fields.volume_mcf <= 1000",
-                "message": "A flare has at most 500 mcf.",
+                "message": "A flare has less.",
                 "enforcement": "WARN",
                 "eventType": {"type": "gauge"},
                 "versions": [
@@ -194,9 +205,18 @@ async def test_duplication_rules_are_built_ordered_reset_and_deleted(
         },
     ]
 
-    # Reset and deleted, after a question.
+    # Changed, without what another user changes meanwhile.
     await page.get_by_role("link", name="Same volume").click()
     await expect(page.get_by_text("The rule has found 2 duplicates")).to_be_visible()
+    rule_id = page.url.rpartition("/")[2]
+    await client.execute_field(UPDATE_DUPLICATION_RULE, input={"id": rule_id, "action": "FLAG"})
+    await page.get_by_label("The rule is in effect").uncheck()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_label("Action")).to_have_value("FLAG")
+    changed = (await client.execute_field(DUPLICATION_RULES))["nodes"][1]
+    assert (changed["action"], changed["enabled"]) == ("FLAG", False)
+
+    # Reset and deleted, after a question.
     await page.get_by_role("button", name="Reset").click()
     await page.get_by_role("dialog").get_by_role("button", name="Reset").click()
     await expect(page.get_by_text("The rule has found 0 duplicates")).to_be_visible()

@@ -169,6 +169,7 @@ function KeyGate({ provider, children }: KeyGateProps) {
         <SignInWithOtherKey
           problem={candidate?.problem ?? null}
           onKey={verify}
+          onProvider={PROVIDER && provider.signIn}
           onRetry={retry}
           onSignOut={leave}
         />

@@ -203,12 +203,14 @@ interface SignInWithOtherKeyProps {
   /** Null while a key is being verified. */
   problem: Problem | null;
   onKey: (key: string) => void;
+  /** Signs in by the identity provider, which leaves the page. Null if the server has none. */
+  onProvider: (() => void) | null;
   onRetry: () => void;
   onSignOut: () => void;
 }
 
 /** The dialog over a page whose key is no longer valid. The page keeps what the user has entered. */
-export function SignInWithOtherKey({ problem, onKey, onRetry, onSignOut }: SignInWithOtherKeyProps) {
+export function SignInWithOtherKey({ problem, onKey, onProvider, onRetry, onSignOut }: SignInWithOtherKeyProps) {
   return (
     <Dialog isOpen title={t.changeTitle} isOnTop>
       <form onSubmit={(event) => submitValue(event, onKey)}>
@@ -236,6 +238,17 @@ export function SignInWithOtherKey({ problem, onKey, onRetry, onSignOut }: SignI
               {texts.shell.signOut}
             </Button>
           </Group>
+          {onProvider && (
+            <>
+              <Divider label={texts.provider.or} />
+              <Text size="sm">{texts.provider.leavesPage}</Text>
+              <Group>
+                <Button variant="default" onClick={onProvider}>
+                  {texts.provider.signIn(PROVIDER_HOST)}
+                </Button>
+              </Group>
+            </>
+          )}
         </Stack>
       </form>
     </Dialog>

@@ -17,6 +17,7 @@ export function Organizations() {
   const { client, viewer } = useApi();
   const { setOrganization } = useSession();
   const queries = useQueryClient();
+  const { organization, organizations } = viewer;
   const [form, setForm] = useState<"create" | "rename" | null>(null);
   const close = async () => {
     setForm(null);
@@ -38,10 +39,10 @@ export function Organizations() {
     const values = new FormData(event.currentTarget);
     const name = String(values.get("name")).trim();
     if (form === "create") creating.mutate({ key: String(values.get("key")).trim(), name });
+    else if (name === organization.name) setForm(null);
     else renaming.mutate({ name });
   }
 
-  const { organization, organizations } = viewer;
   const saving = form === "create" ? creating : renaming;
   return (
     <section aria-labelledby="organizations">

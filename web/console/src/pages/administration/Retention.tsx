@@ -84,7 +84,7 @@ export function Retention() {
                       <Text size="sm" c="dimmed">
                         {t.targets[policy.target]}
                       </Text>
-                      <Conditions filter={(policy.filter ?? {}) as Record<string, unknown>} />
+                      <Conditions filter={policy.filter ?? {}} />
                     </Table.Td>
                     <Table.Td>
                       <Stack gap={4} align="start">

@@ -1,11 +1,12 @@
 // The audit trail: who changed what, newest first.
 
-import { Anchor, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
-import { useState } from "react";
+import { Anchor, Group, NativeSelect, Stack, Table, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
 import { type AuditAction, AuditTrailDocument } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
+import { timeOf, useAddressParameters, withParameters } from "../../common/address";
+import { DebouncedInput } from "../../common/DebouncedInput";
+import { fromLocalInput, toLocalInput } from "../../common/localTime";
 import { PagedList } from "../../common/PagedList";
 import { Time } from "../../common/time";
 import { formatValue } from "../../common/values";
@@ -13,19 +14,30 @@ import { Empty } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.administration;
-const TYPING_MS = 300;
 const ACTIONS = Object.keys(t.actions) as AuditAction[];
+const TYPES = Object.keys(t.subjectTypes) as SubjectType[];
+type SubjectType = keyof typeof t.subjectTypes;
+
+const typeOf = (name: string): string => t.subjectTypes[name as SubjectType] ?? name;
 
 export default function AuditPage() {
-  const [action, setAction] = useState<AuditAction | "">("");
-  const [actorText, setActor] = useState("");
-  const [actor] = useDebouncedValue(actorText.trim(), TYPING_MS);
-  const filter = { ...(action && { actions: [action] }), ...(actor && { actors: [actor] }) };
-  const pages = useApiPages(
-    AuditTrailDocument,
-    { filter },
-    (data) => data.auditEntries,
-  );
+  const [parameters, changeParameters] = useAddressParameters();
+  const action = ACTIONS.find((each) => each === parameters.get("action"));
+  const type = TYPES.find((each) => each === parameters.get("type"));
+  const actor = parameters.get("actor");
+  const subject = parameters.get("subject");
+  const from = timeOf(parameters.get("from"));
+  const to = timeOf(parameters.get("to"));
+  const filter = {
+    ...(action && { actions: [action] }),
+    ...(actor && { actors: [actor] }),
+    ...(type && { subjectTypes: [type] }),
+    ...(subject && { subjectId: subject }),
+    ...((from || to) && { at: { from: from || null, to: to || null } }),
+  };
+  const pages = useApiPages(AuditTrailDocument, { filter }, (data) => data.auditEntries);
+  const change = (changes: Record<string, string>) => changeParameters(withParameters(changes));
+  const named = pages.items?.find((entry) => entry.subjectName !== null);
   return (
     <Stack>
       <Anchor component={Link} to="/administration" underline="always" size="sm">
@@ -34,20 +46,46 @@ export default function AuditPage() {
       <Title order={1} size="h2">
         {t.audit}
       </Title>
-      <Group align="end">
+      <Group align="start">
         <NativeSelect
           label={t.action}
-          value={action}
-          onChange={({ currentTarget }) => setAction(currentTarget.value as AuditAction | "")}
+          value={action ?? ""}
+          onChange={({ currentTarget }) => change({ action: currentTarget.value })}
           data={[{ value: "", label: t.allActions }, ...ACTIONS.map((value) => ({ value, label: t.actions[value] }))]}
         />
-        <TextInput
+        <NativeSelect
+          label={t.subjectType}
+          value={type ?? ""}
+          onChange={({ currentTarget }) => change({ type: currentTarget.value })}
+          data={[{ value: "", label: t.allTypes }, ...TYPES.map((value) => ({ value, label: t.subjectTypes[value] }))]}
+        />
+        <DebouncedInput
           label={t.actor}
-          description={t.actorHint}
-          value={actorText}
-          onChange={({ currentTarget }) => setActor(currentTarget.value)}
+          placeholder={t.actorHint}
+          value={actor ?? ""}
+          onChange={(value) => change({ actor: value })}
+        />
+        <DebouncedInput
+          type="datetime-local"
+          label={t.from}
+          value={toLocalInput(from)}
+          onChange={(value) => change({ from: fromLocalInput(value) ?? "" })}
+        />
+        <DebouncedInput
+          type="datetime-local"
+          label={t.to}
+          value={toLocalInput(to)}
+          onChange={(value) => change({ to: fromLocalInput(value) ?? "" })}
         />
       </Group>
+      {subject && (
+        <Text style={{ overflowWrap: "anywhere" }}>
+          {t.entriesOf(named ? `${typeOf(named.subjectType)} ${named.subjectName}` : subject)}{" "}
+          <Anchor component="button" type="button" underline="always" onClick={() => change({ subject: "" })}>
+            {t.allObjects}
+          </Anchor>
+        </Text>
+      )}
       <PagedList pages={pages} empty={<Empty title={t.noEntries} />}>
         {(items) => (
           <Table>
@@ -61,7 +99,12 @@ export default function AuditPage() {
               {items.map((entry) => (
                 <Table.Tr key={entry.id}>
                   <Table.Td style={{ overflowWrap: "anywhere" }}>
-                    <Text>{t.entry(t.actions[entry.action], entry.subjectType, entry.subjectName)}</Text>
+                    <Text>
+                      {`${t.actions[entry.action]}: `}
+                      <Anchor component={Link} underline="always" fz="inherit" to={`?subject=${entry.subjectId}`}>
+                        {`${typeOf(entry.subjectType)} ${entry.subjectName ?? ""}`.trim()}
+                      </Anchor>
+                    </Text>
                     {Object.entries(entry.changes as Record<string, unknown>).map(([name, value]) => (
                       <Text key={name} size="sm" c="dimmed">
                         {`${name}: ${formatChange(value)}`}

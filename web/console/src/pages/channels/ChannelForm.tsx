@@ -14,6 +14,7 @@ import {
 } from "../../api/generated";
 import { Conditions } from "../../common/Conditions";
 import { Dialog } from "../../common/Dialog";
+import { changesOf } from "../../common/draft";
 import { Secret } from "../../common/Secret";
 import { checked, problemsAt } from "../../common/userErrors";
 import { SaveError } from "../../shell/states";
@@ -28,10 +29,14 @@ const TRIGGERS = ["NOTIFICATION_ADDED", "EVENT_RESOLVED", "EVENT_CHANGED"] as co
 interface Props {
   /** The channel to change, or null to create one. */
   channel: ChannelRowFragment | null;
+  /** Why channels of the kind APPRISE cannot be created. */
+  appriseProblem?: string | null;
   onClose: () => void;
 }
 
-export function ChannelForm({ channel, onClose }: Props) {
+export function ChannelForm({ channel, appriseProblem, onClose }: Props) {
+  // Another user may change the channel while the dialog is open: only what differs from this is sent.
+  const [opened] = useState(channel);
   const { client } = useApi();
   const queries = useQueryClient();
   const [triggers, setTriggers] = useState<ChannelTrigger[]>(
@@ -51,7 +56,8 @@ export function ChannelForm({ channel, onClose }: Props) {
       if (channel) {
         const url = text("url") ? { url: text("url") } : {};
         const changedFilter = view === initialView ? {} : { filter };
-        const input = { id: channel.id, name, triggers, ...url, ...header, ...changedFilter };
+        const changes = changesOf({ name: opened!.name, triggers: opened!.triggers }, { name, triggers });
+        const input = { id: channel.id, ...changes, ...url, ...header, ...changedFilter };
         checked((await client.request(UpdateChannelDocument, { input })).updateChannel);
         return null;
       }
@@ -95,9 +101,14 @@ export function ChannelForm({ channel, onClose }: Props) {
             {!channel && (
               <NativeSelect
                 label={t.kind}
+                description={appriseProblem && `${t.onlyWebhooks} ${appriseProblem}`}
                 value={kind}
                 onChange={(event) => setKind(event.currentTarget.value as ChannelKind)}
-                data={KINDS.map((value) => ({ value, label: t.kinds[value] }))}
+                data={KINDS.map((value) => ({
+                  value,
+                  label: t.kinds[value],
+                  disabled: value === "APPRISE" && Boolean(appriseProblem),
+                }))}
               />
             )}
             <TextInput
@@ -148,7 +159,7 @@ export function ChannelForm({ channel, onClose }: Props) {
             ) : (
               <Input.Wrapper label={t.filter} labelElement="div">
                 <Stack gap="xs" mt={4} align="start">
-                  <Conditions filter={channel!.filter as Record<string, unknown>} />
+                  <Conditions filter={channel!.filter} />
                   <Button variant="default" onClick={() => setView(ALL)}>
                     {t.replaceConditions}
                   </Button>

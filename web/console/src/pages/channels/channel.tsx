@@ -18,7 +18,8 @@ import {
   UpdateChannelDocument,
 } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
-import { useAddressParameters } from "../../common/address";
+import { useAddressParameters, withParameters } from "../../common/address";
+import { AuditLink } from "../../common/AuditLink";
 import { Confirm } from "../../common/Confirm";
 import { Dialog } from "../../common/Dialog";
 import { formatDuration } from "../../common/duration";
@@ -72,7 +73,7 @@ export default function ChannelPage() {
               [
                 t.filter,
                 channel.filter ? (
-                  <Conditions key="filter" filter={channel.filter as Record<string, unknown>} />
+                  <Conditions key="filter" filter={channel.filter} />
                 ) : (
                   t.everyEvent
                 ),
@@ -91,6 +92,7 @@ export default function ChannelPage() {
         </Table.Tbody>
       </Table>
       <Deliveries channel={channel} />
+      <AuditLink id={channel.id} />
     </Stack>
   );
 }
@@ -228,11 +230,7 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
           label={t.state}
           value={state ?? ""}
           onChange={({ currentTarget: { value } }) =>
-            changeParameters((now) => {
-              if (value) now.set("state", value);
-              else now.delete("state");
-              return now;
-            })
+            changeParameters(withParameters({ state: value }))
           }
           data={[
             { value: "", label: t.anyState },

@@ -1,11 +1,11 @@
 // The channels of the organization: addresses to which the server sends notifications.
 
-import { Anchor, Button, Group, Stack, Table, Text, Title } from "@mantine/core";
-import { IconPlus } from "@tabler/icons-react";
+import { Alert, Anchor, Button, Group, Stack, Table, Text, Title } from "@mantine/core";
+import { IconAlertTriangle, IconPlus } from "@tabler/icons-react";
 import { useState } from "react";
 import { Link } from "react-router";
-import { useApi } from "../../api/client";
-import { type ChannelRowFragment, ChannelsDocument } from "../../api/generated";
+import { useApi, useApiQuery } from "../../api/client";
+import { ChannelProblemsDocument, type ChannelRowFragment, ChannelsDocument } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
 import { formatDuration } from "../../common/duration";
 import { PagedList } from "../../common/PagedList";
@@ -20,6 +20,7 @@ const REFRESH_MS = 10_000;
 export default function ChannelsPage() {
   const { can } = useApi();
   const pages = useApiPages(ChannelsDocument, {}, (data) => data.channels, { refetchMs: REFRESH_MS });
+  const { data: problems } = useApiQuery(ChannelProblemsDocument, {}, { refetchMs: REFRESH_MS });
   const [isCreating, setIsCreating] = useState(false);
 
   return (
@@ -28,13 +29,18 @@ export default function ChannelsPage() {
         <Title order={1} size="h2">
           {t.title}
         </Title>
-        {can("EVENT_READ") && (
+        {can("EVENT_READ") && problems && !problems.webhook && (
           <Button leftSection={<IconPlus size={16} />} onClick={() => setIsCreating(true)}>
             {t.create}
           </Button>
         )}
       </Group>
       {!can("EVENT_READ") && <Text>{t.needsRead}</Text>}
+      {problems?.webhook && (
+        <Alert variant="default" role="status" icon={<IconAlertTriangle />} title={t.notCreated}>
+          {problems.webhook}
+        </Alert>
+      )}
       <PagedList
         pages={pages}
         empty={
@@ -77,7 +83,7 @@ export default function ChannelsPage() {
           </Table>
         )}
       </PagedList>
-      {isCreating && <ChannelForm channel={null} onClose={() => setIsCreating(false)} />}
+      {isCreating && <ChannelForm channel={null} appriseProblem={problems?.apprise} onClose={() => setIsCreating(false)} />}
     </Stack>
   );
 }

@@ -1,13 +1,13 @@
 // The audit view of containers: their events by activity and outcome, and the events of one container.
 
-import { Anchor, Button, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { Anchor, Button, Group, NativeSelect, Stack, Table, Text, Title } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
-import { useEffect, useMemo, useState } from "react";
+import { useMemo } from "react";
 import { Link } from "react-router";
 import { type ContainerActivity, ContainerEventsDocument, type Outcome } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
-import { useAddressParameters } from "../../common/address";
+import { useAddressParameters, withParameters } from "../../common/address";
+import { DebouncedInput } from "../../common/DebouncedInput";
 import { PagedList } from "../../common/PagedList";
 import { SeverityLabel } from "../../common/severity";
 import { Time } from "../../common/time";
@@ -15,7 +15,6 @@ import { Empty } from "../../shell/states";
 import { texts } from "../../texts";
 
 const t = texts.containers;
-const SEARCH_MS = 300;
 const HOUR_MS = 3_600_000;
 const ACTIVITIES = Object.keys(t.activities) as ContainerActivity[];
 const OUTCOMES: Outcome[] = ["SUCCESS", "FAILURE"];
@@ -42,15 +41,7 @@ export default function ContainersPage() {
   const isFiltered = containerId || activity || outcome || range;
   const isFailedAccess = activity === "ACCESS" && outcome === "FAILURE";
 
-  function change(changes: Record<string, string>): void {
-    changeParameters((now) => {
-      for (const [name, value] of Object.entries(changes)) {
-        if (value) now.set(name, value);
-        else now.delete(name);
-      }
-      return now;
-    });
-  }
+  const change = (changes: Record<string, string>) => changeParameters(withParameters(changes));
 
   return (
     <Stack>
@@ -58,7 +49,14 @@ export default function ContainersPage() {
         {containerId ? t.container(containerId) : t.title}
       </Title>
       <Group align="end" gap="xs">
-        <ContainerSearch value={containerId ?? ""} onChange={(container) => change({ container })} />
+        <DebouncedInput
+          type="search"
+          label={t.containerId}
+          flex="1 1 14rem"
+          value={containerId ?? ""}
+          onChange={(container) => change({ container })}
+          leftSection={<IconSearch size={16} aria-hidden />}
+        />
         <NativeSelect
           label={t.activity}
           value={activity ?? ""}
@@ -157,29 +155,5 @@ export default function ContainersPage() {
         )}
       </PagedList>
     </Stack>
-  );
-}
-
-interface ContainerSearchProps {
-  value: string;
-  onChange: (value: string) => void;
-}
-
-function ContainerSearch({ value, onChange }: ContainerSearchProps) {
-  const [text, setText] = useState(value);
-  const apply = useDebouncedCallback((next: string) => onChange(next.trim()), SEARCH_MS);
-  useEffect(() => setText(value), [value]);
-  return (
-    <TextInput
-      type="search"
-      label={t.containerId}
-      flex="1 1 14rem"
-      value={text}
-      onChange={({ currentTarget }) => {
-        setText(currentTarget.value);
-        apply(currentTarget.value);
-      }}
-      leftSection={<IconSearch size={16} aria-hidden />}
-    />
   );
 }

@@ -14,6 +14,7 @@ import {
   EventTypeDetailsDocument,
   ReplaceEventTypeDocument,
 } from "../../api/generated";
+import { AuditLink } from "../../common/AuditLink";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, type Problem } from "../../common/userErrors";
 import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
@@ -236,6 +237,7 @@ function EventType({ stored }: { stored: EventTypeDetails | null }) {
       </Grid>
       {stored && <Use type={stored} />}
       {stored && <Versions id={stored.id} latest={stored.version} />}
+      {stored && <AuditLink id={stored.id} />}
     </Stack>
   );
 }

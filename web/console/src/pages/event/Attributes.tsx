@@ -11,12 +11,14 @@ const t = texts.event;
 
 /** A link to the list of the events with the same value. */
 function Filter({ name, value, children = value }: { name: string; value: string; children?: ReactNode }) {
-  return (
-    <Anchor component={Link} underline="always" fz="inherit" to={`/events?${new URLSearchParams({ [name]: value })}`}>
-      {children}
-    </Anchor>
-  );
+  return <EventsLink view={{ [name]: value }}>{children}</EventsLink>;
 }
+
+const EventsLink = ({ view, children }: { view: Record<string, string>; children: ReactNode }) => (
+  <Anchor component={Link} underline="always" fz="inherit" to={`/events?${new URLSearchParams(view)}`}>
+    {children}
+  </Anchor>
+);
 
 function Rows({ rows }: { rows: [string, ReactNode][] }) {
   return (
@@ -55,9 +57,9 @@ export function Attributes({ event }: { event: EventDetails }) {
     [
       t.attributes.entity,
       event.entity && (
-        <Filter name="entity" value={event.entity.entityId}>
+        <EventsLink view={{ entity: event.entity.entityId, entityType: event.entity.type }}>
           {`${event.entity.type} ${event.entity.entityId}`}
-        </Filter>
+        </EventsLink>
       ),
     ],
     [t.attributes.source, <Filter name="source" value={event.source} />],

@@ -2,6 +2,7 @@
 
 import { ActionIcon, Anchor, Button, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { IconUnlink } from "@tabler/icons-react";
+import { useDebouncedValue } from "@mantine/hooks";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, lazy, Suspense, useState } from "react";
 import { Link } from "react-router";
@@ -9,6 +10,7 @@ import { useApi, useApiQuery } from "../../api/client";
 import {
   CorrelateEventsDocument,
   EventCorrelationsDocument,
+  EventMatchesDocument,
   type Relation,
   UncorrelateEventsDocument,
 } from "../../api/generated";
@@ -23,7 +25,14 @@ const Graph = lazy(() => import("./Graph"));
 const t = texts.event;
 const RELATIONS: Relation[] = ["CAUSED_BY", "CAUSE_OF", "RELATED"];
 const DEPTHS = [1, 2, 3, 4, 5];
+const SEARCH_MS = 300;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Returns the ID in an ID or in the link of the page of an event. */
+function idOf(text: string): string | null {
+  const id = text.trim().split("/").at(-1)!;
+  return UUID.test(id) ? id : null;
+}
 
 export function Correlations({ id }: { id: string }) {
   const { client, can } = useApi();
@@ -31,6 +40,8 @@ export function Correlations({ id }: { id: string }) {
   const [depth, setDepth] = useState(1);
   const [isGraph, setIsGraph] = useState(false);
   const [isNoId, setIsNoId] = useState(false);
+  const [text, setText] = useState("");
+  const [relation, setRelation] = useState(RELATIONS[0]!);
   const { data, error, refetch } = useApiQuery(
     EventCorrelationsDocument,
     { id, depth },
@@ -56,15 +67,12 @@ export function Correlations({ id }: { id: string }) {
 
   function submit(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
-    const form = event.currentTarget;
-    const values = new FormData(form);
-    // The ID, or the link of the page of the event.
-    const related = String(values.get("event")).trim().split("/").at(-1)!;
-    setIsNoId(!UUID.test(related));
-    if (!UUID.test(related)) return;
-    const relation = values.get("relation") as Relation;
-    add.mutate({ related, relation }, { onSuccess: () => form.reset() });
+    const related = idOf(text);
+    setIsNoId(!related);
+    if (related) link(related);
   }
+
+  const link = (related: string) => add.mutate({ related, relation }, { onSuccess: () => setText("") });
 
   const correlations = data?.event?.correlations;
   return (
@@ -141,13 +149,19 @@ export function Correlations({ id }: { id: string }) {
           <form onSubmit={submit} aria-label={t.addCorrelation}>
             <Group align="end" gap="xs">
               <NativeSelect
-                name="relation"
                 label={t.relation}
+                value={relation}
+                onChange={({ currentTarget }) => setRelation(currentTarget.value as Relation)}
                 data={RELATIONS.map((value) => ({ value, label: t.relations[value] }))}
               />
               <TextInput
-                name="event"
                 label={t.otherEvent}
+                placeholder={t.otherEventHint}
+                value={text}
+                onChange={({ currentTarget }) => {
+                  setText(currentTarget.value);
+                  setIsNoId(false);
+                }}
                 required
                 withAsterisk={false}
                 autoComplete="off"
@@ -160,7 +174,60 @@ export function Correlations({ id }: { id: string }) {
             </Group>
           </form>
         )}
+        {can("EVENT_UPDATE") && <Matches id={id} text={text} isPending={add.isPending} onChoose={link} />}
       </Stack>
     </section>
+  );
+}
+
+interface MatchesProps {
+  /** The event to which the chosen one is linked. */
+  id: string;
+  text: string;
+  isPending: boolean;
+  onChoose: (id: string) => void;
+}
+
+/** The latest events with the words. */
+function Matches({ id, text, isPending, onChoose }: MatchesProps) {
+  const [words] = useDebouncedValue(text.trim(), SEARCH_MS);
+  const isSearch = /[\p{L}\p{N}]/u.test(words) && !idOf(words);
+  // The last word may not be complete.
+  const search = /[a-z0-9]$/i.test(words) ? `${words}*` : words;
+  const { data } = useApiQuery(
+    EventMatchesDocument,
+    { filter: { search, not: { ids: [id] } } },
+    { isEnabled: isSearch, keepsPrevious: true },
+  );
+  if (!isSearch || !text.trim() || !data) return null;
+  const { nodes } = data.events;
+  return (
+    <Stack gap={4} role="group" aria-label={t.matches}>
+      <Text role="status" size="sm">
+        {nodes.length === 0 ? t.noMatch : t.matches}
+      </Text>
+      {nodes.map(({ id: matchId, severity, summary, occurredAt }) => (
+        <Group key={matchId} gap="xs" wrap="nowrap">
+          <SeverityLabel severity={severity} isCompact />
+          <div style={{ flex: 1, minWidth: 0, overflowWrap: "anywhere" }}>
+            <Anchor component={Link} underline="always" fz="inherit" to={`/events/${matchId}`} target="_blank">
+              {summary}
+            </Anchor>
+            <Text size="sm" c="dimmed">
+              <Time at={occurredAt} />
+            </Text>
+          </div>
+          <Button
+            size="xs"
+            variant="default"
+            aria-label={t.linkTo(summary)}
+            disabled={isPending}
+            onClick={() => onChoose(matchId)}
+          >
+            {t.addCorrelation}
+          </Button>
+        </Group>
+      ))}
+    </Stack>
   );
 }

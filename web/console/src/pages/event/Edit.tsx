@@ -14,6 +14,7 @@ import {
   type UpdateEventInput,
 } from "../../api/generated";
 import { type AttributeValues, EventAttributes, isOfAttribute, toInput } from "../../common/EventAttributes";
+import { changesOf, isEqual } from "../../common/draft";
 import { EventForm, focusProblem } from "../../common/EventForm";
 import { JsonFields } from "../../common/JsonFields";
 import { Problems } from "../../common/Problems";
@@ -51,10 +52,8 @@ const attributesOf = (event: EditedEvent): AttributeValues => ({
   notification: event.notification,
 });
 
-const isEqual = (first: unknown, second: unknown): boolean => JSON.stringify(first) === JSON.stringify(second);
-
 /** Returns the entries that differ. Those that are missing afterwards are null. */
-function changesOf(before: FieldValues, after: FieldValues): FieldValues {
+function fieldChangesOf(before: FieldValues, after: FieldValues): FieldValues {
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   return Object.fromEntries(
     [...names].filter((name) => !isEqual(before[name], after[name])).map((name) => [name, after[name] ?? null]),
@@ -71,23 +70,23 @@ function Edit({ event: latest, onRestart }: { event: EditedEvent; onRestart: () 
   const [fields, setFields] = useState<FieldValues>(event.fields);
   const element = useRef<HTMLDivElement>(null);
   const save = useMutation({
-    mutationFn: async (): Promise<readonly Problem[]> => {
+    mutationFn: async () => {
       const input: UpdateEventInput = {
         ...changesOf(toInput(attributesOf(event)), toInput(attributes)),
         id: event.id,
         ifVersion: event.version,
       };
-      const changed = changesOf(event.fields, fields);
+      const changed = fieldChangesOf(event.fields, fields);
       if (Object.keys(changed).length > 0) input.fields = changed;
-      return (await client.request(UpdateEventDocument, { input })).updateEvent.userErrors;
+      return (await client.request(UpdateEventDocument, { input })).updateEvent;
     },
-    onSuccess: async (problems) => {
-      if (problems.length > 0) return;
+    onSuccess: async ({ userErrors, warnings }) => {
+      if (userErrors.length > 0) return;
       await queries.invalidateQueries();
-      await navigate(`/events/${event.id}`, { state: SAVED });
+      await navigate(`/events/${event.id}`, { state: { ...SAVED, warnings } });
     },
   });
-  const problems = save.data ?? [];
+  const problems = save.data?.userErrors ?? [];
   const isChanged = !isEqual(attributes, attributesOf(event)) || !isEqual(fields, event.fields);
   useEffect(() => {
     if (save.data) focusProblem(element.current);

@@ -5,6 +5,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link as RouterLink } from "react-router";
 import { useApi } from "../../api/client";
 import { EventHistoryDocument, type EventHistoryQuery, type Outcome, type Relation, type Severity } from "../../api/generated";
+import { isEqual } from "../../common/draft";
 import { PagedList } from "../../common/PagedList";
 import { formatAbsolute, Time, useTimePreferences } from "../../common/time";
 import { formatValue } from "../../common/values";
@@ -14,7 +15,19 @@ const t = texts.event;
 
 type Entry = NonNullable<EventHistoryQuery["event"]>["history"]["nodes"][number];
 
-export function History({ id }: { id: string }) {
+interface Field {
+  name: string;
+  label: string;
+  unit?: string | null;
+}
+
+interface Props {
+  id: string;
+  /** The custom fields that have labels. */
+  fields: readonly Field[];
+}
+
+export function History({ id, fields }: Props) {
   const { client } = useApi();
   const pages = useInfiniteQuery({
     queryKey: ["history", { id }],
@@ -39,7 +52,7 @@ export function History({ id }: { id: string }) {
                   <Text size="sm">
                     <Time at={entry.at} /> {t.by(entry.actor)}
                   </Text>
-                  <Changes entry={entry} />
+                  <Changes entry={entry} fields={fields} />
                 </Timeline.Item>
               ))}
             </Timeline>
@@ -77,17 +90,15 @@ const NAMES: Record<string, string> = {
 const nameOf = (name: string): string => (Object.hasOwn(NAMES, name) ? NAMES[name]! : name);
 
 /** What an entry changed: for a repeat, the values of the report. */
-function Changes({ entry }: { entry: Entry }) {
+function Changes({ entry, fields }: { entry: Entry; fields: readonly Field[] }) {
   const [{ isUtc }] = useTimePreferences();
   const { report, correlations, ...changes } = entry.changes as Record<string, unknown>;
-  const lines =
-    entry.kind === "LOGGED" || entry.kind === "DELETED"
-      ? []
-      : Object.entries(changes)
-          .filter(([name]) => !OMITTED.has(name))
-          .map(([name, value]) => `${nameOf(name)}: ${formatChange(name, value, isUtc)}`);
-  const reported = Object.entries((report ?? {}) as Record<string, unknown>).map(
-    ([name, value]) => `${nameOf(name)}: ${formatPart(name, value, isUtc)}`,
+  const isWhole = entry.kind === "LOGGED" || entry.kind === "DELETED";
+  const lines = Object.entries(isWhole ? {} : changes)
+    .filter(([name]) => !OMITTED.has(name))
+    .flatMap(([name, value]) => describeChange(name, value, fields, isUtc));
+  const reported = Object.entries((report ?? {}) as Record<string, unknown>).flatMap(([name, value]) =>
+    describeChange(name, value, fields, isUtc),
   );
   return (
     <>
@@ -108,16 +119,35 @@ function Changes({ entry }: { entry: Entry }) {
   );
 }
 
-function formatChange(name: string, value: unknown, isUtc: boolean): string {
-  if (!Array.isArray(value) || value.length !== 2) return formatPart(name, value, isUtc);
-  const [before, after] = value.map((each) => formatPart(name, each, isUtc) || t.nothing);
-  return `${before} → ${after}`;
+/** A value or a pair of the values before and after, in a line; for custom fields, a line for each that differs. */
+function describeChange(name: string, value: unknown, fields: readonly Field[], isUtc: boolean): string[] {
+  const isPair = Array.isArray(value) && value.length === 2;
+  const join = (values: string[]) => values.map((each) => each || t.nothing).join(" → ");
+  if (name !== "fields") {
+    return [`${nameOf(name)}: ${isPair ? join(value.map((each) => formatPart(name, each, isUtc))) : formatPart(name, value, isUtc)}`];
+  }
+  const states = (isPair ? value : [value]).map((each) => (each ?? {}) as Record<string, unknown>);
+  const names = [...new Set(states.flatMap(Object.keys))];
+  return names
+    .filter((each) => !isPair || !isEqual(states[0]![each], states[1]![each]))
+    .map((each) => {
+      const { label, unit } = fields.find((field) => field.name === each) ?? { label: each };
+      const values = states.map((state) => state[each] ?? null);
+      return `${label}: ${join(values.map((part) => (part === null ? "" : formatField(part, unit, isUtc))))}`;
+    });
 }
+
+const formatField = (value: unknown, unit: string | null | undefined, isUtc: boolean): string =>
+  typeof value === "string" && !unit ? formatPart("", value, isUtc) : formatValue(value, unit);
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
 /** A value as text: an instant in the format of the reader, a severity or an outcome by its name. */
 function formatPart(name: string, value: unknown, isUtc: boolean): string {
+  if (name === "entity" && value) {
+    const { type, id } = value as { type: string; id: string };
+    return `${type} ${id}`;
+  }
   if (typeof value !== "string") return formatValue(value);
   if (INSTANT.test(value)) return formatAbsolute(new Date(value), isUtc);
   if (name === "severity") return texts.severities[value as Severity] ?? value;

@@ -4,7 +4,7 @@ import { Button, CopyButton, Group, Stack, Text, Title } from "@mantine/core";
 import { IconArrowBackUp, IconCheck, IconCircleCheck, IconCopy, IconPencil, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
-import { Link, useNavigate, useParams } from "react-router";
+import { Link, useLocation, useNavigate, useParams } from "react-router";
 import { useApi, useApiQuery } from "../../api/client";
 import {
   AcknowledgeEventDocument,
@@ -17,8 +17,9 @@ import {
 } from "../../api/generated";
 import { Dialog } from "../../common/Dialog";
 import { NoteDialog } from "../../common/NoteDialog";
+import { Problems } from "../../common/Problems";
 import { SeverityLabel } from "../../common/severity";
-import { checked } from "../../common/userErrors";
+import { checked, type Problem } from "../../common/userErrors";
 import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { Attributes, FieldValues } from "./Attributes";
@@ -55,6 +56,7 @@ function Details({ event }: { event: EventDetails }) {
         </Title>
       </Stack>
       <Actions event={event} />
+      <Warnings event={event} />
       <Attributes event={event} />
       <FieldValues event={event} />
       {event.content && (
@@ -68,9 +70,27 @@ function Details({ event }: { event: EventDetails }) {
         </section>
       )}
       <Correlations id={event.id} />
-      <History id={event.id} />
+      <History id={event.id} fields={[...event.fieldValues, ...(event.eventType?.fields ?? [])]} />
       <CloudEvent json={event.cloudEvent} />
     </Stack>
+  );
+}
+
+/** The guard rules that the event does not pass, and other warnings about a change that was just saved. */
+function Warnings({ event }: { event: EventDetails }) {
+  const { state } = useLocation() as { state: { warnings?: readonly Problem[] } | null };
+  const violations = event.guardViolations;
+  // The form has shown which fields it hides.
+  const others = (state?.warnings ?? []).filter(
+    ({ code, message }) => code !== "FIELD_HIDDEN" && violations.every((violation) => violation.message !== message),
+  );
+  return (
+    <div role="status">
+      <Stack>
+        <Problems title={t.warnings} problems={others} isWarning />
+        <Problems title={t.violations} problems={violations} isWarning />
+      </Stack>
+    </div>
   );
 }
 

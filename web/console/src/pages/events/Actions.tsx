@@ -1,7 +1,7 @@
 // Actions on many events. Each says how many events it will change before it does.
 
 import { Button, Group, List, Stack, Text } from "@mantine/core";
-import { IconChecks, IconCircleCheck, IconDownload, IconRotate, IconTrash } from "@tabler/icons-react";
+import { IconChecks, IconCircleCheck, IconDownload, IconLink, IconRotate, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useApi } from "../../api/client";
@@ -19,9 +19,11 @@ import { NoteDialog } from "../../common/NoteDialog";
 import { checked, type Problem } from "../../common/userErrors";
 import { ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
+import { CorrelateDialog } from "./CorrelateDialog";
 import { download, formatCsv, loadEvents, MAX_EXPORTED } from "./csv";
 
 const t = texts.events;
+const MAX_FILTER_IDS = 100;
 
 interface SelectionProps {
   events: readonly { id: string; summary: string }[];
@@ -39,6 +41,7 @@ export function SelectionActions({ events, filter, isWhole, onSelectWhole, onDon
   const { client, can } = useApi();
   const ids = events.map(({ id }) => id);
   const [action, setAction] = useState<Action | null>(null);
+  const [isLinking, setIsLinking] = useState(false);
   const queries = useQueryClient();
   const counting = useMutation({
     mutationFn: async (next: Action) => {
@@ -58,30 +61,47 @@ export function SelectionActions({ events, filter, isWhole, onSelectWhole, onDon
     mutationFn: async (note: string | null) => {
       const selected = isWhole ? counting.data!.filter : null;
       const conflicts: Problem[] = [];
+      /** Throws the problems of the call. Those of single events are listed when the others are changed. */
+      function collect(problems: readonly Problem[]): void {
+        const isOfEvent = ({ path }: Problem) => path[0] === "ids" && path.length > 1;
+        checked({ userErrors: problems.filter((problem) => !isOfEvent(problem)) });
+        for (const problem of problems.filter(isOfEvent)) {
+          const { summary } = events[Number(problem.path[1])]!;
+          const reason = problem.code === "NOT_FOUND" ? t.deletedMeanwhile : problem.message;
+          conflicts.push({ ...problem, message: `${summary}: ${reason}` });
+        }
+      }
+      if (action === "delete" && !selected) {
+        // A filter has a limited number of IDs. Other users may have deleted some of the events.
+        for (let start = 0; start < ids.length; start += MAX_FILTER_IDS) {
+          const filter: EventFilter = { ids: ids.slice(start, start + MAX_FILTER_IDS) };
+          const expectedCount = (await client.request(EventCountDocument, { filter })).events.totalCount;
+          const { deleteEvents } = await client.request(DeleteSelectedDocument, { filter, expectedCount });
+          checked(deleteEvents);
+        }
+        return conflicts;
+      }
       // One call changes a limited number of events.
       for (let remaining = count; remaining > 0; ) {
         if (action === "delete") {
-          const variables = { filter: selected ?? { ids: [...ids] }, expectedCount: remaining };
+          const variables = { filter: selected!, expectedCount: remaining };
           const { deleteEvents } = await client.request(DeleteSelectedDocument, variables);
           remaining = checked(deleteEvents).remainingCount;
         } else if (action === "resolve") {
           const variables = { ids: selected ? null : [...ids], filter: selected, note };
           const { resolveEvents } = await client.request(ResolveSelectedDocument, variables);
-          remaining = checked(resolveEvents).remainingCount;
+          collect(resolveEvents.userErrors);
+          remaining = resolveEvents.remainingCount;
         } else if (action === "reopen") {
           const variables = { ids: selected ? null : [...ids], filter: selected };
           const { reopenEvents } = await client.request(ReopenSelectedDocument, variables);
-          const isConflict = ({ code }: Problem) => code === "CONFLICT";
-          checked({ userErrors: reopenEvents.userErrors.filter((problem) => !isConflict(problem)) });
-          for (const problem of reopenEvents.userErrors.filter(isConflict)) {
-            const event = events[Number(problem.path[1])]!;
-            conflicts.push({ ...problem, message: `${event.summary}: ${problem.message}` });
-          }
+          collect(reopenEvents.userErrors);
           remaining = reopenEvents.remainingCount;
         } else {
           const variables = { ids: selected ? null : [...ids], filter: selected, note };
           const { acknowledgeEvents } = await client.request(AcknowledgeSelectedDocument, variables);
-          remaining = checked(acknowledgeEvents).remainingCount;
+          collect(acknowledgeEvents.userErrors);
+          remaining = acknowledgeEvents.remainingCount;
         }
       }
       return conflicts;
@@ -127,6 +147,11 @@ export function SelectionActions({ events, filter, isWhole, onSelectWhole, onDon
           {t.reopen}
         </Button>
       )}
+      {can("EVENT_UPDATE") && !isWhole && ids.length > 1 && (
+        <Button size="xs" variant="default" leftSection={<IconLink size={16} />} onClick={() => setIsLinking(true)}>
+          {t.correlate}
+        </Button>
+      )}
       {can("EVENT_DELETE") && (
         <Button size="xs" color="red.9" leftSection={<IconTrash size={16} />} onClick={() => open("delete")}>
           {t.delete}
@@ -135,6 +160,17 @@ export function SelectionActions({ events, filter, isWhole, onSelectWhole, onDon
       <Button size="xs" variant="default" onClick={onDone}>
         {t.clearSelection}
       </Button>
+      {isLinking && ids.length > 1 && (
+        <CorrelateDialog
+          events={events}
+          onClose={() => setIsLinking(false)}
+          onDone={() => {
+            setIsLinking(false);
+            void queries.invalidateQueries();
+            onDone();
+          }}
+        />
+      )}
       <NoteDialog
         isOpen={action === "acknowledge" && isOpen}
         onClose={() => setAction(null)}
@@ -209,11 +245,12 @@ interface ConflictsProps {
   onClose: () => void;
 }
 
-/** The selected events that were not reopened. The others were. */
+/** The selected events that were not changed. The others were. */
 function Conflicts({ problems, onClose }: ConflictsProps) {
   if (problems.length === 0) return null;
+  const isResolved = problems.every(({ code }) => code === "CONFLICT");
   return (
-    <Dialog isOpen onClose={onClose} title={t.stayResolved(problems.length)}>
+    <Dialog isOpen onClose={onClose} title={(isResolved ? t.stayResolved : t.notChanged)(problems.length)}>
       <Stack>
         <List>
           {problems.map(({ message }, index) => (

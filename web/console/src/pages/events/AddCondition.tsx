@@ -60,6 +60,8 @@ export function AddCondition({ view, onChange }: Props) {
       return;
     } else if (kind === "severities" || kind === "statuses" || kind === "types" || kind === "tags") {
       onChange({ [kind]: [...new Set<string>([...view[kind], value])] });
+    } else if (kind === "entity") {
+      onChange({ entity: value, entityType: text("entityType") });
     } else {
       onChange({ [kind]: value });
     }
@@ -120,6 +122,7 @@ export function AddCondition({ view, onChange }: Props) {
                 withAsterisk={false}
               />
             )}
+            {kind === "entity" && <TextInput name="entityType" label={t.entityType} autoComplete="off" />}
             <datalist id="known-types">
               {data?.eventTypes.nodes.map(({ type, name }) => (
                 <option key={type} value={type}>

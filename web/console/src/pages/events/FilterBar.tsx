@@ -143,8 +143,10 @@ export function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
   for (const kind of ["category", "source", "entity", "silencedBy", "acknowledged", "notification"] as const) {
     const value = view[kind];
     if (!value) continue;
-    const label = `${t.conditions[kind]}: ${value === "true" ? t.yes : value === "false" ? t.no : value}`;
-    chips.push([label, label, { [kind]: "" }]);
+    const shown = value === "true" ? t.yes : value === "false" ? t.no : value;
+    const ofType = kind === "entity" && view.entityType;
+    const label = ofType ? `${texts.filter.names.entity}: ${ofType} ${value}` : `${t.conditions[kind]}: ${shown}`;
+    chips.push([label, label, kind === "entity" ? { entity: "", entityType: "" } : { [kind]: "" }]);
   }
   if (view.from || view.to) {
     const [from, to] = [view.from, view.to].map((time) => time && formatAbsolute(new Date(time), isUtc));

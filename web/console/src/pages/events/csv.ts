@@ -22,6 +22,7 @@ const COLUMNS: [string, (event: Exported) => unknown][] = [
   ["outcome", (event) => event.outcome],
   ["tags", (event) => event.tags.join(" ")],
   ["occurrences", (event) => event.occurrences],
+  ["lastOccurredAt", (event) => event.lastOccurredAt],
   ["acknowledgedAt", (event) => event.acknowledgedAt],
   ["acknowledgedBy", (event) => event.acknowledgedBy],
   ["status", (event) => event.status],

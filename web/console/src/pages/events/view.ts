@@ -13,7 +13,7 @@ import type {
   Severity,
   SortDirection,
 } from "../../api/generated";
-import { useAddressParameters } from "../../common/address";
+import { timeOf, useAddressParameters } from "../../common/address";
 import { SEVERITIES } from "../../common/severity";
 
 export const RANGES = ["15m", "1h", "6h", "24h", "7d", "30d"] as const;
@@ -48,7 +48,9 @@ export interface View {
   search: string;
   category: string;
   source: string;
+  /** ID of an entity, of the type `entityType` if it is not empty. */
   entity: string;
+  entityType: string;
   /** ID of a silence. */
   silencedBy: string;
   acknowledged: "" | "true" | "false";
@@ -71,6 +73,7 @@ export const ALL: View = {
   category: "",
   source: "",
   entity: "",
+  entityType: "",
   silencedBy: "",
   acknowledged: "",
   notification: "",
@@ -87,9 +90,6 @@ export const lengthOf = (range: Range): number =>
 
 const oneOf = <T extends string>(values: readonly T[], text: string | null): T | "" =>
   values.find((value) => value === text) ?? "";
-
-const timeOf = (text: string | null): string =>
-  text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : "";
 
 /** A condition in the address: the field, the operator, and the value as JSON. */
 const writeField = ({ field, operator, value }: FieldCondition): string =>
@@ -128,6 +128,7 @@ export function readView(params: URLSearchParams): View {
     category: params.get("category") ?? "",
     source: params.get("source") ?? "",
     entity: params.get("entity") ?? "",
+    entityType: params.get("entityType") ?? "",
     silencedBy: params.get("silencedBy") ?? "",
     acknowledged: oneOf(["true", "false"], params.get("acknowledged")),
     notification: oneOf(["true", "false"], params.get("notification")),
@@ -151,6 +152,7 @@ export function writeView(view: View): URLSearchParams {
     "category",
     "source",
     "entity",
+    "entityType",
     "silencedBy",
     "acknowledged",
     "notification",
@@ -180,7 +182,8 @@ export function filterOf(view: View, now: number): EventFilter {
   if (view.search.trim()) filter.search = view.search;
   if (view.category) filter.category = view.category;
   if (view.source) filter.source = view.source;
-  if (view.entity) filter.entityId = view.entity;
+  if (view.entity && view.entityType) filter.entity = { type: view.entityType, id: view.entity };
+  else if (view.entity) filter.entityId = view.entity;
   if (view.silencedBy) filter.silencedBy = view.silencedBy;
   if (view.acknowledged) filter.acknowledged = view.acknowledged === "true";
   if (view.notification) filter.notification = view.notification === "true";
@@ -209,7 +212,8 @@ export function viewOf(filter: EventFilter): View | null {
     fields: fields.filter((condition): condition is FieldCondition => condition.operator !== ""),
     category: filter.category ?? "",
     source: filter.source ?? "",
-    entity: filter.entityId ?? "",
+    entity: filter.entity?.id ?? filter.entityId ?? "",
+    entityType: filter.entity?.type ?? "",
     acknowledged: flagOf(filter.acknowledged),
     notification: flagOf(filter.notification),
   };

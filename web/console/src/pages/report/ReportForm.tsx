@@ -6,6 +6,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "react-router";
 import { useApi, useApiQuery } from "../../api/client";
 import { ReportedSilenceDocument } from "../../api/generated";
+import { isEqual } from "../../common/draft";
 import { EventAttributes, isOfAttribute, NO_ATTRIBUTES, toInput } from "../../common/EventAttributes";
 import { EventForm, focusProblem } from "../../common/EventForm";
 import { JsonFields } from "../../common/JsonFields";
@@ -18,8 +19,6 @@ import { texts } from "../../texts";
 import classes from "./index.module.css";
 
 const t = texts.report;
-
-const isEqual = (first: unknown, second: unknown): boolean => JSON.stringify(first) === JSON.stringify(second);
 
 export function ReportForm({ type }: { type: string }) {
   const [values, setValues] = useState(NO_ATTRIBUTES);

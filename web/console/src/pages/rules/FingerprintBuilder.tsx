@@ -10,7 +10,7 @@ const t = texts.rules;
 
 interface Props {
   value: readonly string[];
-  onChange: (value: readonly string[]) => void;
+  onChange: (value: string[]) => void;
   fields: readonly FieldOption[];
   error: string | undefined;
   isReadOnly: boolean;

@@ -63,8 +63,8 @@ export function Trial({ expression, eventTypeId, isAutomatic = false }: Props) {
 }
 
 function Result({ trial }: { trial: TryGuardRuleQuery["tryGuardRule"] }) {
-  const { checked: count, rejected, notEvaluable, examples } = trial;
-  const shown = examples.slice(0, MAX_EXAMPLES);
+  const { checked: count, rejected, notEvaluable, failures } = trial;
+  const shown = failures.slice(0, MAX_EXAMPLES);
   return (
     <Stack gap={4} w="100%">
       <Text role="status" fw={600}>
@@ -74,7 +74,7 @@ function Result({ trial }: { trial: TryGuardRuleQuery["tryGuardRule"] }) {
       {shown.length > 0 && (
         <Table aria-label={t.examples}>
           <Table.Tbody>
-            {shown.map(({ id, severity, summary, occurredAt }) => (
+            {shown.map(({ message, event: { id, severity, summary, occurredAt } }) => (
               <Table.Tr key={id}>
                 <Table.Td w={40}>
                   <SeverityLabel severity={severity} isCompact />
@@ -83,6 +83,7 @@ function Result({ trial }: { trial: TryGuardRuleQuery["tryGuardRule"] }) {
                   <Anchor component={Link} to={`/events/${id}`} target="_blank" underline="always" fz="inherit">
                     {summary}
                   </Anchor>
+                  <Text size="sm">{message}</Text>
                   <Text size="sm" c="dimmed">
                     <Time at={occurredAt} />
                   </Text>

@@ -15,7 +15,9 @@ import {
   RuleFieldsDocument,
   UpdateDuplicationRuleDocument,
 } from "../../api/generated";
+import { AuditLink } from "../../common/AuditLink";
 import { Confirm } from "../../common/Confirm";
+import { useDraft } from "../../common/draft";
 import { DURATION_UNITS, type DurationUnit, formatDuration, readDuration, writeDuration } from "../../common/duration";
 import { Time } from "../../common/time";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
@@ -29,7 +31,7 @@ const t = texts.rules;
 const ACTIONS: DuplicateAction[] = ["COUNT", "FLAG", "REJECT"];
 const NEW = {
   name: "",
-  fingerprint: ["type"] as readonly string[],
+  fingerprint: ["type"],
   window: "PT15M",
   action: "COUNT" as DuplicateAction,
   escalate: true,
@@ -67,28 +69,24 @@ function DuplicationRule({ rule }: { rule: DuplicationRuleRowFragment | null }) 
   const { client, can } = useApi();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const saved = pick(rule ?? NEW);
-  const [draft, setDraft] = useState(saved);
+  const { draft, changes, isChanged, change, reset } = useDraft(pick(rule ?? NEW));
   const [chosenType, setChosenType] = useState("");
   const [question, setQuestion] = useState<"reset" | "delete" | null>(null);
   const eventTypeId = rule ? (rule.eventType?.id ?? null) : chosenType || null;
   const fields = useApiQuery(RuleFieldsDocument, { id: eventTypeId ?? "" }, { isEnabled: eventTypeId !== null });
   const isReadOnly = !can("RULE_MANAGE");
-  const isChanged = JSON.stringify(draft) !== JSON.stringify(saved);
   const clears =
     rule !== null && (draft.window !== rule.window || `${draft.fingerprint}` !== `${rule.fingerprint}`);
-  const change = (changes: Partial<Draft>) => setDraft((now) => ({ ...now, ...changes }));
   const refresh = () => queries.invalidateQueries();
 
   const saving = useMutation({
     mutationFn: async () => {
-      const input = { ...draft, fingerprint: [...draft.fingerprint] };
       if (rule) {
-        const variables = { input: { id: rule.id, ...input } };
+        const variables = { input: { id: rule.id, ...changes } };
         checked((await client.request(UpdateDuplicationRuleDocument, variables)).updateDuplicationRule);
         return rule.id;
       }
-      const variables = { input: { ...input, eventTypeId } };
+      const variables = { input: { ...draft, eventTypeId } };
       const payload = checked(
         (await client.request(CreateDuplicationRuleDocument, variables)).createDuplicationRule,
       );
@@ -96,6 +94,7 @@ function DuplicationRule({ rule }: { rule: DuplicationRuleRowFragment | null }) 
     },
     onSuccess: async (id) => {
       await refresh();
+      reset();
       if (!rule) await navigate(`/rules/duplication/${id}`, { replace: true, state: SAVED });
     },
   });
@@ -230,6 +229,7 @@ function DuplicationRule({ rule }: { rule: DuplicationRuleRowFragment | null }) 
           )}
         </Stack>
       </form>
+      {rule && <AuditLink id={rule.id} />}
       <Confirm
         isOpen={question === "reset"}
         onClose={() => setQuestion(null)}

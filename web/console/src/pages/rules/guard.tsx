@@ -17,9 +17,11 @@ import {
   RuleFieldsDocument,
   UpdateGuardRuleDocument,
 } from "../../api/generated";
+import { AuditLink } from "../../common/AuditLink";
 import { CelEditor, type ExpressionProblem } from "../../common/cel/CelEditor";
 import { createRuleCompletion } from "../../common/cel/completion";
 import { Confirm } from "../../common/Confirm";
+import { useDraft } from "../../common/draft";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
 import { checked, problemsAt } from "../../common/userErrors";
 import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
@@ -68,16 +70,20 @@ function useProblems(expression: string, eventTypeId: string | null): readonly E
   }, [data, text, expression]);
 }
 
+const NEW = { name: "", expression: "", message: "", enforcement: "REJECT" as GuardEnforcement };
+
+const pick = ({ name, expression, message, enforcement }: typeof NEW): typeof NEW => ({
+  name,
+  expression,
+  message,
+  enforcement,
+});
+
 function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
   const { client, can } = useApi();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const [draft, setDraft] = useState({
-    name: rule?.name ?? "",
-    expression: rule?.expression ?? "",
-    message: rule?.message ?? "",
-    enforcement: rule?.enforcement ?? ("REJECT" as GuardEnforcement),
-  });
+  const { draft, changes, isChanged, change, reset } = useDraft(rule ? pick(rule) : NEW);
   const [chosenType, setChosenType] = useState("");
   const [question, setQuestion] = useState<"publish" | "retire" | null>(null);
   const eventTypeId = rule ? (rule.eventType?.id ?? null) : chosenType || null;
@@ -88,10 +94,6 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
   );
   const problems = useProblems(draft.expression, eventTypeId);
   const isReadOnly = !can("RULE_MANAGE");
-  const isChanged = (Object.keys(draft) as (keyof typeof draft)[]).some(
-    (name) => draft[name] !== (rule?.[name] ?? (name === "enforcement" ? "REJECT" : "")),
-  );
-  const change = (changes: Partial<typeof draft>) => setDraft((now) => ({ ...now, ...changes }));
   const refresh = () => queries.invalidateQueries();
 
   /** Saves the draft. Returns the ID of the rule. */
@@ -101,7 +103,7 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
       const payload = checked((await client.request(CreateGuardRuleDocument, { input })).createGuardRule);
       return payload.guardRule!.id;
     }
-    const input = { id: rule.id, ...draft };
+    const input = { id: rule.id, ...changes };
     if (isChanged) checked((await client.request(UpdateGuardRuleDocument, { input })).updateGuardRule);
     return rule.id;
   }
@@ -110,6 +112,7 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
     mutationFn: save,
     onSuccess: async (id) => {
       await refresh();
+      reset();
       if (!rule) await navigate(`/rules/guard/${id}`, { replace: true, state: SAVED });
     },
   });
@@ -119,7 +122,10 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
       checked((await client.request(PublishGuardRuleDocument, { id })).publishGuardRule);
     },
     onSettled: refresh,
-    onSuccess: () => setQuestion(null),
+    onSuccess: () => {
+      setQuestion(null);
+      reset();
+    },
   });
   const retiring = useMutation<void, Error, void>({
     mutationFn: async () => {
@@ -228,6 +234,7 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
         </Stack>
       </form>
       {rule && <Versions rule={rule} />}
+      {rule && <AuditLink id={rule.id} />}
       <Confirm
         isOpen={question === "publish"}
         onClose={() => setQuestion(null)}

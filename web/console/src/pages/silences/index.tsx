@@ -8,7 +8,7 @@ import { Link } from "react-router";
 import { useApi } from "../../api/client";
 import { ExpireSilenceDocument, type SilenceRowFragment, SilencesDocument } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
-import { useAddressParameters } from "../../common/address";
+import { useAddressParameters, withParameters } from "../../common/address";
 import { Confirm } from "../../common/Confirm";
 import { Conditions } from "../../common/Conditions";
 import { PagedList } from "../../common/PagedList";
@@ -56,10 +56,7 @@ export default function SilencesPage() {
           label={t.state}
           value={state}
           onChange={({ currentTarget: { value } }) =>
-            changeParameters((now) => {
-              now.set("state", value);
-              return now;
-            })
+            changeParameters(withParameters({ state: value }))
           }
           data={(["active", "inactive"] as const).map((value) => ({ value, label: t.states[value] }))}
         />
@@ -79,7 +76,7 @@ export default function SilencesPage() {
                 <Table.Tr key={silence.id}>
                   <Table.Td style={{ overflowWrap: "anywhere" }}>
                     <Text>{silence.comment || t.noComment}</Text>
-                    <Conditions filter={silence.filter as Record<string, unknown>} />
+                    <Conditions filter={silence.filter} />
                     <Text size="sm" c="dimmed">
                       {t.createdBy(silence.createdBy)}
                     </Text>

@@ -14,6 +14,7 @@ import {
   type SourceQuery,
   UpdateSourceDocument,
 } from "../../api/generated";
+import { AuditLink } from "../../common/AuditLink";
 import { Confirm } from "../../common/Confirm";
 import { Time } from "../../common/time";
 import { SAVED, UnsavedChanges } from "../../common/UnsavedChanges";
@@ -102,6 +103,7 @@ function StoredSource({ id }: { id: string }) {
           <SenderSetup kind={source.kind} url={source.url} token={null} />
         </Stack>
       </section>
+      <AuditLink id={id} />
     </Stack>
   );
 }
