@@ -18,7 +18,9 @@ def configure_logs(level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*shared_processors, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Writes a line and its line break at once: if the process was killed between two writes,
+        # the next process would continue the line.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     # Libraries log warnings and errors only.
     handler = logging.StreamHandler(sys.stderr)

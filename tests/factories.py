@@ -63,10 +63,18 @@ async def create_api_key(
 
 def make_file_read_only(url: str) -> None:
     """Gives a database file of SQLite a format that only a later SQLite may write."""
-    file = Path(url.removeprefix("sqlite:///"))
-    content = bytearray(file.read_bytes())
-    content[18] = 3
-    file.write_bytes(content)
+    _set_write_format(url, 3)
+
+
+def make_file_writable(url: str) -> None:
+    """Reverses `make_file_read_only`."""
+    _set_write_format(url, 2)
+
+
+def _set_write_format(url: str, version: int) -> None:
+    with Path(url.removeprefix("sqlite:///")).open("rb+") as file:
+        file.seek(18)
+        file.write(bytes([version]))
 
 
 async def create_key_caller(database: Database, *permissions: Permission) -> Caller:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
+import socket
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +28,9 @@ from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
+from tests.factories import make_file_read_only, make_file_writable
 
+LOG_EVENT = "mutation { logEvent(input: {}) { userErrors { code } } }"
 READY = {
     "status": "ready",
     "database": "reachable",
@@ -77,6 +84,61 @@ async def test_a_server_without_its_database_is_not_ready_until_it_is_back(
     )
     assert alive.status_code == 200
     assert back == READY | {"changeLogLag": {"entries": 0, "seconds": 0.0}}
+
+
+READ_ONLY = (
+    "The database is read-only. Events can be read, but not logged. Allow the server to write to "
+    "the file and its directory (SQLite), or connect it to a primary server that accepts writes "
+    "(PostgreSQL)."
+)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_server_whose_database_file_is_read_only_is_not_ready_until_it_can_write(
+    database_url: str, serve: Serve
+) -> None:
+    make_file_read_only(database_url)
+
+    async with serve(database_url) as client:
+        refused = await wait_for_ready(client, 503)
+        rejected = await client.expect_error(LOG_EVENT)
+        make_file_writable(database_url)
+        again = await wait_for_ready(client, 200)
+        logged = await client.log_event(summary="after it")
+
+    assert refused == {"status": "unready", "database": READ_ONLY}
+    assert rejected["extensions"]["code"] == "UNAVAILABLE"
+    assert again == READY | {"changeLogLag": {"entries": 0, "seconds": 0.0}}
+    assert logged["summary"] == "after it"
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_a_server_whose_database_accepts_no_writes_is_not_ready(
+    database_url: str, serve: Serve
+) -> None:
+    name = database_url.split("@/")[1].split("?")[0]
+    administration = await asyncpg.connect(database_url)
+    await administration.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await administration.close()
+
+    async with serve(database_url) as client:
+        refused = await wait_for_ready(client, 503)
+
+    assert refused == {"status": "unready", "database": READ_ONLY}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_file_that_another_process_writes_leaves_the_process_ready(
+    database: Database, database_url: str
+) -> None:
+    monitor = HealthMonitor(database, Feed(database, 10, 1_000_000))
+    other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
+    with contextlib.closing(other):
+        other.execute("BEGIN IMMEDIATE")
+
+        report = await monitor.check_health()
+
+    assert (report.problems, report.is_slow) == ({}, False)
 
 
 async def test_a_feed_that_lags_is_reported_and_leaves_the_process_ready(
@@ -143,6 +205,32 @@ async def test_a_response_has_the_request_id_if_it_is_valid(client: Client) -> N
     assert ids_by_request.pop("order-7/a.b") == "order-7/a.b"
     assert [len(generated_id) for generated_id in ids_by_request.values()] == [32, 32, 32]
     assert len(set(ids_by_request.values())) == 3
+
+
+LOG_LONG_LINES = """
+import logging
+import structlog
+from app.telemetry import configure_logs
+
+configure_logs()
+structlog.get_logger().warning("x" * 20_000)
+logging.getLogger("library").warning("y" * 20_000)
+"""
+
+
+def test_each_line_of_the_server_logs_is_one_write_so_that_no_kill_leaves_it_without_its_end() -> (
+    None
+):
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # keeps writes apart
+    with reader, writer:
+        program = [sys.executable, "-c", LOG_LONG_LINES]
+
+        subprocess.run(program, stderr=writer.fileno(), check=True, timeout=TIMEOUT_SECONDS)
+        writer.close()
+        writes = [reader.recv(100_000) for _ in range(3)]
+
+    assert [write[-1:] for write in writes] == [b"\n", b"\n", b""]
+    assert [json.loads(write)["event"] for write in writes[:2]] == ["x" * 20_000, "y" * 20_000]
 
 
 UNPLANNED = "{ events { totalCount nodes { cloudEvent } } }"

@@ -19,14 +19,19 @@ from app import metrics
 from app.services.change_log.feed import Feed
 from app.services.shared.background_tasks import run_in_background
 from app.store import health
+from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.database_errors import DATABASE_ERRORS, unavailable_reason
+from app.store.engine.database_errors import DATABASE_ERRORS, READ_ONLY, unavailable_reason
 
 CACHE_SECONDS = 1.0
 MONITOR_INTERVAL_SECONDS = 2.0
 COUNT_INTERVAL_SECONDS = 30.0
 CHECK_TIMEOUT_SECONDS = 0.9  # probes often wait for a second only
 
+_READ_ONLY = (
+    f"{READ_ONLY} Events can be read, but not logged. Allow the server to write to the file and "
+    "its directory (SQLite), or connect it to a primary server that accepts writes (PostgreSQL)."
+)
 log = structlog.get_logger(__name__)
 
 
@@ -69,6 +74,7 @@ class HealthMonitor:
         self._last_report = HealthReport({})
         self._checked_at = float("-inf")
         self._counted_at = float("-inf")
+        self._is_read_only = False
 
     async def check_health(self) -> HealthReport:
         async with self._lock:
@@ -116,7 +122,12 @@ class HealthMonitor:
                     "The database is not migrated to this version of Tocsin. Run `tocsin migrate`."
                 )
                 return HealthReport({HealthCheck.MIGRATIONS: problem}, database=database)
+            is_read_only = await dialect.is_read_only(session)
             entries, oldest = await health.count_pending_entries(session, self._feed.read_position)
+        if is_read_only or (self._is_read_only and not await self._database.renew_writers()):
+            self._is_read_only = True
+            return HealthReport({HealthCheck.DATABASE: _READ_ONLY}, database=database)
+        self._is_read_only = False
         seconds = 0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds()
         return HealthReport({}, LogLag(entries, max(0.0, seconds)), database=database)
 

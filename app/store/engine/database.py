@@ -216,6 +216,19 @@ class Database:
         pools: set[Any] = {self._reader.pool, self._writer.pool}  # one pool on PostgreSQL
         return int(sum(pool.checkedout() for pool in pools)) + self.row_reader.connections_in_use
 
+    async def renew_writers(self) -> bool:
+        """Closes the connections of SQLite that write. False if one is in use: call it again later.
+
+        A connection that was opened while the file was read-only stays so.
+        """
+        if dialect.is_postgresql(self.url):
+            return True
+        pool: Any = self._writer.pool
+        if pool.checkedout():
+            return False
+        await self._writer.dispose()
+        return True
+
     async def close(self) -> None:
         await self.report_queue.drain()
         await self.row_reader.close()

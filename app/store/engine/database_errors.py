@@ -14,6 +14,7 @@ from app.store.engine.dialect import display_address
 from app.store.tables.columns import POSTGRESQL
 
 DATABASE_ERRORS = (SQLAlchemyError, OSError)
+READ_ONLY = "The database is read-only."
 
 
 def is_deadlock(error: DBAPIError) -> bool:
@@ -144,8 +145,8 @@ _REASONS_BY_PATTERN = {
     "lock timeout": "The database is locked by another process. Try again.",
     "statement timeout": "The statement took too long. Request less data.",
     "deadlock detected": "The transaction was rolled back because of a deadlock. Try again.",
-    "readonly database": "The database is read-only.",
-    "read-only transaction": "The database is read-only.",
+    "readonly database": READ_ONLY,
+    "read-only transaction": READ_ONLY,
     "unable to open database": _CANNOT_OPEN_FILE,
     "database file was replaced": "The database file was replaced. Restart the server.",
     "disk i/o error": "The database file cannot be read or written.",

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, case, event, false, text, true
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
@@ -20,6 +22,7 @@ from app.store.engine import driver_statements
 from app.store.engine.advisory_locks import MIGRATION_LOCK
 from app.store.engine.postgresql_connections import create_postgresql_engine, normalize_url
 from app.store.engine.sqlite_engine import create_sqlite_engine
+from app.store.engine.sqlite_file import DatabaseFile
 from app.store.engine.timeouts import (
     IDLE_TRANSACTION_TIMEOUT_MS,
     LOCK_TIMEOUT_MS,
@@ -198,6 +201,20 @@ def reset_restored_log(connection: Connection) -> None:
 
 def is_sqlite(session: AsyncSession | Session) -> bool:
     return session.get_bind().dialect.name == SQLITE
+
+
+async def is_read_only(session: AsyncSession) -> bool:
+    """Whether transactions of new connections cannot write, whatever the session itself may do."""
+    if is_sqlite(session):
+        file = DatabaseFile(session.get_bind().engine.url.database or "")
+        try:
+            return await asyncio.to_thread(file.is_read_only)
+        except sqlite3.OperationalError as error:
+            raise DBAPIError("UPDATE", None, error) from error
+    statement = (
+        "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
+    )
+    return bool((await session.scalars(text(statement))).one())
 
 
 def hide_from_planner(condition: ColumnElement[bool]) -> ColumnElement[bool]:

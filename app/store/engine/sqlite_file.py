@@ -8,6 +8,7 @@ before each use.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -29,6 +30,25 @@ class DatabaseFile:
             self._identity = identity
         elif identity != self._identity:
             raise sqlite3.OperationalError("database file was replaced")
+
+    def is_read_only(self) -> bool:
+        """Whether a new connection cannot write. Does not wait while others write.
+
+        Raises sqlite3.OperationalError if the file cannot be used at all.
+        """
+        self.check()
+        connection = sqlite3.connect(self.uri(), timeout=0, uri=True, isolation_level=None)
+        with contextlib.closing(connection):
+            try:
+                # BEGIN IMMEDIATE would succeed.
+                connection.execute("UPDATE alembic_version SET version_num = '' WHERE false")
+            except sqlite3.OperationalError as error:
+                primary_code = error.sqlite_errorcode & 0xFF
+                if primary_code == sqlite3.SQLITE_READONLY:
+                    return True
+                if primary_code != sqlite3.SQLITE_BUSY:  # somebody else is writing
+                    raise
+        return False
 
     def uri(self, mode: str = "rw") -> str:
         """Returns the URI that opens the file. Only the mode `rwc` creates a missing one."""
