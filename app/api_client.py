@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -200,11 +201,32 @@ class ApiClient:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             # The reason only: the headers, which an error may contain, have the key.
-            reason = str(error).replace(self.key, "…") or type(error).__name__
+            tls_problem = _find_tls_problem(error)
+            reason = tls_problem or str(error).replace(self.key, "…") or type(error).__name__
+            is_temporary = isinstance(error, httpx.TransportError) and tls_problem is None
             raise ApiError(
-                f"Cannot reach {self.url}: {reason.rstrip('.')}.",
-                is_temporary=isinstance(error, httpx.TransportError),
+                f"Cannot reach {self.url}: {reason.rstrip('.')}.", is_temporary=is_temporary
             ) from None
+
+
+def _find_tls_problem(error: BaseException) -> str | None:
+    """Why no connection of TLS can be opened. None if another attempt may succeed.
+
+    An unknown host name is not such a problem: that of a container is unknown while it restarts.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"The certificate of the server is not valid: {cause.verify_message.rstrip('.')}. If "
+            "it is from a certificate authority of your own, set SSL_CERT_FILE to the file of the "
+            "authority's certificate"
+        )
+    if cause is None or isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return None  # the server has ended
+    reason = (cause.reason or "unknown").replace("_", " ").lower()
+    return f"TLS failed ({reason}). If the server does not use TLS, begin its address with http://"
 
 
 def _encode_request(document: str, variables: Mapping[str, Any]) -> bytes:

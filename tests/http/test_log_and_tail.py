@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import sys
 import termios
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ from app.cli import main
 from app.services.change_log.pruning import prune_entries
 from app.store.engine.database import Database
 from tests.client import TIMEOUT_SECONDS, Client
-from tests.configuration.command import create_key
+from tests.configuration.command import create_key, run_config
 from tests.conftest import POSTGRESQL, SQLITE, Serve
 from tests.http.test_command import (
     COMMAND,
@@ -34,6 +35,7 @@ from tests.http.test_command import (
     start_server,
 )
 from tests.pseudo_terminal import restore_sigint, run_in_terminal
+from tests.reverse_proxy import write_certificate
 
 STORED = "{ events(orderBy: {field: RECORDED_AT, direction: ASC}) { nodes { id summary } } }"
 EVENT = """
@@ -299,6 +301,56 @@ async def test_commands_that_reach_no_server_exit_with_4(client: Client) -> None
     assert printed == (4, "", f"{reason}\n")
     assert elsewhere[:2] == (1, "")
     assert "The GraphQL API is at /graphql." in elsewhere[2]
+
+
+@contextlib.asynccontextmanager
+async def start_other_server(certificate: Path | None) -> AsyncIterator[tuple[str, list[str]]]:
+    """Runs a server that is not usable. Yields its address, and a list of its connections."""
+    connections: list[str] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append("")
+        with contextlib.suppress(OSError):
+            if certificate is None:
+                await reader.read(1)
+                writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            else:
+                context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+                context.load_cert_chain(certificate / "certificate.pem", certificate / "key.pem")
+                await writer.start_tls(context)
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+@pytest.mark.parametrize("has_certificate", [True, False])
+async def test_commands_do_not_try_again_if_no_connection_with_tls_can_be_opened(
+    client: Client, tmp_path: Path, has_certificate: bool
+) -> None:
+    write_certificate(tmp_path)
+    async with start_other_server(tmp_path if has_certificate else None) as (url, connections):
+        logged = await run_client_command(client, "log", "x", "--source-id", "7", TOCSIN_URL=url)
+        attempts = len(connections)
+        printed = await run_client_command(client, "tail", TOCSIN_URL=url)
+        exported = await run_config(Client(url, client.key), "export")
+
+    reason = (
+        "The certificate of the server is not valid: self-signed certificate. If it is from a "
+        "certificate authority of your own, set SSL_CERT_FILE to the file of the authority's "
+        "certificate."
+        if has_certificate
+        else "TLS failed (wrong version number). If the server does not use TLS, begin its address "
+        "with http://."
+    )
+    message = f"Cannot reach {url}/graphql: {reason}"
+    hint = "To repeat this report safely, add: --source-id 7"
+    assert logged == (4, "", f"{message} {hint}\n")
+    assert attempts == 1
+    assert printed == (4, "", f"{message}\n")
+    assert exported == (1, "", f"{message}\n")
 
 
 async def test_tail_resumes_after_a_killed_server_and_a_restart_without_a_gap(
