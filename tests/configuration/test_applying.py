@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from app.configuration.file_schema import SECTIONS
+from app.domain.access.caller import Permission
 from tests.client import Client
 from tests.configuration.command import (
     APPLY,
@@ -20,6 +23,7 @@ from tests.configuration.command import (
     without_first_line,
     write_file,
 )
+from tests.contract.doc_examples import ROOT
 from tests.event_type_client import define_event_type, field_input
 
 NO_CHANGES = "No changes.\n"
@@ -196,6 +200,30 @@ async def test_nothing_is_applied_if_the_credential_lacks_a_permission_of_a_chan
     assert (code, err) == (1, f"The credential lacks {missing}. Nothing was applied.\n")
     assert f"The credential lacks {missing}, which these changes require." in out
     assert await fetch_nodes(client, "eventTypes", "type") == []
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_an_export_omits_the_sections_that_need_other_permissions_than_the_guide_lists(
+    client: Client,
+) -> None:
+    guide = (ROOT / "docs/guides/configuration-as-code.md").read_text()
+    table = guide.partition("| section | to read it |")[2].partition("\n\n")[0]
+    documented: dict[str, set[str]] = {}
+    for _, sections, permissions, *_ in (row.split("|") for row in table.splitlines()[2:]):
+        for section in re.findall(r"`(\w+)`", sections):
+            documented[section] = set(re.findall(r"`(\w+)`", permissions))
+
+    readable: dict[str, set[str]] = {section.name: set() for section in SECTIONS}
+    for permission in Permission:
+        key = await create_key(client, permission.value)
+        code, _, err = await run_config(client, "export", key=key)
+        assert code == 0, err
+        for section, sufficient in readable.items():
+            if not re.search(rf"\b{section}\b", err):
+                sufficient.add(permission.value)
+
+    assert documented.pop("organization") == set()
+    assert readable == documented
 
 
 async def test_a_key_that_manages_rules_only_applies_a_file_with_rules_only(
