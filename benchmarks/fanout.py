@@ -79,9 +79,12 @@ def is_expected(group: int, number: int) -> bool:
 
 
 class FanoutRun:
-    """The subscribers of one server, in their own processes."""
+    """The subscribers of servers that share a database, in their own processes.
 
-    def __init__(self, http: httpx.Client, address: httpx.URL, sockets: int) -> None:
+    Events are logged with the client `http`. The servers have equally many subscribers.
+    """
+
+    def __init__(self, http: httpx.Client, servers: Sequence[httpx.URL], sockets: int) -> None:
         self._http = http
         each = sockets // PROCESSES // len(GROUPS)
         groups = [
@@ -89,8 +92,7 @@ class FanoutRun:
             for selection, filter in GROUPS
         ]
         instructions = {
-            "host": address.host,
-            "port": address.port,
+            "addresses": [(server.host, server.port) for server in servers],
             "init": {"authorization": f"Bearer {KEY}"},
             "each": each,
             "groups": groups,
@@ -181,7 +183,7 @@ def main() -> None:
             url = stack.enter_context(running_server(command, environment))
             headers = {"authorization": f"Bearer {KEY}"}
             http = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=120))
-            fan = FanoutRun(http, httpx.URL(url), options.sockets)
+            fan = FanoutRun(http, [httpx.URL(url)], options.sockets)
             stack.callback(fan.close)
             at_rest = fan.measure(15, 1, 1.0)
             one_by_one = fan.measure(options.events // 4, 1, 0)

@@ -29,10 +29,11 @@ class Subscriber(Socket):
 
 class SubscriberGroup:
     def __init__(self, instructions: dict[str, Any]) -> None:
-        address = (instructions["host"], instructions["port"])
+        addresses = [(host, port) for host, port in instructions["addresses"]]
         self._poll = select.epoll()
         self._by_number: dict[int, Subscriber] = {}
-        for _ in range(instructions["each"]):
+        for number in range(instructions["each"]):
+            address = addresses[number % len(addresses)]
             for group, payload in enumerate(instructions["groups"]):
                 subscriber = Subscriber(address, group)
                 subscriber.start_subscription(instructions["init"], payload)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import asyncpg
+import psutil
 
 KEY = "benchmark-key"
 PATIENCE_SECONDS = 180.0
@@ -195,8 +196,14 @@ class PostgreSQLCluster:
         """Ends all sessions and writes a checkpoint."""
         self._end_with(signal.SIGINT)
 
+    @property
+    def postmaster(self) -> psutil.Process:
+        """The parent of all processes of the server."""
+        process: psutil.Process = self._server.get_postmaster_info().process
+        return process
+
     def _end_with(self, signal_number: signal.Signals) -> None:
-        postmaster: Any = self._server.get_postmaster_info().process
+        postmaster = self.postmaster
         postmaster.send_signal(signal_number)
         postmaster.wait(PATIENCE_SECONDS)
 
