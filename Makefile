@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check docs reference release bench bench-peers bench-fanout bench-faults soak bench-memory bench-overhead bench-console lint types layers schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check docs reference release bench bench-peers bench-fanout bench-faults bench-scale-out soak bench-memory bench-overhead bench-console lint types layers schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -52,11 +52,15 @@ bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawber
 bench-faults: setup ## Break servers, sockets and the database, and count what is lost
 	$(BIN)/python -m benchmarks.faults $(if $(INTO),--into $(INTO))
 
-soak: setup ## Hold transactions of other programs open for 10 minutes (ARGS="--seconds 60"), use alert keys, kill servers of channels and apply 10,000 configurations on each database
+bench-scale-out: setup ## Measure 1 to 6 servers on one PostgreSQL database (INTO=docs/scale-out.md)
+	$(BIN)/python -m benchmarks.scale_out $(if $(INTO),--into $(INTO)) $(ARGS)
+
+soak: setup ## Hold transactions of other programs open for 10 minutes (ARGS="--seconds 60"), use alert keys, kill servers of channels, copy 200,000 events and apply 10,000 configurations on each database
 	$(BIN)/python -m benchmarks.soak $(if $(INTO),--into $(INTO)) $(ARGS)
 	$(BIN)/python -m benchmarks.alert_keys $(if $(INTO),--into $(INTO))
 	$(BIN)/python -m benchmarks.channels $(if $(INTO),--into $(INTO))
-	TEST_CONFIGURATIONS=10000 $(BIN)/python -m pytest tests/configuration/test_convergence.py
+	$(BIN)/python -m benchmarks.copies $(if $(INTO),--into $(INTO))
+	$(BIN)/python -m benchmarks.configurations $(if $(INTO),--into $(INTO))
 
 bench-memory: setup ## Watch the server's memory through 10 minutes of load (ARGS="--minutes 1")
 	$(BIN)/python -m benchmarks.peers.memory $(ARGS)
