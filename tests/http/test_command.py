@@ -25,8 +25,10 @@ from app.domain.shared.messages import format_count
 from app.store.engine.database_errors import describe_failure
 from app.store.engine.dialect import display_address, parse_database_url
 from tests.client import TIMEOUT_SECONDS, Client
+from tests.command_forks import CommandFork, run_in_fork, start_fork
 
 COMMAND = str(Path(sys.executable).parent / "tocsin")
+Process = asyncio.subprocess.Process | CommandFork
 COUNT = "{ events { totalCount } }"
 
 
@@ -43,49 +45,60 @@ async def run_command(folder: Path, *arguments: str, **settings: str) -> tuple[i
     """Runs the command. Returns its exit code, standard output and standard error."""
     if arguments == ("serve",):
         arguments = ("serve", "--port", "0")  # the default port may be in use
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        *arguments,
-        cwd=folder,
-        env=command_environment(**settings),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
+    environment = command_environment(**settings)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        if "--workers" not in arguments:
+            return await run_in_fork(folder, arguments, environment)
+        process = await asyncio.create_subprocess_exec(
+            COMMAND,
+            *arguments,
+            cwd=folder,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
             out, err = await process.communicate()
-    finally:
-        await end_process(process)
+        finally:
+            await end_process(process)
     return process.returncode or 0, out.decode(), err.decode()
 
 
 @contextlib.asynccontextmanager
 async def start_server(
     folder: Path, port: int, *arguments: str, log_file: str = "", **settings: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+) -> AsyncIterator[tuple[Process, str]]:
     """Runs `tocsin serve`. Yields the process and its output until it responds.
 
     The server logs are written to the file, or to those of the tests.
     """
-    with open(folder / log_file, "wb") if log_file else contextlib.nullcontext() as stderr:
-        process = await asyncio.create_subprocess_exec(
-            COMMAND,
-            "serve",
-            "--port",
-            str(port),
-            *arguments,
-            cwd=folder,
-            env=command_environment(**settings),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-        )
-    try:
+    command = ("serve", "--port", str(port), *arguments)
+    async with contextlib.AsyncExitStack() as stack:
+        stderr = stack.enter_context((folder / log_file).open("wb")) if log_file else None
+        process: Process
+        if "--workers" in arguments:  # processes that import what their parent has imported
+            process = await asyncio.create_subprocess_exec(
+                COMMAND,
+                *command,
+                cwd=folder,
+                env=command_environment(**settings),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr,
+            )
+            stack.push_async_callback(end_process, process)
+        else:
+            process = await stack.enter_async_context(
+                start_fork(
+                    folder,
+                    command,
+                    command_environment(**settings),
+                    err=None if stderr is None else stderr.fileno(),
+                )
+            )
         yield process, await read_until_it_answers(process, port)
-    finally:
-        await end_process(process)
 
 
-async def read_until_it_answers(process: asyncio.subprocess.Process, port: int) -> str:
+async def read_until_it_answers(process: Process, port: int) -> str:
     assert process.stdout is not None
     printed = ""
     async with asyncio.timeout(TIMEOUT_SECONDS), Client(f"http://127.0.0.1:{port}") as probe:
@@ -100,7 +113,7 @@ async def read_until_it_answers(process: asyncio.subprocess.Process, port: int) 
             await asyncio.sleep(0.05)
 
 
-async def end_process(process: asyncio.subprocess.Process) -> None:
+async def end_process(process: Process) -> None:
     """Kills the process if it is still running."""
     if process.returncode is None:
         process.kill()

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from pathlib import Path
 
 from app.domain.access.caller import Permission
 from app.services.auth.access import Access, authenticate_credential
 from app.store.engine.database import Database
-from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
+from tests.client import ADMINISTRATOR
 from tests.factories import create_api_key
 from tests.http.test_command import (
-    command_environment,
     create_older_database,
-    end_process,
     missing_tables_message,
     run_command,
 )
 
 EVERYTHING = [part for each in Permission for part in ("--permission", each.value)]
 CREATE = ("create", "--permission", "EVENT_READ", "--name")
-# One process for several commands, because starting one takes seconds.
-SEVERAL = """
-import contextlib, io, json, sys
-from app.cli import main
-done = []
-for arguments in json.loads(sys.argv[1]):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(arguments)
-        except SystemExit as end:
-            done.append((end.code or 0, out.getvalue(), err.getvalue()))
-print(json.dumps(done))
-"""
 
 
 async def run_keys_commands(
@@ -49,21 +30,7 @@ async def run_commands(
     folder: Path, *commands: tuple[str, ...], **settings: str
 ) -> list[tuple[int, str, str]]:
     """Runs commands. Returns exit code, output and errors of each."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        SEVERAL,
-        json.dumps(commands),
-        cwd=folder,
-        env=command_environment(**settings),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            out, _ = await process.communicate()
-    finally:
-        await end_process(process)
-    return [(code, printed, stderr) for code, printed, stderr in json.loads(out)]
+    return [await run_command(folder, *command, **settings) for command in commands]
 
 
 async def test_a_lost_administrator_key_can_be_replaced_and_revoked(
