@@ -42,6 +42,9 @@ RESOLVED = """{
 }"""
 RESOLVE = "mutation ($ids: [ID!]) { resolveEvents(ids: $ids) { userErrors { code message } } }"
 REOPEN = "mutation ($id: ID!) { reopenEvent(id: $id) { userErrors { code message } } }"
+REOPEN_SEVERAL = """mutation ($ids: [ID!]) {
+  reopenEvents(ids: $ids) { changedCount userErrors { code message } }
+}"""
 EVENTS = """query ($after: String) { events(first: 100, after: $after) {
   nodes { id source alertKey status occurrences } pageInfo { hasNextPage endCursor } } }"""
 CHANGES = """query ($after: String) { eventChanges(first: 100, after: $after) {
@@ -53,7 +56,8 @@ class AlertKeyResults:
     """What writers and operators sent, and what of it is stored. The last four have to be empty.
 
     `snapshots`: how often operators read all unresolved events. `repeated_requests`: requests that
-    were sent again because the database was locked, so that nothing was stored.
+    were sent again because the database was locked, so that nothing was stored. `reopened`: events
+    that operators reopened, one by one and by `reopenEvents`.
     `second_unresolved`: events that were unresolved beside another one of their key. `miscounted`:
     keys whose events do not count all of their reports. `left_open`: events that are open, although
     their resolution was reported.
@@ -64,6 +68,7 @@ class AlertKeyResults:
     reports: Counter[tuple[str, str]] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
     stored_as_resolved: int = 0
+    reopened: Counter[str] = field(default_factory=Counter)
     refused_reopenings: int = 0
     errors: list[Any] = field(default_factory=list)
     second_unresolved: list[Any] = field(default_factory=list)
@@ -76,7 +81,8 @@ async def open_and_resolve_keys(
 ) -> AlertKeyResults:
     """Each writer reports each key and its resolution in each round, in an order of its own.
 
-    In the middle they wait until an operator has reopened an event, so `keys` must be at least 2.
+    In the middle they wait until operators have reopened events in both ways, so `keys` must be at
+    least 2.
     """
     results = AlertKeyResults()
     reopened, ended = asyncio.Event(), asyncio.Event()
@@ -139,14 +145,21 @@ async def _operate(
         ids = [each["id"] for (source, _), each in unresolved.items() if source == UNDATED][:5]
         payload = await _execute(client, RESOLVE, results, ids=ids)
         results.errors += payload["userErrors"]
-        for event in (await client.execute_field(RESOLVED))["nodes"]:
-            errors = (await _execute(client, REOPEN, results, id=event["id"]))["userErrors"]
-            if [error["code"] for error in errors] == ["CONFLICT"]:
-                results.refused_reopenings += 1
-            elif errors:
-                results.errors += errors
-            else:
-                reopened.set()
+        resolved = [event["id"] for event in (await client.execute_field(RESOLVED))["nodes"]]
+        if results.snapshots % 2:
+            payload = await _execute(client, REOPEN_SEVERAL, results, ids=resolved)
+            results.reopened[REOPEN_SEVERAL] += payload["changedCount"]
+            errors = payload["userErrors"]
+        else:
+            errors = []
+            for event_id in resolved:
+                payload = await _execute(client, REOPEN, results, id=event_id)
+                results.reopened[REOPEN] += not payload["userErrors"]
+                errors += payload["userErrors"]
+        results.refused_reopenings += sum(error["code"] == "CONFLICT" for error in errors)
+        results.errors += [error for error in errors if error["code"] != "CONFLICT"]
+        if results.reopened[REOPEN] and results.reopened[REOPEN_SEVERAL]:
+            reopened.set()
 
 
 async def _execute(client: Client, query: str, results: AlertKeyResults, **variables: Any) -> Any:
@@ -182,6 +195,8 @@ async def _check(clients: Sequence[Client], results: AlertKeyResults) -> None:
             results.stored_as_resolved += 1
         elif resolutions != 1:
             results.errors.append(event)
+    if results.changes["REOPENED"] != results.reopened.total():
+        results.errors.append(("reopened", results.reopened))
     results.miscounted = sorted(
         key for key in counted | results.reports if counted[key] != results.reports[key]
     )
@@ -221,6 +236,7 @@ def record_results(cluster: FaultCluster, options: argparse.Namespace) -> FaultF
     figures.record("events resolved", results.changes["RESOLVED"])
     figures.record("events stored as resolved", results.stored_as_resolved)
     figures.record("events reopened", results.changes["REOPENED"])
+    figures.record("of these, by reopenEvents", results.reopened[REOPEN_SEVERAL])
     figures.record("reopenings refused with CONFLICT", results.refused_reopenings)
     figures.record("snapshots of the unresolved events", results.snapshots)
     figures.record("requests repeated because SQLite was locked", results.repeated_requests)

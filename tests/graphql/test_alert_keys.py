@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.domain.access.caller import Permission
 from app.services.events.alert_keys import remove_unused_keys
-from app.store.engine.database import Database
+from app.store import tables
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 from tests.factories import create_api_key
 
@@ -44,6 +46,11 @@ RESOLVE = "mutation ($id: ID!) { resolveEvent(id: $id) { userErrors { code } } }
 REOPEN = """
 mutation ($id: ID!) {
   reopenEvent(id: $id) { event { id status } userErrors { code path message } }
+}
+"""
+MOVE = """
+mutation ($id: ID!, $at: DateTime!) {
+  updateEvent(input: { id: $id, occurredAt: $at }) { userErrors { code } }
 }
 """
 NOTIFY = """
@@ -250,6 +257,70 @@ async def test_a_resolution_of_an_earlier_time_leaves_an_alert_open_that_occurre
     assert late == {"event": None, "duplicate": True, "warnings": [warning]}
     assert still_open == [{"id": first["id"], "status": "OPEN"}]
     assert (equal["event"]["id"], equal["event"]["status"]) == (first["id"], "RESOLVED")
+
+
+async def test_a_late_resolution_is_compared_with_the_reports_that_had_a_time_in_any_order(
+    client: Client,
+) -> None:
+    minutes = [f"2026-04-10T12:{number}0:00Z" for number in range(3)]
+    late, between, end = [OVER | {"occurredAt": at} for at in minutes]
+    dated, later = [DISK | {"occurredAt": at} for at in minutes[::2]]
+    cases: dict[str, tuple[list[dict[str, Any]], str]] = {
+        "undated, later": ([DISK, later, between], "OPEN"),
+        "undated, later, earlier": ([DISK, later, dated, between], "OPEN"),
+        "undated, later, ended": ([DISK, later, end], "RESOLVED"),
+        "dated, undated": ([dated, DISK, between], "RESOLVED"),
+        "dated, undated, late": ([dated | {"occurredAt": minutes[1]}, DISK, late], "OPEN"),
+        "dated, undated, later": ([dated, DISK, later, between], "OPEN"),
+    }
+    steps = max(len(reports) for reports, _ in cases.values())
+
+    # In one transaction, and each in one of its own.
+    for name, (reports, _) in cases.items():
+        batch = [each | {"source": "/batch", "alertKey": name} for each in reports]
+        await client.execute_field(LOG_MANY, input=batch)
+    for step in range(steps):
+        reports_of_step = [
+            reports[step] | {"alertKey": name}
+            for name, (reports, _) in cases.items()
+            if step < len(reports)
+        ]
+        await client.execute_field(LOG_MANY, input=reports_of_step)
+
+    for name, (_, status) in cases.items():
+        events = await list_events(client, alertKey=name)
+        assert [event["status"] for event in events] == [status] * 2, name
+
+
+async def test_the_time_of_reports_still_counts_when_an_event_was_changed_and_reopened(
+    client: Client,
+) -> None:
+    event_id = (await log(client, DISK, occurredAt="2026-04-10T12:10:00Z"))["event"]["id"]
+    await client.execute_field(MOVE, id=event_id, at="2026-04-10T11:00:00Z")
+    await client.execute_field(RESOLVE, id=event_id)
+    await client.execute_field(REOPEN, id=event_id)
+
+    late = await log(client, OVER, occurredAt="2026-04-10T12:05:00Z")
+    over = await log(client, OVER, occurredAt="2026-04-10T12:15:00Z")
+
+    assert (late["event"], late["warnings"]) == (None, [NOTHING])
+    assert (over["event"]["id"], over["event"]["status"]) == (event_id, "RESOLVED")
+
+
+async def test_a_late_resolution_leaves_an_alert_open_that_an_older_version_has_stored(
+    own_client: Client, database: Database
+) -> None:
+    await log(own_client, DISK, occurredAt="2026-04-10T12:10:00Z")
+    undated = (await log(own_client, DISK, source="/host-2"))["event"]["id"]
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(update(tables.Event).values(reported_at=None))
+    at = {"occurredAt": "2026-04-10T12:05:00Z"}
+
+    late = await log(own_client, OVER, **at)
+    over = await log(own_client, OVER, source="/host-2", **at)
+
+    assert (late["event"], late["warnings"]) == (None, [NOTHING])
+    assert (over["event"]["id"], over["event"]["status"]) == (undated, "RESOLVED")
 
 
 async def test_alerts_are_open_in_the_end_if_their_last_report_by_time_is_not_a_resolution(

@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from app.domain.access.caller import Permission
+from app.services.events.alert_keys import remove_old_reports
 from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import POSTGRESQL, Serve
@@ -252,6 +253,79 @@ async def test_what_arrives_after_its_resolution_is_stored_as_resolved_and_sent_
         ("Disk full", "RESOLVED", ENDED),
         ("Late", "RESOLVED", ENDED),
         ("Again", "RESOLVED", "2026-04-10T13:00:00.000000Z"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["PAGERDUTY", "JSON"])
+async def test_any_report_with_a_time_that_is_sent_again_makes_nothing_twice(
+    own_client: Client, database: Database, kind: str
+) -> None:
+    client = own_client
+    mapping = MAPPING | {"occurredAt": "body.?at"}
+    sender = await create_sender(client, kind, **({"mapping": mapping} if kind == "JSON" else {}))
+    other = await create_sender(client, "PAGERDUTY")
+
+    def build(minute: int, summary: str, action: str = "trigger") -> dict[str, Any]:
+        at = f"2026-04-10T10:{minute}:00Z"
+        if kind == "PAGERDUTY":
+            return pagerduty_event(action, "disk", {"summary": summary, "timestamp": at})
+        state = "ok" if action == "resolve" else "bad"
+        return {"title": summary, "id": "disk", "at": at, "state": state}
+
+    async def send_each(*payloads: Any) -> list[tuple[bool, int]]:
+        """Returns, for each payload, whether it is a duplicate, and the number of warnings."""
+        results = [(await sender.send(each))[0] for each in payloads]
+        return [(each["duplicate"], len(each["warnings"])) for each in results]
+
+    first, second, third = build(10, "A"), build(20, "B"), build(30, "C")
+    firing = await send_each(first, second, third, first, second)
+    await send_each(build(40, "over", "resolve"))
+    resolved = await send_each(second, first, third)
+    again = await send_each(build(50, "D"), first, second)
+    await other.send(pagerduty_event("trigger", "disk", {"summary": "Other", "timestamp": STARTED}))
+    removed = [
+        await remove_old_reports(database, datetime.now(UTC) + timedelta(hours=hours))
+        for hours in (23, 25)
+    ]
+    events = await list_events(client)
+    changes = await list_changes(client)
+
+    assert firing == [(False, 0), *[(True, 0)] * 4]
+    assert resolved == [(True, 1)] * 3
+    assert again == [(False, 0), *[(True, 1)] * 2]
+    assert [(each["summary"], each["status"], each["occurrences"]) for each in events] == [
+        ("A", "RESOLVED", 3),
+        ("D", "OPEN", 1),
+        ("Other", "OPEN", 1),
+    ]
+    assert [kind for kind, _ in changes] == [
+        *("LOGGED", "DUPLICATED", "DUPLICATED", "RESOLVED"),
+        *("LOGGED", "LOGGED"),
+    ]
+    assert removed == [0, 5]
+
+
+async def test_a_report_with_a_time_that_a_person_resolved_opens_a_new_event_when_it_is_sent_again(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "PAGERDUTY")
+    dated = [
+        pagerduty_event(
+            "trigger", "disk", {"summary": text, "severity": severity, "timestamp": STARTED}
+        )
+        for text, severity in (("A", "warning"), ("B", "critical"))
+    ]
+    [[first], _] = [await sender.send(each) for each in dated]
+    resolve = "mutation ($id: ID!) { resolveEvent(id: $id) { userErrors { code } } }"
+    await client.execute_field(resolve, id=first["event"])
+
+    results = [(await sender.send(dated[index]))[0] for index in (0, 1, 0)]
+    events = await list_events(client)
+
+    assert [each["duplicate"] for each in results] == [False, True, True]
+    assert [(each["status"], each["severity"], each["occurrences"]) for each in events] == [
+        ("RESOLVED", "ERROR", 2),
+        ("OPEN", "ERROR", 2),
     ]
 
 

@@ -334,6 +334,15 @@ async def _find_unresolved_events(world: IndexedDatabase) -> None:
     assert isinstance(found, dict)
 
 
+async def _load_reported_events(world: IndexedDatabase) -> None:
+    alerts = {AlertKey("/hosts/1", "alert 17"): alert_keys.Alert()}
+    draft = EventDraft(
+        source="/hosts/1", alert_key="alert 17", occurred_at=START, state_digest="digest"
+    )
+    async with world.database.read(world.caller.organization_id) as session:
+        await alert_keys.load_reported_events(session, alerts, [draft])
+
+
 async def _fetch_later_entries(world: IndexedDatabase) -> None:
     async with world.database.read(world.caller.organization_id) as session:
         start, end = LogPosition(0, EVENTS), LogPosition(0, EVENTS + 100)
@@ -517,6 +526,10 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
     ),
     "of an alert key": (fetch_page_with(alert_key="alert 40"), "ix_event_alert_key"),
     "the unresolved events of a batch": (_find_unresolved_events, "ix_event_unresolved_alert_key"),
+    "the reports that those of a batch repeat": (
+        _load_reported_events,
+        ("sqlite_autoindex_alert_report_1", "pk_alert_report"),
+    ),
     "of a status": (fetch_page_with(statuses=(EventStatus.RESOLVED,)), "ix_event_status"),
     "counts of a day": (
         lambda world: event_counts.count_events(

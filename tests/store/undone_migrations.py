@@ -40,6 +40,8 @@ UNDO_SINCE_0022 = (
     "DROP TABLE rejected_payload",
     "DROP TABLE source",
     "ALTER TABLE event DROP COLUMN state_digest",
+    "ALTER TABLE event DROP COLUMN reported_at",
+    "DROP TABLE alert_report",
 )
 UNDO_SINCE_0011 = (
     "DROP INDEX ix_event_organization_id_latest_occurrence_id",

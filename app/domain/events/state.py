@@ -101,8 +101,9 @@ class EventDraft:
     and uses only RESOLUTION_ATTRIBUTES. With `resolved_at`, the event was resolved before it was
     exported: it is stored as resolved, and is neither a duplicate nor an original. With
     `state_digest`, the report is the state of an alert, which its sender repeats: it changes
-    nothing if it equals the last report of the unresolved event, or of one that was resolved by a
-    later report. With `repeats_start`, its sender also repeats the start of an occurrence in
+    nothing if it equals the last report of the unresolved event, or any earlier one with a time,
+    also of an event that was resolved by a later report. With `repeats_start`, its sender also
+    repeats the start of an occurrence in
     `occurred_at`: no report of an occurrence that the sender has resolved is stored.
     """
 
@@ -138,6 +139,15 @@ class EventDraft:
     def type_id(self) -> UUID | None:
         """The ID of the event type. None if the draft has none, or one that is not valid."""
         return None if self.event_type_id is None else parse_id(self.event_type_id)
+
+    @property
+    def dated_digest(self) -> str | None:
+        """The digest of the state of an alert that has a time of its own.
+
+        An equal report is the same one, sent again. None for other reports.
+        """
+        has_own_time = self.occurred_at is not None and not self.repeats_start
+        return self.state_digest if has_own_time else None
 
     def digest(self, set_paths: Collection[Keys] = ()) -> str | None:
         """Returns the SHA-256 of the draft, equal for equal reports, to identify replays.

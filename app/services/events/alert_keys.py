@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,7 +33,7 @@ from app.store.writing.inserts import insert_rows
 
 # How long a resolution applies to reports of earlier occurrences that arrive later.
 RESOLUTION_LIFETIME = timedelta(hours=24)
-MAX_REMOVED_KEYS = 500
+MAX_REMOVED_ROWS = 500
 REMOVAL_INTERVAL_SECONDS = 600.0
 _EVERY_CALLER = ""
 _KEY_CONFLICT = "ON CONFLICT (organization_id, source, alert_key, resolver) DO UPDATE SET"
@@ -55,15 +56,23 @@ class RememberedResolution(NamedTuple):
 class Alert:
     """What is known about an alert key, while the reports of a batch change it.
 
-    `event_id`: the unresolved event. `resolved_events`: the resolved ones that reports of the batch
-    may repeat, by the digests of their last reports. `resolutions`: the latest of each resolver;
-    `new_resolvers` are the resolvers of those that are not stored yet.
+    `event_id`: the unresolved event. `reported_events`: the events of the dated reports that those
+    of the batch may repeat, by digest; `new_digests` are those that are not stored yet.
+    `resolutions`: the latest of each resolver; `new_resolvers` are the resolvers of those that are
+    not stored yet.
     """
 
     event_id: UUID | None = None
-    resolved_events: dict[str, UUID] = field(default_factory=dict)
+    reported_events: dict[str, UUID] = field(default_factory=dict)
+    new_digests: set[str] = field(default_factory=set)
     resolutions: dict[str, RememberedResolution] = field(default_factory=dict)
     new_resolvers: set[str] = field(default_factory=set)
+
+    def remember_report(self, draft: EventDraft, event_id: UUID) -> None:
+        """Remembers the event of a dated report, which is nothing new when it is sent again."""
+        if (digest := draft.dated_digest) is not None:
+            self.reported_events[digest] = event_id
+            self.new_digests.add(digest)
 
     def remember(self, resolution: Resolution, caller: Caller, now: datetime) -> None:
         """Remembers a resolution with a time. Without one, it is over only for earlier reports."""
@@ -126,35 +135,26 @@ async def load_alerts(
     return alerts
 
 
-async def load_resolved_events(
+async def load_reported_events(
     session: AsyncSession, alerts: Mapping[AlertKey, Alert], drafts: Iterable[EventDraft]
 ) -> None:
-    """Loads the resolved events whose last report was equal to one of the drafts."""
-    resolved_keys = {key.alert_key for key, alert in alerts.items() if alert.resolutions}
-    repeats = [
-        (draft.alert_key, draft.occurred_at, draft.state_digest)
-        for draft in drafts
-        if draft.alert_key in resolved_keys
-        and draft.state_digest is not None
-        and draft.occurred_at is not None
-        and not draft.repeats_start
-    ]
-    if not repeats:
+    """Loads the events of the dated reports that the drafts may repeat."""
+    alerts_by_report: dict[tuple[str, str], Alert] = {}
+    for draft in drafts:
+        alert = alerts.get(AlertKey(draft.source or "", draft.alert_key or ""))
+        if alert is not None and draft.dated_digest is not None:
+            alerts_by_report[draft.source or "", draft.dated_digest] = alert
+    if not alerts_by_report:
         return
-    event = tables.Event
-    # The digest is that of the last report, which may be a counted one.
-    attributes = (event.alert_key, event.latest_occurrence, event.state_digest)
-    statement = select(col(event.source), *map(col, attributes), col(event.id)).where(
-        col(event.resolved_at).is_not(None),
-        *(
-            col(attribute).in_(sorted(set(values)))
-            for attribute, values in zip(attributes, zip(*repeats, strict=True), strict=True)
-        ),
+    table = tables.AlertReport
+    columns = (col(table.source), col(table.digest))
+    key_rows = build_rows_cte(
+        session, {"source": String(), "digest": String()}, sorted(alerts_by_report)
     )
+    statement = select(*columns, col(table.event_id)).where(tuple_(*columns).in_(select(key_rows)))
     rows: Any = await session.execute(statement)
-    for source, alert_key, _, digest, event_id in rows:
-        if (alert := alerts.get(AlertKey(source, alert_key))) is not None:
-            alert.resolved_events[digest] = event_id
+    for source, digest, event_id in rows:
+        alerts_by_report[source, digest].reported_events[digest] = event_id
 
 
 async def find_unresolved_events(
@@ -197,8 +197,27 @@ async def lock_unresolved_event(session: AsyncSession, key: AlertKey) -> tables.
     return (await session.scalars(statement.with_for_update())).one_or_none()
 
 
-async def store_resolutions(session: AsyncSession, alerts: Mapping[AlertKey, Alert]) -> None:
-    """Stores the new resolutions, under the locks that are held."""
+async def store_reports(
+    session: AsyncSession, alerts: Mapping[AlertKey, Alert], now: datetime
+) -> None:
+    """Stores the new dated reports and resolutions, under the locks that are held."""
+    report_rows = [
+        {
+            "organization_id": session.info["scope"],
+            "source": key.source,
+            "digest": digest,
+            "event_id": alerts[key].reported_events[digest],
+            "received_at": now,
+        }
+        for key in alerts
+        for digest in alerts[key].new_digests
+    ]
+    await insert_rows(
+        session,
+        (tables.AlertReport, sorted(report_rows, key=itemgetter("source", "digest"))),
+        on_conflict="ON CONFLICT (organization_id, source, digest) DO UPDATE SET"
+        " event_id = excluded.event_id, received_at = excluded.received_at",
+    )
     rows = [
         _key_values(session, key) | alerts[key].resolutions[resolver]._asdict()
         for key in sorted(alerts)
@@ -221,31 +240,52 @@ def _has_key(session: AsyncSession, table: Any, keys: Collection[AlertKey]) -> A
 
 @contextlib.asynccontextmanager
 async def start_removing_unused_keys(database: Database) -> AsyncIterator[None]:
-    """Removes unused keys periodically until the block is left."""
+    """Removes unused keys and old reports periodically until the block is left."""
     async with run_in_background(_remove_repeatedly(database), "alert_keys"):
         yield
 
 
 async def _remove_repeatedly(database: Database) -> None:
     while True:
-        removed = 0
+        removed: tuple[int, ...] = ()
         try:
-            removed = await remove_unused_keys(database, datetime.now(UTC))
+            now = datetime.now(UTC)
+            removed = (
+                await remove_unused_keys(database, now),
+                await remove_old_reports(database, now),
+            )
         except Exception as error:  # they are removed at the next opportunity
             log_failure("alert_keys_not_removed", error)
-        await asyncio.sleep(1.0 if removed == MAX_REMOVED_KEYS else REMOVAL_INTERVAL_SECONDS)
+        await asyncio.sleep(1.0 if MAX_REMOVED_ROWS in removed else REMOVAL_INTERVAL_SECONDS)
 
 
 async def remove_unused_keys(database: Database, now: datetime) -> int:
     """Removes rows whose resolution no longer applies. Returns how many.
 
     A row is also the lock on its key, which the next report inserts again. At most
-    MAX_REMOVED_KEYS, so that reports of these keys wait for a short time.
+    MAX_REMOVED_ROWS, so that reports of these keys wait for a short time.
     """
     key = tables.AlertKey
-    columns = tuple(map(col, (key.organization_id, key.source, key.alert_key, key.resolver)))
-    is_unused = col(key.used_at) <= now - RESOLUTION_LIFETIME
-    unused = select(*columns).where(is_unused).order_by(col(key.used_at)).limit(MAX_REMOVED_KEYS)
+    names = ("organization_id", "source", "alert_key", "resolver")
+    return await _remove_rows(database, key, names, col(key.used_at), now)
+
+
+async def remove_old_reports(database: Database, now: datetime) -> int:
+    """Removes the dated reports that are older than any resolution. Returns how many.
+
+    At most MAX_REMOVED_ROWS.
+    """
+    report = tables.AlertReport
+    names = ("organization_id", "source", "digest")
+    return await _remove_rows(database, report, names, col(report.received_at), now)
+
+
+async def _remove_rows(
+    database: Database, table: Any, names: Collection[str], used_at: Any, now: datetime
+) -> int:
+    columns = tuple(col(getattr(table, name)) for name in names)
+    is_unused = used_at <= now - RESOLUTION_LIFETIME
+    unused = select(*columns).where(is_unused).order_by(used_at).limit(MAX_REMOVED_ROWS)
     async with database.read(ALL_ORGANIZATIONS) as session:
         if (await session.execute(unused.limit(1))).first() is None:
             return 0
@@ -253,7 +293,7 @@ async def remove_unused_keys(database: Database, now: datetime) -> int:
         # Rows that reports have locked are left for the next time: their order is another.
         unlocked = unused.with_for_update(skip_locked=True)
         removed: Any = await session.execute(
-            delete(key).where(tuple_(*columns).in_(unlocked), is_unused),
+            delete(table).where(tuple_(*columns).in_(unlocked), is_unused),
             execution_options={"synchronize_session": False},
         )
         return int(removed.rowcount)

@@ -119,8 +119,9 @@ class ReportBatch:
     existed before, and the changes to write.
 
     `new_events`: events to store. `reporters`: the callers that reported those with an alert key.
-    `changed_events`: existing events that were counted or resolved. `state_digests`: those of the
-    last reports of events that are the state of an alert.
+    `reported_times`: the latest times of their reports, if one had a time. `changed_events`:
+    existing events that were counted or resolved. `state_digests`: those of the last reports of
+    events that are the state of an alert.
     """
 
     receipts: dict[SourceIdentity, Receipt]
@@ -129,6 +130,7 @@ class ReportBatch:
     silencer: Silencer = field(default_factory=Silencer)
     new_events: dict[UUID, EventState] = field(default_factory=dict)
     reporters: dict[UUID, str] = field(default_factory=dict)
+    reported_times: dict[UUID, datetime] = field(default_factory=dict)
     state_digests: dict[UUID, str] = field(default_factory=dict)
     changed_events: dict[UUID, EventState] = field(default_factory=dict)
     log_entries: list[changes.NewEntry] = field(default_factory=list)
@@ -184,37 +186,31 @@ class ReportBatch:
         The new event is resolved if its resolution has arrived before it. A repetition of the state
         of an alert is neither counted nor stored, also if the sender has resolved it meanwhile.
         """
-        event, caller = validation.event, command.actor
+        event = validation.event
         alert = self.alerts[AlertKey(event.source, event.alert_key or "")]
-        state_digest = draft.state_digest
+        resolution = None
+        if draft.occurred_at is not None:
+            resolution = alert.find_resolution(draft.occurred_at, command.actor)
+        known_id = alert.reported_events.get(draft.dated_digest or "")
+        if resolution is not None and (
+            known_id not in (None, alert.event_id)
+            or (alert.event_id is None and draft.repeats_start and draft.state_digest is not None)
+        ):
+            warnings = (*validation.warnings, _resolved_before_warning(event, resolution))
+            return Decision(known_id, duplicate=True, warnings=warnings, original_id=known_id)
         if alert.event_id is not None:
-            if state_digest is None or state_digest != self._find_state_digest(alert.event_id):
+            if known_id != alert.event_id and not self._repeats_state(alert.event_id, draft):
                 self._count_duplicate(alert.event_id, event, True, command)
-                if state_digest is not None:
-                    self.state_digests[alert.event_id] = state_digest
+                self._record_report(alert, draft, alert.event_id)
             return Decision(
                 alert.event_id,
                 duplicate=True,
                 warnings=validation.warnings,
                 original_id=alert.event_id,
             )
-        resolution = None
-        if draft.occurred_at is not None:
-            resolution = alert.find_resolution(event.occurred_at, caller)
-        if resolution is not None and state_digest is not None:
-            resolved_id = alert.resolved_events.get(state_digest)
-            if resolved_id is not None or draft.repeats_start:
-                warnings = (*validation.warnings, _resolved_before_warning(event, resolution))
-                return Decision(
-                    resolved_id, duplicate=True, warnings=warnings, original_id=resolved_id
-                )
-        if state_digest is not None:
-            self.state_digests[event.id] = state_digest
         if resolution is None:
             alert.event_id = event.id
         else:
-            if state_digest is not None:
-                alert.resolved_events[state_digest] = event.id
             event = replace(
                 event,
                 resolved_at=resolution.resolved_at,
@@ -222,7 +218,24 @@ class ReportBatch:
                 resolution_note=resolution.resolution_note,
             )
         self._store_new(event, command)
+        self._record_report(alert, draft, event.id)
         return Decision(event.id, stored=True, warnings=validation.warnings)
+
+    def _repeats_state(self, event_id: UUID, draft: EventDraft) -> bool:
+        """Whether the draft is the state of an alert that the last report of its event had."""
+        digest = self.state_digests.get(event_id)
+        if digest is None and event_id in self.lookup.events:
+            digest = self.lookup.events[event_id].state_digest
+        return draft.state_digest is not None and draft.state_digest == digest
+
+    def _record_report(self, alert: Alert, draft: EventDraft, event_id: UUID) -> None:
+        """Records what later reports of the alert key are compared with."""
+        if draft.state_digest is not None:
+            self.state_digests[event_id] = draft.state_digest
+        if draft.occurred_at is not None:
+            latest = self._find_reported_time(event_id) or draft.occurred_at
+            self.reported_times[event_id] = max(latest, draft.occurred_at)
+        alert.remember_report(draft, event_id)
 
     def _resolve(self, resolution: Resolution, command: CommandContext) -> Decision:
         """Resolves the unresolved event of an alert key, and remembers when it was over."""
@@ -237,11 +250,13 @@ class ReportBatch:
                 "earlier and is reported later is stored as resolved."
             )
             return _resolve_nothing(message)
-        if (later := self._find_later_occurrence(event_id, resolution)) is not None:
+        # Both times are by the clock of the sender: what had no time is over as of any resolution.
+        reported_at = self._find_reported_time(event_id)
+        if reported_at and resolution.reported_at and resolution.reported_at < reported_at:
             message = (
                 f"There is nothing to resolve: event {event_id} occurred again at "
-                f"{format_instant(later)}, after the reported resolution. Report the resolution "
-                "with a later occurredAt, or without one."
+                f"{format_instant(reported_at)}, after the reported resolution. Report the "
+                "resolution with a later occurredAt, or without one."
             )
             return _resolve_nothing(message)
         states, before = self._find_state(event_id)
@@ -253,8 +268,6 @@ class ReportBatch:
         )
         states[event_id] = after
         self.log_entries.append(build_log_entry(command, "RESOLVED", after, before))
-        if (state_digest := self._find_state_digest(event_id)) is not None:
-            alert.resolved_events[state_digest] = event_id
         alert.event_id = None
         return Decision(event_id, duplicate=True, original_id=event_id)
 
@@ -265,21 +278,14 @@ class ReportBatch:
         reporter = self.reporters.get(event_id) or self.lookup.events[event_id].reporter
         return reporter == caller.reader
 
-    def _find_later_occurrence(self, event_id: UUID, resolution: Resolution) -> datetime | None:
-        """Returns the latest occurrence if it is after the resolution, which then arrived late."""
-        _, state = self._find_state(event_id)
-        # Without a reported time, it occurred when it was received, by the clock of this server.
-        if resolution.reported_at is None or state.occurred_at == state.recorded_at:
-            return None
-        latest = state.latest_occurrence
-        return latest if resolution.reported_at < latest else None
-
-    def _find_state_digest(self, event_id: UUID) -> str | None:
-        """Returns the digest of the last report of an unresolved event."""
-        digest = self.state_digests.get(event_id)
-        if digest is None and event_id in self.lookup.events:
-            digest = self.lookup.events[event_id].state_digest
-        return digest
+    def _find_reported_time(self, event_id: UUID) -> datetime | None:
+        """Returns the latest time that a report of the event had. None if none had one."""
+        if event_id in self.reported_times or event_id not in self.lookup.events:
+            return self.reported_times.get(event_id)
+        row = self.lookup.events[event_id]
+        if row.reported_at is None and row.occurred_at != row.recorded_at:
+            return row.to_domain().latest_occurrence  # as older versions stored it
+        return row.reported_at
 
     def _find_state(self, event_id: UUID) -> tuple[dict[UUID, EventState], EventState]:
         """Returns the current state of an event, and where its next one belongs."""
@@ -360,7 +366,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
         calls[0].command.now,
         lock=True,
     )
-    await alert_keys.load_resolved_events(session, batch.alerts, (draft for draft, _ in reports))
+    await alert_keys.load_reported_events(session, batch.alerts, (draft for draft, _ in reports))
     if any(draft.notification for draft, _ in reports):
         batch.silencer = await load_silencer(session, definitions)
     decisions = [
@@ -373,7 +379,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     await duplicates.store_originals(
         session, batch.lookup, batch.new_originals, batch.duplicate_counts
     )
-    await alert_keys.store_resolutions(session, batch.alerts)
+    await alert_keys.store_reports(session, batch.alerts, calls[0].command.now)
     await receipts.finalize_receipts(session, new_receipts, batch.receipts)
     await batch.silencer.store_counts(session)
     event_ids = {each.event_id for each in decisions if each.event_id is not None}
@@ -497,6 +503,7 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
             event,
             organization_id,
             reporter=batch.reporters.get(event.id),
+            reported_at=batch.reported_times.get(event.id),
             state_digest=batch.state_digests.get(event.id),
         )
         for event in batch.new_events.values()
@@ -523,6 +530,7 @@ def _update_changed(batch: ReportBatch) -> None:
     for event_id, event in batch.changed_events.items():
         row = batch.lookup.events[event_id]
         row.update_from(event)
+        row.reported_at = batch.reported_times.get(event_id, row.reported_at)
         row.state_digest = batch.state_digests.get(event_id, row.state_digest)
 
 

@@ -2,7 +2,15 @@
 
 from app.store.tables.channels import Channel, Delivery
 from app.store.tables.event_types import ConditionalRule, EventField, EventType, EventTypeVersion
-from app.store.tables.events import AlertKey, Event, EventTag, EventValue, EventWords, Receipt
+from app.store.tables.events import (
+    AlertKey,
+    AlertReport,
+    Event,
+    EventTag,
+    EventValue,
+    EventWords,
+    Receipt,
+)
 from app.store.tables.log import Change, Log, ReadMark
 from app.store.tables.organizations import (
     METADATA,
@@ -21,6 +29,7 @@ from app.store.tables.sources import RejectedPayload, Source
 __all__ = [
     "METADATA",
     "AlertKey",
+    "AlertReport",
     "ApiKey",
     "AuditedRow",
     "Change",

@@ -46,8 +46,9 @@ class Event(OrganizationOwned, table=True):
     """`rang_tx`, `rang_seq`: log position of the last entry that notified of the event; null while
     a silence suppresses the notification.
 
-    `reporter`: the caller that reported the event, if it has an alert key. `state_digest`: digest
-    of its last report, if that is the state of an alert that its sender repeats.
+    Of an event with an alert key, `reporter` is the caller that reported it, and `reported_at` the
+    latest time that one of its reports had; null if none had one. `state_digest`: digest of its
+    last report, if that is the state of an alert that its sender repeats.
 
     The database computes `latest_occurrence` and `severity_rank`, by which lists are sorted, and
     `status`, by which they are filtered.
@@ -173,6 +174,7 @@ class Event(OrganizationOwned, table=True):
     resolved_by: str | None = None
     resolution_note: str | None = None
     reporter: str | None = None
+    reported_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     state_digest: str | None = None
     silenced_by_id: UUID | None = Field(default=None, foreign_key="silence.id")
     version: int = 1
@@ -195,6 +197,7 @@ class Event(OrganizationOwned, table=True):
         organization_id: UUID,
         rang: tuple[int, int] | tuple[None, None] = (None, None),
         reporter: str | None = None,
+        reported_at: datetime | None = None,
         state_digest: str | None = None,
     ) -> Event:
         tx, seq = rang
@@ -203,6 +206,7 @@ class Event(OrganizationOwned, table=True):
             "rang_tx": tx,
             "rang_seq": seq,
             "reporter": reporter,
+            "reported_at": reported_at,
             "state_digest": state_digest,
         }
         return cls.from_columns(_state_columns(state) | owner)
@@ -247,6 +251,21 @@ class AlertKey(OrganizationOwned, table=True):
     resolved_by: str | None = None
     resolution_note: str | None = None
     used_at: datetime = Field(sa_type=UTCDateTime, index=True)
+
+
+class AlertReport(OrganizationOwned, table=True):
+    """A report of an alert that had a time, by its digest, and the event that it counts for.
+
+    It is removed a day after `received_at`.
+    """
+
+    __tablename__ = "alert_report"
+
+    organization_id: UUID = Field(primary_key=True, foreign_key="organization.id")
+    source: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
+    event_id: UUID
+    received_at: datetime = Field(sa_type=UTCDateTime, index=True)
 
 
 class EventTag(OrganizationOwned, table=True):
