@@ -57,7 +57,7 @@ def test_the_example_of_a_message_is_what_is_sent() -> None:
         source="pump-7",
         entity={"type": "Pump", "id": "P-7"},
     )
-    others = [build_data(source="pump-7")] * 12
+    others = [build_data(source="pump-7") for _ in range(12)]
     messages = [(ChannelTrigger.NOTIFICATION_ADDED, each) for each in (event, *others)]
 
     text = build_text(messages, "https://tocsin.example.com")

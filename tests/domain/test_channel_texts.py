@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -17,11 +18,15 @@ ADDED, RESOLVED, CHANGED, TEST = (
     ChannelTrigger.TEST,
 )
 TIME = "2026-04-10T10:00:00.000000Z"
+NUMBERS = itertools.count()
 
 
-def build_data(kind: str = "LOGGED", **attributes: Any) -> dict[str, Any]:
+def build_data(
+    kind: str = "LOGGED", id: str | None = None, cursor: str | None = None, **attributes: Any
+) -> dict[str, Any]:
+    """By default, of an event and a change of its own."""
     event = {
-        "id": "e1",
+        "id": id or f"event {next(NUMBERS)}",
         "severity": "INFO",
         "summary": "Door opens",
         "source": "door-1",
@@ -31,11 +36,13 @@ def build_data(kind: str = "LOGGED", **attributes: Any) -> dict[str, Any]:
         "status": None,
         "resolutionNote": None,
     }
-    return {"event": event | attributes, "change": {"kind": kind}}
+    cursor = cursor or f"cursor {next(NUMBERS)}"
+    return {"event": event | attributes, "change": {"kind": kind}, "cursor": cursor}
 
 
 def test_one_event_has_its_facts_and_a_link() -> None:
-    data = build_data(entity={"type": "Door", "id": "d1"}, content="By hand.", severity="WARN")
+    entity = {"type": "Door", "id": "d1"}
+    data = build_data(id="e1", entity=entity, content="By hand.", severity="WARN")
 
     text = build_text([(ADDED, data)], "https://tocsin.example/")
 
@@ -92,9 +99,44 @@ def test_of_several_events_the_most_severe_one_that_is_not_over_is_shown() -> No
     assert text.body.splitlines()[2:] == ["4 more from door-1"]
 
 
+def test_each_event_is_shown_and_counted_as_of_its_last_message() -> None:
+    resolved = {"id": "e1", "severity": "ERROR", "summary": "Pump stops", "status": "RESOLVED"}
+    raised = (ADDED, build_data(id="e1", severity="ERROR", summary="Pump stops", status="OPEN"))
+    messages = [
+        raised,
+        (ADDED, build_data(id="e2", summary="Door opens", severity="WARN", status="OPEN")),
+        (RESOLVED, build_data("RESOLVED", **resolved)),
+        (CHANGED, build_data("UPDATED", id="e2", summary="Door is open", status="OPEN")),
+    ]
+
+    of_both = build_text(messages, None)
+    of_first = build_text([raised, messages[2]], None)
+    reopened = build_text([*messages, raised], None)
+
+    assert (of_both.title, of_both.severity) == ("INFO, updated: Door is open", Severity.INFO)
+    assert of_both.body.splitlines()[2:] == ["1 more from door-1"]
+    assert of_first.title == "Resolved: Pump stops"
+    assert of_first.body == f"Source: door-1\nTime: {TIME}"
+    assert reopened.title == "ERROR: Pump stops"
+
+
+@pytest.mark.parametrize(
+    ("triggers", "title"),
+    [((ADDED, CHANGED), "INFO: Door opens"), ((CHANGED, RESOLVED), "Resolved: Door opens")],
+)
+def test_of_two_messages_about_one_change_the_one_that_says_more_is_shown(
+    triggers: tuple[ChannelTrigger, ...], title: str
+) -> None:
+    data = build_data()
+
+    text = build_text([(trigger, dict(data)) for trigger in triggers], None)
+
+    assert (text.title, text.body) == (title, f"Source: door-1\nTime: {TIME}")
+
+
 def test_the_others_are_counted_by_at_most_ten_sources() -> None:
     events = [(ADDED, build_data(source=f"door-{number}")) for number in range(14)]
-    events += [(ADDED, build_data(source="door-3"))] * 2
+    events += [(ADDED, build_data(source="door-3")) for _ in range(2)]
 
     lines = build_text(events, None).body.splitlines()[2:]
 

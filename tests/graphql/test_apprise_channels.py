@@ -84,19 +84,21 @@ async def test_what_is_due_together_is_one_message_that_counts_the_others(
         await receiver.wait_for(1)
         for number in range(12):
             await log_notification(client, f"pump {number}", "p7", source="pump-7")
+        over = await log_notification(client, "is over", severity="error", source="host-1")
+        await client.execute_field(RESOLVE, id=over["id"])
         await log_notification(client, "disk full", severity="error", source="host-1")
         await log_notification(client, "disk warm", severity="warning", source="host-1")
-        await wait_for_deliveries(client, channel_id, "PENDING", 15)
+        await wait_for_deliveries(client, channel_id, "PENDING", 17)
         release.set()
-        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 15)
+        channel = await wait_for_deliveries(client, channel_id, "DELIVERED", 17)
 
     first, digest, repeated = (request.message for request in receiver.requests)
     assert (first["title"], first["type"]) == ("INFO: first", "info")
     assert (digest["title"], digest["type"]) == ("ERROR: disk full", "failure")
-    assert digest["message"].splitlines()[2:] == ["12 more from pump-7", "1 more from host-1"]
+    assert digest["message"].splitlines()[2:] == ["12 more from pump-7", "2 more from host-1"]
     assert repeated == digest
     attempts = [each["attempts"] for each in channel["deliveries"]["nodes"]]
-    assert attempts == [*([2] * 14), 1]
+    assert attempts == [*([2] * 16), 1]
 
 
 async def test_a_message_that_fails_is_repeated_and_an_outage_is_reported_and_ends(
@@ -211,6 +213,13 @@ async def test_an_address_that_apprise_cannot_read_is_rejected_without_its_secre
         assert "t0ken" not in error["message"]
     assert changed["userErrors"] == []
     assert changed["channel"]["url"] == "slack://"
+    native = await client.execute_field(
+        UPDATE,
+        input={
+            "id": created["channel"]["id"],
+            "url": "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
+        },
+    )
     assert (await client.execute_field(CHANNELS))["nodes"] == [changed["channel"]]
 
 

@@ -1,4 +1,4 @@
-"""Messages as text for people: one event, and how many others a channel has not shown.
+"""Messages as text for people: the state of one event, and how many others are not shown.
 
 The text of an event may come from anyone. Control characters are removed, and words that notify all
 members of a chat are not recognized.
@@ -23,6 +23,8 @@ _MAX_SOURCES = 10
 _MENTION = re.compile(r"@(?=(?:all|channel|everyone|here|room)\b)|<(?=[!@#&])", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
+_Message = tuple[ChannelTrigger, Mapping[str, Any]]
+
 
 @dataclass(frozen=True)
 class TextMessage:
@@ -33,15 +35,14 @@ class TextMessage:
     severity: Severity | None = None
 
 
-def build_text(
-    messages: Sequence[tuple[ChannelTrigger, Mapping[str, Any]]], public_url: str | None
-) -> TextMessage:
+def build_text(messages: Sequence[_Message], public_url: str | None) -> TextMessage:
     """Builds one text of several messages, which are the `data` of CloudEvents, in order.
 
-    It shows the first event of the highest severity, and counts the others by their source.
-    `public_url`: the base of links to events, which are omitted without it.
+    It shows the first event of the highest severity, as of its last message, and counts the other
+    events by their source. `public_url`: the base of links to events, which are omitted without it.
     """
-    trigger, data = max(messages, key=lambda message: _rank(message[1]))
+    states = _find_last_messages(messages)
+    trigger, data = max(states, key=lambda message: _rank(message[1]))
     if trigger is ChannelTrigger.TEST:
         name = _clean(data["channel"]["name"])
         return TextMessage(f"Test of the channel {name}", "The channel works.")
@@ -52,7 +53,7 @@ def build_text(
         *_describe_entity(event),
         f"Time: {event['occurredAt']}",
         *_build_link(event, public_url),
-        *_count_others(messages, data),
+        *_count_others(states, data),
     ]
     title = _clean(f"{_name_state(trigger, data)}: {event['summary']}")
     return TextMessage(
@@ -60,6 +61,22 @@ def build_text(
         "\n".join(line for line in lines if line),
         Severity[event["severity"]],
     )
+
+
+def _find_last_messages(messages: Sequence[_Message]) -> list[_Message]:
+    """Returns the last message about each event: what others say is over.
+
+    Of several messages about the same change, EVENT_CHANGED says least.
+    """
+    last: dict[str | None, _Message] = {}
+    for message in messages:
+        trigger, data = message
+        event_id = data["event"]["id"] if "event" in data else None  # a test
+        is_changed = trigger is ChannelTrigger.EVENT_CHANGED
+        if is_changed and event_id in last and last[event_id][1]["cursor"] == data["cursor"]:
+            continue
+        last[event_id] = message
+    return list(last.values())
 
 
 def _rank(data: Mapping[str, Any]) -> tuple[bool, int]:
@@ -96,10 +113,8 @@ def _build_link(event: Mapping[str, Any], public_url: str | None) -> list[str]:
     return [f"{public_url.rstrip('/')}/events/{event['id']}"] if public_url else []
 
 
-def _count_others(
-    messages: Sequence[tuple[ChannelTrigger, Mapping[str, Any]]], shown: Mapping[str, Any]
-) -> list[str]:
-    sources = Counter(data["event"]["source"] for _, data in messages if data is not shown)
+def _count_others(states: Sequence[_Message], shown: Mapping[str, Any]) -> list[str]:
+    sources = Counter(data["event"]["source"] for _, data in states if data is not shown)
     lines = [
         f"{count:,} more from {_clean(source)}"
         for source, count in sources.most_common(_MAX_SOURCES)
