@@ -66,21 +66,27 @@ async def start_ringing(database: Database) -> AsyncIterator[None]:
 
 
 async def _ring_repeatedly(database: Database) -> None:
+    logged: set[UUID] = set()
     while True:
         try:
-            await ring_silenced_events(database)
+            await ring_silenced_events(database, logged)
         except Exception as error:  # the events notify at the next opportunity
             log_failure("silence_expiry_failed", error)
         await asyncio.sleep(SWEEP_SECONDS)
 
 
-async def ring_silenced_events(database: Database) -> None:
-    """Notifies of the open events whose silences are over, or gives them to other silences."""
+async def ring_silenced_events(database: Database, logged: set[UUID] | None = None) -> None:
+    """Notifies of the open events whose silences are over, or gives them to other silences.
+
+    `logged`: the events that cannot be read and were logged by earlier calls. It logs the others,
+    and adds them.
+    """
+    logged = set() if logged is None else logged
     last: EndedSilence | None = None
     while page := await _fetch_ended_silences(database, last):
         for silence in page:
             try:
-                await _ring_events(database, silence)
+                await _ring_events(database, silence, logged)
             except Exception as error:  # other silences do not wait for it
                 log_failure("silence_expiry_failed", error, silence=str(silence.id))
         if len(page) < SILENCES_PER_PAGE:
@@ -88,7 +94,7 @@ async def ring_silenced_events(database: Database) -> None:
         last = page[-1]
 
 
-async def _ring_events(database: Database, silence: EndedSilence) -> None:
+async def _ring_events(database: Database, silence: EndedSilence, logged: set[UUID]) -> None:
     rang = 0
     unreadable: list[UUID] = []
     last_id: UUID | None = None
@@ -103,13 +109,16 @@ async def _ring_events(database: Database, silence: EndedSilence) -> None:
     values = {"silence": str(silence.id), "organization": str(silence.organization_id)}
     if rang:
         log.info("silence_ended", notifications=rang, **values)
-    if unreadable:
+    new = [each for each in unreadable if each not in logged]
+    if new:
         log.error(
             "silenced_events_not_readable",
             events=len(unreadable),
-            first=str(unreadable[0]),
+            new=len(new),
+            first=str(new[0]),
             **values,
         )
+        logged.update(new)
 
 
 async def _fetch_ended_silences(
