@@ -180,16 +180,6 @@ SOURCES = Section(
     "CreateSourceInput",
     ("kind", "name"),
     "Sources. A source is identified by its kind and name. The server creates its token.",
-    replaced=(
-        (
-            "enabled",
-            {
-                "type": "boolean",
-                "default": True,
-                "description": "Whether the source accepts payloads. Default true.",
-            },
-        ),
-    ),
 )
 CHANNELS = Section(
     "channels",

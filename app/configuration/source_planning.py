@@ -32,30 +32,16 @@ mutation CreateSource($input: CreateSourceInput!) {
   }
 }
 """
+    if not item.value.get("enabled", True):
+        change.words.append("Disabled.")
     attributes = to_input(item)
-    created = (SOURCES.name, item.key)
     change.steps.append(
         Step(
             Phase.SOURCES,
             document,
             lambda _: {"input": attributes},
-            created,
+            (SOURCES.name, item.key),
             secret_names=("token", "url"),
-        )
-    )
-    if item.value.get("enabled", True):
-        return
-    change.words.append("Disabled.")
-    document = """
-mutation DisableSource($input: UpdateSourceInput!) {
-  payload: updateSource(input: $input) { userErrors { message path } }
-}
-"""
-    change.steps.append(
-        Step(
-            Phase.SOURCES,
-            document,
-            lambda ids: {"input": {"id": ids[created], "enabled": False}},
         )
     )
 

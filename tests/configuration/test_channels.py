@@ -55,6 +55,7 @@ channels:
     triggers: [EVENT_CHANGED]
     enabled: false
 """
+ACTIONS = "query ($id: ID!) { auditEntries(filter: { subjectId: $id }) { nodes { action } } }"
 HAS_ADDRESS = """
 query ($id: ID!, $url: String!, $headers: JSON) {
   channel(id: $id) { hasAddress(url: $url, headers: $headers) }
@@ -101,6 +102,7 @@ async def test_applied_channels_and_sources_are_stored_and_their_secrets_are_in_
     assert out.endswith("Applied 4 changes.\n")
     channels = await fetch_nodes(client, "channels", "id name url filter triggers enabled")
     sources = await fetch_nodes(client, "sources", "id name kind enabled")
+    actions = await client.execute_field(ACTIONS, id=sources[1]["id"])
     triggers = ["NOTIFICATION_ADDED", "EVENT_RESOLVED"]
     assert channels == [
         {
@@ -126,6 +128,8 @@ async def test_applied_channels_and_sources_are_stored_and_their_secrets_are_in_
         ("ALERTMANAGER", True),
         ("JSON", False),
     ]
+    # It was never enabled.
+    assert actions == {"nodes": [{"action": "CREATED"}]}
     records = [json.loads(line) for line in Path(secrets_file).read_text().splitlines()]
     assert [(each["section"], each["name"], each["id"]) for each in records] == [
         ("sources", "Alertmanager", sources[0]["id"]),

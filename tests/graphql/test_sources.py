@@ -115,6 +115,23 @@ async def test_a_source_is_created_listed_changed_and_deleted_with_audit_entries
     ]
 
 
+async def test_a_source_that_is_created_disabled_accepts_nothing_until_it_is_enabled(
+    client: Client,
+) -> None:
+    created = await create_source(client, enabled=False)
+    by_default = await create_source(client, enabled=None)
+    payload = alertmanager_payload(ALERT)
+
+    refused = await send(client, created["url"], payload)
+    await client.execute_field(UPDATE, input={"id": created["source"]["id"], "enabled": True})
+    accepted = [await send(client, each["url"], payload) for each in (created, by_default)]
+    entries = (await client.execute_field(AUDIT, id=created["source"]["id"]))["nodes"]
+
+    assert [each["source"]["enabled"] for each in (created, by_default)] == [False, True]
+    assert (refused, accepted) == (403, [202, 202])
+    assert [each["changes"]["enabled"] for each in entries] == [[False, True], [None, False]]
+
+
 async def test_a_new_token_replaces_the_previous_one(client: Client) -> None:
     created = await create_source(client)
     payload = alertmanager_payload(ALERT)

@@ -105,6 +105,10 @@ class CreateSourceInput:
         description="How payloads become events. Required if the kind is JSON, and not allowed "
         "otherwise.",
     )
+    enabled: bool | None = strawberry.field(
+        default=True,
+        description="Whether the source accepts payloads. Null means true.",
+    )
 
 
 @strawberry.input(
@@ -313,7 +317,12 @@ class SourceMutations:
         context = info.context
         mapping = None if input.mapping is None else input.mapping.to_domain()
         result = await sources.create_source(
-            context.database, context.command, input.name, input.kind, mapping
+            context.database,
+            context.command,
+            input.name,
+            input.kind,
+            mapping,
+            enabled=input.enabled is not False,
         )
         return SourcePayload.from_result(result, context, "input")
 

@@ -62,6 +62,8 @@ async def create_source(
     name: str,
     kind: SourceKind,
     mapping: SourceMapping | None,
+    *,
+    enabled: bool,
 ) -> SourceResult:
     """Creates a source. Raises RequestError FORBIDDEN without EVENT_CREATE."""
     require_creating(command.actor)
@@ -84,7 +86,7 @@ async def create_source(
             name=name,
             kind=kind,
             mapping=None if mapping is None else mapping.to_json(),
-            enabled=True,
+            enabled=enabled,
             **digest_secret(token)._asdict(),
             created_at=command.now,
             updated_at=command.now,
