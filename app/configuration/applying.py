@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from app.api_client import ApiClient, ApiError
@@ -12,6 +14,7 @@ from app.configuration.configuration import (
     Configuration,
     FileError,
     InvalidFileError,
+    has_literal_addresses,
     parse_configuration,
 )
 from app.configuration.mutations import Ids, Phase
@@ -36,21 +39,35 @@ class SavedPlan:
 
 
 def format_plan(plan: Plan, file: str) -> str:
-    """Formats the plan of a configuration file as JSON, for `read_saved_plan`."""
+    """Formats the plan of a configuration file as JSON, for `read_saved_plan`.
+
+    If the file itself has addresses of channels, which may be secret, the plan has only a digest of
+    it, from which they cannot be guessed.
+    """
+    configuration = plan.configuration
     content = {
         "planFormat": _FORMAT,
         "file": file,
         "organization": plan.state.organization_key,
         "prune": plan.options.prune,
         "digest": plan.state.compute_digest(),
-        "configuration": plan.configuration.text,
     }
+    if has_literal_addresses(configuration):
+        content["fileDigest"] = _compute_digest(configuration.text, token_hex(16))
+    else:
+        content["configuration"] = configuration.text
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def read_saved_plan(text: str) -> SavedPlan | None:
+def _compute_digest(text: str, salt: str) -> str:
+    digest = hashlib.scrypt(text.encode(), salt=salt.encode(), n=2**14, r=8, p=1)
+    return f"{salt}:{digest.hex()}"
+
+
+def read_saved_plan(text: str, read_file: Callable[[str], str]) -> SavedPlan | None:
     """Reads a saved plan. None if the text is something else, such as a configuration.
 
+    `read_file`: returns the text of the file with the configuration, if the plan does not have it.
     Raises InvalidFileError if it is a plan that cannot be used.
     """
     try:
@@ -59,11 +76,24 @@ def read_saved_plan(text: str) -> SavedPlan | None:
         return None
     if not isinstance(content, dict) or "planFormat" not in content:
         return None
-    texts = [content.get(name) for name in ("file", "organization", "digest", "configuration")]
+    names = ("file", "organization", "digest")
+    texts = [
+        *(content.get(name) for name in names),
+        content.get("configuration", content.get("fileDigest")),
+    ]
     if content["planFormat"] != _FORMAT or not all(isinstance(each, str) for each in texts):
         message = "This version of tocsin cannot read the plan. Create it again."
         raise InvalidFileError([FileError(message, 1, 1)])
     file, organization, digest, configuration = map(str, texts)
+    if "configuration" not in content:
+        configuration = read_file(file)
+        salt = content["fileDigest"].partition(":")[0]
+        if _compute_digest(configuration, salt) != content["fileDigest"]:
+            message = (
+                f"{file} changed after the plan was created. The plan does not contain it, because "
+                "it has addresses of channels. Create a new plan."
+            )
+            raise InvalidFileError([FileError(message, 1, 1)])
     options = PlanOptions(prune=content.get("prune") is True)
     return SavedPlan(file, parse_configuration(configuration), options, organization, digest)
 

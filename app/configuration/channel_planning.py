@@ -24,6 +24,8 @@ from app.configuration.secret_references import (
     resolve_reference,
 )
 from app.configuration.stored_state import StoredItem
+from app.domain.channels.channels import format_origin
+from app.domain.shared.masking import MASK
 
 _QUOTED = re.compile(r"""(['"]).*\1""")
 _COMPARE = """
@@ -66,15 +68,13 @@ def _resolve_address(context: PlanContext, item: ConfiguredItem) -> _Address | N
         except UnresolvedReferenceError as error:
             context.add_error(str(error), item, *path)
             return None
-        if is_reference(text):
+        if is_reference(text) or path == ("url",):
             context.plan.secrets.add(values[path])
     address = _Address(values.pop(("url",)), {path[1]: each for path, each in values.items()})
     if problems := find_address_problems(item, address.url, address.headers):
         if is_reference(item.value["url"]):
             # A message can quote a part of the address.
-            problems = [
-                replace(each, message=_QUOTED.sub("***", each.message)) for each in problems
-            ]
+            problems = [replace(each, message=_QUOTED.sub(MASK, each.message)) for each in problems]
         context.add_problems(item, problems)
         return None
     return address
@@ -124,11 +124,11 @@ def _change_channel(
     if (is_enabled := item.value.get("enabled", True)) != stored.row["enabled"]:
         attributes["enabled"] = is_enabled
     names = list(attributes)
-    before = dict(stored.value)
+    before, shown = dict(stored.value), {}
     if address is not None:
+        shown = _hide_address(item, address)
         if _has_address(context, stored, address):
             # The same as in the file, so that the difference does not show them.
-            shown = {name: item.value[name] for name in ("url", "headers") if name in item.value}
             before = {"kind": before["kind"], "name": before["name"]} | shown | before
         else:
             attributes |= address.to_input()
@@ -139,7 +139,21 @@ def _change_channel(
     if is_enabled and not stored.row["enabled"]:
         words.append("It delivers what happens from now on.")
     step = update_step("UpdateChannelInput", "updateChannel", stored.id, attributes, Phase.CHANNELS)
-    context.add_update(item, stored, words, step, before)
+    context.add_update(item, stored, words, step, before, dict(item.value) | shown)
+
+
+def _hide_address(item: ConfiguredItem, address: _Address) -> dict[str, Any]:
+    """Returns the address and the headers as plans show them: without values that may be secret."""
+    texts = dict(item.value.get("headers", {}))
+    shown: dict[str, Any] = {"url": item.value["url"]}
+    if not is_reference(item.value["url"]):
+        origin = format_origin(read_input(item).kind, address.url)
+        shown["url"] = f"{origin.removesuffix('/')}/{MASK}"
+    if texts:
+        shown["headers"] = {
+            name: text if is_reference(text) else MASK for name, text in texts.items()
+        }
+    return shown
 
 
 def _has_address(context: PlanContext, stored: StoredItem, address: _Address) -> bool:

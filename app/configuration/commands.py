@@ -27,6 +27,7 @@ from app.configuration.configuration import (
     Configuration,
     FileError,
     InvalidFileError,
+    has_literal_addresses,
     parse_configuration,
     validate_items,
 )
@@ -49,6 +50,11 @@ _NO_SECRETS_FILE = (
 _NO_ADDRESSES = (
     "The server does not return the addresses and headers of channels. To create the channels "
     "elsewhere, add them to the file: as references, such as env:NAME."
+)
+_NO_FILE = (
+    "A saved plan does not contain addresses and headers of channels, but is applied with the file "
+    "that has them. To save the plan of a configuration from standard input, write references "
+    "instead, such as env:NAME."
 )
 
 
@@ -129,6 +135,8 @@ def plan(
     exit_code: bool,
 ) -> None:
     configuration = _parse_file(file, _read_text(file))
+    if out is not None and file == "-" and has_literal_addresses(configuration):
+        exit_with(_NO_FILE, ERROR_CODE)
     with server.open_client() as client:
         created = _create_plan(client, server, file, configuration, options)
     _print_plan(created, client.url)
@@ -152,7 +160,7 @@ def apply(
 ) -> None:
     text = _read_text(file)
     try:
-        saved = read_saved_plan(text)
+        saved = read_saved_plan(text, _read_text)
     except InvalidFileError as error:
         _exit_with_errors(file, error.errors)
     with server.open_client() as client:

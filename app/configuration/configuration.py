@@ -38,6 +38,7 @@ from app.domain.rules.duplicates import validate_duplication_rule
 from app.domain.rules.expression_problems import ExpressionProblem
 from app.domain.rules.expressions import validate_expression
 from app.domain.shared.limits import ChannelLimits, Limits
+from app.domain.shared.masking import MASK
 from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import Problem, RequestError, invalid_input
 from app.domain.shared.values import (
@@ -187,6 +188,8 @@ def _find_schema_errors(document: YamlDocument) -> Iterator[FileError]:
 def _describe_schema_error(error: ValidationError) -> Iterator[tuple[ValuePath, str]]:
     """Yields the path and the message of each error in words of the file."""
     path = tuple(error.instance_path)
+    is_address = path[:1] == (CHANNELS.name,) and path[2:3] in (("url",), ("headers",))
+    quoted = MASK if is_address else _quote(error.instance)
     kinds = ValidationErrorKind
     match error.kind:
         case kinds.AdditionalProperties(unexpected=names):
@@ -204,10 +207,10 @@ def _describe_schema_error(error: ValidationError) -> Iterator[tuple[ValuePath, 
                 for name in error.kind.types
             )
             empty = " For an empty list, write []." if error.kind.types == ["array"] else ""
-            yield path, f"Invalid value {_quote(error.instance)}: expected {types}.{empty}"
+            yield path, f"Invalid value {quoted}: expected {types}.{empty}"
         case kinds.Enum(options=options):
             expected_values = " or ".join(map(str, options))
-            yield path, f"Invalid value {_quote(error.instance)}: expected {expected_values}."
+            yield path, f"Invalid value {quoted}: expected {expected_values}."
         case kinds.MinProperties() | kinds.MaxProperties():
             keys = ", ".join(_known_keys(error))
             yield path, f"Exactly one of these keys is allowed: {keys}."
@@ -469,6 +472,15 @@ def list_address_texts(item: ConfiguredItem) -> dict[tuple[str, ...], str]:
     for name, text in item.value.get("headers", {}).items():
         texts["headers", name] = text
     return texts
+
+
+def has_literal_addresses(configuration: Configuration) -> bool:
+    """Whether the file itself has addresses or headers of channels, and not references to them."""
+    return any(
+        not is_reference(text)
+        for item in configuration.items.get(CHANNELS.name, ())
+        for text in list_address_texts(item).values()
+    )
 
 
 def _validate_channel(

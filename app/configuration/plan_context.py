@@ -94,10 +94,15 @@ class PlanContext:
         words: list[str],
         step: Step,
         before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
     ) -> Change:
-        """Adds the change of a stored object. `before`: what the diff shows, if not its value."""
+        """Adds the change of a stored object.
+
+        `before`, `after`: what the diff shows, if not the values.
+        """
         change = self.add_change(CHANGED, item.section.name, stored.title, item)
         change.words, change.before = words, stored.value if before is None else before
+        change.after = item.value if after is None else after
         change.steps.append(step)
         return change
 

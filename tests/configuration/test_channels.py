@@ -182,7 +182,7 @@ async def test_a_plan_shows_changes_of_addresses_by_their_references(
     +url: env:TEST_HOOK_URL
     +headers:
     +  authorization: file:{header}
-    +  x-team: pumps
+    +  x-team: '***'
      filter:
        severities:
        - ERROR
@@ -192,7 +192,7 @@ async def test_a_plan_shows_changes_of_addresses_by_their_references(
     @@ -1,5 +1,6 @@
      kind: WEBHOOK
      name: Everything
-    +url: https://hooks.example.com/other
+    +url: https://hooks.example.com/***
      triggers:
     -- EVENT_CHANGED
     +- EVENT_RESOLVED
@@ -291,6 +291,92 @@ async def test_a_saved_plan_is_refused_after_the_address_of_a_channel_changed(
     assert "T0KEN" not in Path(plan).read_text()
     [channel, _] = await fetch_nodes(client, "channels", "filter")
     assert channel == {"filter": {"severities": ["ERROR"]}}
+
+
+LITERAL = """
+channels:
+  - name: Chat
+    kind: WEBHOOK
+    url: https://hooks.example.com/T0KEN-1
+    headers: {authorization: T0KEN-2, x-team: "env:TEST_TEAM"}
+    enabled: false
+  - {name: Text, kind: APPRISE, url: "json://hooks.example.com/T0KEN-3", enabled: false}
+"""
+
+
+async def test_a_plan_with_addresses_is_applied_with_its_file_and_shows_and_saves_none_of_them(
+    client: Client, secrets_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_TEAM", "pumps")
+    plan = str(tmp_path / "plan.json")
+    file = write_file(tmp_path, LITERAL)
+    save = ("plan", file, "--out", plan)
+
+    created = await run_config(client, *save)
+    first = await run_config(client, "apply", plan, "--secrets-file", secrets_file)
+    unchanged = await run_config(client, *save)
+    write_file(tmp_path, LITERAL.replace("T0KEN", "NEW-T0KEN"))
+    changed = await run_config(client, *save)
+    saved = Path(plan).read_text()
+    write_file(tmp_path, LITERAL)
+    refused = await run_config(client, "apply", plan)
+    write_file(tmp_path, LITERAL.replace("T0KEN", "NEW-T0KEN"))
+    second = await run_config(client, "apply", plan)
+    from_input = await run_config(client, "plan", "-", "--out", plan, text=LITERAL)
+
+    assert (first[0], second[0], from_input[0]) == (0, 0, 1)
+    assert without_first_line(unchanged[1]) == NO_CHANGES
+    assert (
+        without_first_line(changed[1])
+        == """\
+~ Channel 'Chat': Changed address or headers.
+    @@ -1,3 +1,7 @@
+     kind: WEBHOOK
+     name: Chat
+    +url: https://hooks.example.com/***
+    +headers:
+    +  authorization: '***'
+    +  x-team: env:TEST_TEAM
+     enabled: false
+~ Channel 'Text': Changed address or headers.
+    @@ -1,3 +1,4 @@
+     kind: APPRISE
+     name: Text
+    +url: json://hooks.example.com/***
+     enabled: false
+
+0 to create, 2 to change, 0 to remove.
+"""
+    )
+    assert refused == (
+        1,
+        "",
+        f"{plan}:1:1: {file} changed after the plan was created. The plan does not contain it, "
+        "because it has addresses of channels. Create a new plan.\n",
+    )
+    outputs = [created, first, unchanged, changed, refused, second, from_input]
+    assert "T0KEN" not in saved + str(outputs)
+    chat, text = await fetch_nodes(client, "channels", "id")
+    headers = {"authorization": "NEW-T0KEN-2", "x-team": "pumps"}
+    assert await has_address(client, chat["id"], "https://hooks.example.com/NEW-T0KEN-1", headers)
+    assert await has_address(client, text["id"], "json://hooks.example.com/NEW-T0KEN-3")
+
+
+async def test_an_address_that_is_no_text_is_an_error_that_does_not_print_it(
+    client: Client, tmp_path: Path
+) -> None:
+    values = ("url: 70539", "url: env:A\n    headers: 70539", "url: env:A\n    headers: {a: 70539}")
+
+    errors = []
+    for value in values:
+        file = write_file(tmp_path, f"channels:\n  - name: C\n    kind: WEBHOOK\n    {value}\n")
+        errors.append((await run_config(client, "plan", file))[1:])
+
+    assert errors == [
+        ("", f"{file}:4:5: Invalid value ***: expected a string.\n"),
+        ("", f"{file}:5:5: Invalid value ***: expected a mapping.\n"),
+        ("", f"{file}:5:15: Invalid value ***: expected a string.\n"),
+    ]
 
 
 async def test_secrets_are_not_written_to_a_file_that_others_can_read(
