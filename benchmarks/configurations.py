@@ -200,6 +200,10 @@ def sources(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def channels(draw: st.DrawFn) -> dict[str, Any]:
+    if draw(st.integers(0, 7)) == 7:  # a server runs a process for each address of this kind
+        urls = st.sampled_from(["json://a.example/1", "https://ntfy.sh/alarms"])
+        channel = {"name": draw(st.sampled_from("CD")), "kind": "APPRISE", "url": draw(urls)}
+        return channel | draw(optional(enabled=st.booleans()))
     urls = st.sampled_from(["https://a.example/1", "https://b.example/?2", "env:DRAWN_ADDRESS"])
     headers = st.sampled_from([{}, {"x-a": "1"}, {"authorization": "env:DRAWN_ADDRESS"}])
     triggers = st.sampled_from(["NOTIFICATION_ADDED", "EVENT_CHANGED", "EVENT_RESOLVED"])

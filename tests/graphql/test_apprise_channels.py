@@ -153,7 +153,15 @@ async def test_invalid_addresses_are_rejected_and_not_stored(client: Client) -> 
         ("json://a.example\\@127.0.0.1", "The URL must be SERVICE://ADDRESS in visible ASCII"),
         ("json://a.example json://b.example", "The URL must be SERVICE://ADDRESS in visible"),
         ("file:///etc/passwd", "Invalid service 'file'. Use one of brevo, clicksend, discord,"),
-        ("https://hooks.slack.com/services/a/b/c", "Invalid service 'https'."),
+        ("https://hooks.example.com/services/a/b/c", "Invalid service 'https'."),
+        ("http://hooks.slack.com/services/a/b/c", "Invalid service 'http'."),
+        ("https://hooks.slack.com.example.com/services/a/b/c", "Invalid service 'https'."),
+        ("https://hooks.slack.com:25/services/a/b/c", "Invalid service 'https'."),
+        ("https://hooks.slack.com@example.com/services/a/b/c", "Invalid service 'https'."),
+        ("https://example.com?@hooks.slack.com/services/a/b/c", "Invalid service 'https'."),
+        ("https://a@prod-1.logic.azure.com/workflows/a", "Invalid service 'https'."),
+        ("https://discord.com/api/webhooks/1/a?avatar_url=https://10.0.0.1", "The parameter"),
+        ("https://ntfy.sh/topic?attach=/etc/passwd", "The parameter 'attach' is not allowed."),
         ("SYSLOG://", "The URL must be SERVICE://ADDRESS"),
         ("SYSLOG://local", "Invalid service 'SYSLOG'."),
         ("dbus://desktop", "Invalid service 'dbus'."),
@@ -205,14 +213,6 @@ async def test_an_address_that_apprise_cannot_read_is_rejected_without_its_secre
             "url": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general",
         },
     )
-
-    for payload in (rejected, unchanged):
-        [error] = payload["userErrors"]
-        assert (error["code"], error["path"]) == ("INVALID_INPUT", ["input", "url"])
-        assert error["message"].startswith("Apprise cannot read the URL: ")
-        assert "t0ken" not in error["message"]
-    assert changed["userErrors"] == []
-    assert changed["channel"]["url"] == "slack://"
     native = await client.execute_field(
         UPDATE,
         input={
@@ -220,7 +220,16 @@ async def test_an_address_that_apprise_cannot_read_is_rejected_without_its_secre
             "url": "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
         },
     )
-    assert (await client.execute_field(CHANNELS))["nodes"] == [changed["channel"]]
+
+    for payload in (rejected, unchanged):
+        [error] = payload["userErrors"]
+        assert (error["code"], error["path"]) == ("INVALID_INPUT", ["input", "url"])
+        assert error["message"].startswith("Apprise cannot read the URL: ")
+        assert "t0ken" not in error["message"]
+    assert changed["userErrors"] == native["userErrors"] == []
+    assert changed["channel"]["url"] == "slack://"
+    assert native["channel"]["url"] == "https://hooks.slack.com"
+    assert (await client.execute_field(CHANNELS))["nodes"] == [native["channel"]]
 
 
 async def test_headers_and_signing_secrets_are_only_for_web_hooks(client: Client) -> None:

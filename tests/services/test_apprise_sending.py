@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,13 @@ import psutil
 import pytest
 
 from app.domain.channels.addresses import parse_networks
-from app.domain.channels.apprise_urls import SERVICES
+from app.domain.channels.apprise_urls import (
+    SERVICES,
+    find_scheme,
+    find_service,
+    find_url_error,
+    is_native,
+)
 from app.domain.channels.attempts import AttemptResult
 from app.domain.channels.texts import TextMessage
 from app.domain.events.severity import Severity
@@ -135,6 +142,36 @@ async def test_the_process_of_a_service_that_does_not_respond_ends() -> None:
     assert result.error is not None
     assert len(receiver.requests) == 1
     assert list_processes() == []
+
+
+async def test_a_process_that_is_cancelled_ends_and_leaves_its_place_to_another() -> None:
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda request: Response(
+            release=asyncio.Event() if request.path == "/dead" else None
+        )
+        sender = create_sender(limits=ChannelLimits(timeout_seconds=60, apprise_processes=1))
+        url = f"json://127.0.0.1:{receiver.port}"
+        sending = asyncio.create_task(sender.send(f"{url}/dead", TEXT))
+        await receiver.wait_for(1)
+        sending.cancel()
+        await asyncio.wait([sending])
+        processes = list_processes()
+        other = await sender.send(f"{url}/ok", TEXT)
+
+    assert sending.cancelled()
+    assert processes == []
+    assert other.is_success
+
+
+async def test_a_process_whose_server_was_killed_ends_after_its_time() -> None:
+    release = asyncio.Event()
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(release=release)
+        request = build_request(f"ntfy://127.0.0.1:{receiver.port}/alarms") | {"max_seconds": 1}
+        done = await asyncio.to_thread(start_program, request)
+        release.set()
+
+    assert (done.returncode, done.stdout) == (-signal.SIGALRM, "")
 
 
 async def test_addresses_that_fail_leave_processes_for_the_others() -> None:
@@ -264,17 +301,27 @@ def test_a_process_refuses_parameters_that_apprise_reads_and_the_server_has_not_
 
 def run_program(url: str) -> dict[str, Any]:
     """Lets the program send a message with ntfy. Returns its answer."""
-    request = {
+    answer: dict[str, Any] = json.loads(start_program(build_request(url)).stdout)
+    return answer
+
+
+def build_request(url: str) -> dict[str, Any]:
+    return {
         "url": url,
         "scheme": "ntfy",
+        "is_native": False,
         "module": "ntfy",
         "parameters": ["priority"],
         "networks": [LOCAL],
         "timeout_seconds": 60,
+        "max_seconds": 65,
         "message": {"title": "", "body": "text", "notify_type": "info"},
     }
 
-    done = subprocess.run(
+
+def start_program(request: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Waits until the program has ended."""
+    return subprocess.run(
         [sys.executable, "-m", "app.services.channels.apprise_process"],
         cwd=ROOT,
         input=json.dumps(request),
@@ -282,8 +329,6 @@ def run_program(url: str) -> dict[str, Any]:
         text=True,
         timeout=90,
     )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 async def test_the_process_gets_neither_the_environment_nor_the_address_as_arguments(
@@ -323,6 +368,48 @@ def test_every_allowed_service_and_parameter_is_one_of_apprise() -> None:
         for scheme in service.schemes:
             assert scheme in known
             assert service.parameters - {"user", "pass"} <= known[scheme], scheme
+
+
+NATIVE = {
+    "discord": "https://discord.com/api/webhooks/4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
+    "gchat": "https://chat.googleapis.com/v1/spaces/AAAA/messages?key=1234&token=abcd",
+    "lark": "https://open.larksuite.com/open-apis/bot/v2/hook/abcd-1234",
+    "ntfy": "https://ntfy.sh/alarms?priority=high",
+    "slack": "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
+    "splunk": "https://alert.victorops.com/integrations/generic/20131114/alert/abcd-1234/ops",
+    "webex": "https://webexapis.com/v1/webhooks/incoming/" + "a" * 80,
+    "workflows": "https://prod-1.westus.logic.azure.com:443/workflows/643e69f83c8944438d68119179a10a64"
+    "/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=KODuebWbDGYFr0z0eu",
+}
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # Apprise imports it
+def test_the_addresses_that_services_show_are_those_of_their_plugins() -> None:
+    import apprise
+
+    plugins: dict[str, Any] = {
+        scheme: apprise.Apprise.instantiate(url) for scheme, url in NATIVE.items()
+    }
+
+    assert sorted(NATIVE) == sorted(each.schemes[0] for each in SERVICES if each.hosts)
+    for scheme, plugin in plugins.items():
+        assert find_url_error(NATIVE[scheme]) is None
+        assert (find_scheme(NATIVE[scheme]), is_native(NATIVE[scheme])) == (scheme, True)
+        # What Apprise makes of them is an address of its own that is allowed, too.
+        assert find_scheme(plugin.url()) in find_service(NATIVE[scheme]).schemes
+
+
+async def test_the_process_reads_the_address_that_a_service_shows() -> None:
+    sender = create_sender()
+
+    errors = await asyncio.gather(
+        *(sender.find_url_error(url) for url in (NATIVE["slack"], NATIVE["workflows"])),
+        sender.find_url_error("https://hooks.slack.com/api/T0kenT0ken"),
+    )
+
+    assert errors[:2] == [None, None]
+    assert errors[2] is not None
+    assert "T0ken" not in errors[2]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import importlib
 import ipaddress
 import json
 import logging
-import math
 import os
 import resource
 import signal
@@ -25,7 +24,6 @@ from app.domain.channels.addresses import IPNetwork, is_allowed_address, is_allo
 
 _MAX_MEMORY_BYTES = 2**29
 _MAX_ERROR_CHARACTERS = 16_384  # the error may quote the response of the receiver
-_RESERVE_SECONDS = 5
 # Events of these kinds are refused unless they are listed below.
 _RESTRICTED = (
     *("ctypes", "fcntl", "ftplib", "imaplib", "mmap", "nntplib", "os", "poplib", "pty", "shutil"),
@@ -132,7 +130,8 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
         secure_logging=True,
         storage_mode=apprise.PersistentStoreMode.MEMORY,
     )
-    parts = plugin.parse_url(request["url"].replace("/#", "/%23"))
+    parse = plugin.parse_native_url if request["is_native"] else plugin.parse_url
+    parts = parse(request["url"].replace("/#", "/%23"))
     # The parameters that were validated must be those that Apprise reads.
     if not parts or not set(parts["qsd"]) <= set(request["parameters"]):
         return {"error": messages.text or "Apprise cannot read the URL", "refused": None}
@@ -156,7 +155,7 @@ def _has_scheme(value: Any, scheme: str) -> bool:
 def main() -> None:
     request = json.load(sys.stdin)
     # The server ends the process earlier, unless the server itself was killed.
-    signal.alarm(math.ceil(request["timeout_seconds"]) + _RESERVE_SECONDS)
+    signal.alarm(request["max_seconds"])
     try:
         answer = _run(request)
     except Exception as failure:  # the text may contain secrets: the server masks them

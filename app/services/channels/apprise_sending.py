@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.channels.addresses import IPNetwork
-from app.domain.channels.apprise_urls import DOCUMENTATION, find_scheme, find_service
+from app.domain.channels.apprise_urls import DOCUMENTATION, find_scheme, find_service, is_native
 from app.domain.channels.attempts import AttemptResult
 from app.domain.channels.texts import TextMessage
 from app.domain.events.severity import Severity
@@ -34,6 +35,8 @@ _CERTIFICATES = {
     "REQUESTS_CA_BUNDLE": "SSL_CERT_FILE",
 }
 _MAX_ERROR_CHARACTERS = 300
+# Until a process ends itself whose server does not.
+_RESERVE_SECONDS = 5
 _TYPES = {
     Severity.ERROR: "failure",
     Severity.WARN: "warning",
@@ -119,10 +122,12 @@ class AppriseSender:
         request = {
             "url": url,
             "scheme": find_scheme(url),
+            "is_native": is_native(url),
             "module": service.module,
-            "parameters": sorted(service.parameters),
+            "parameters": sorted(service.parameters | service.ignored),
             "networks": self._networks,
             "timeout_seconds": self._limits.timeout_seconds,
+            "max_seconds": math.ceil(self._limits.timeout_seconds) + _RESERVE_SECONDS,
             "message": message,
         }
         try:

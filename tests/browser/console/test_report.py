@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playwright.async_api import Page, Route, expect
@@ -19,6 +20,8 @@ PUBLISH_GUARD = """mutation ($id: ID!) {
   publishGuardRule(id: $id) { guardRule { id } userErrors { message } } }"""
 CREATE_DUPLICATION = """mutation ($input: CreateDuplicationRuleInput!) {
   createDuplicationRule(input: $input) { userErrors { message } } }"""
+SILENCE = """mutation ($input: CreateSilenceInput!) {
+  createSilence(input: $input) { userErrors { message } } }"""
 FIELDS = (
     field_input("volume", "NUMBER", label="Volume", unit="mcf", required=True, minimum=0),
     field_input("hours", "INTEGER", label="Duration", helpText="In hours.", maximum=100),
@@ -55,6 +58,9 @@ async def test_an_event_is_reported_by_the_form_of_its_type(
     visitor: BrowserVisit, client: Client
 ) -> None:
     await define_flaring(client)
+    ends_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    silence = {"filter": {"types": ["flaring"]}, "comment": "flare test", "endsAt": ends_at}
+    assert await client.execute_field(SILENCE, input=silence) == {"userErrors": []}
     page = await sign_in_to(visitor)
     await choose_flaring(page)
     await expect(page.get_by_label("Duration")).to_have_count(0)
@@ -84,11 +90,14 @@ async def test_an_event_is_reported_by_the_form_of_its_type(
     await page.get_by_label("ID of the entity").fill("well-1")
     await page.get_by_role("combobox", name="Tags").fill("north")
     await page.get_by_role("combobox", name="Tags").press("Enter")
+    await page.get_by_label("Notify the users of the console").check()
     await expect(page.get_by_text("The event will be accepted.")).to_be_visible()
     assert await find_violations(page) == []
     await page.get_by_role("button", name="Report the event").click()
 
     await expect(page.get_by_role("heading", name="The event is reported")).to_be_visible()
+    silenced = 'Nobody is notified: the event is silenced by "flare test", until'
+    await expect(page.get_by_text(silenced)).to_be_visible()
     [stored] = (await client.execute_field(STORED))["nodes"]
     seen = await page.evaluate("new Date('2026-04-10T12:30:00').toISOString()")
     assert stored.pop("fields") == {

@@ -931,7 +931,7 @@ export const texts = {
     urlHints: {
       WEBHOOK: "An http or https URL. Only its host is shown later.",
       APPRISE:
-        "A URL in the format of Apprise, such as mailto://mail.example.com?from=a@example.com&to=b@example.com. It is not shown later.",
+        "A URL in the format of Apprise, such as mailto://mail.example.com?from=a@example.com&to=b@example.com, or the address of a web hook that Slack, Discord or Teams shows. It is not shown later.",
     },
     newUrlHint: (url: string) => `Leave it empty to keep the present address at ${url}.`,
     headerName: "Request header",
