@@ -1,13 +1,14 @@
-"""The cost of a request apart from its operation: `python -m benchmarks.overhead`.
+"""The cost of a request apart from its operation: `python -m benchmarks.overhead [CASE ...]`.
 
 32 persistent connections send requests to one server process with default settings, on its own
 core. Prints requests per second, and CPU time of the server per request, which depends less on
-other load.
+other load: the least of ROUNDS rounds of at least REQUESTS requests.
 
 - bare: uvicorn with an application that reads the body and returns a constant
 - health: the probe, which is the cost of every request, without a credential
 - empty: a document that is not a string, which is rejected after authentication
-- head, event: `{ logHead }`, and one event by its ID
+- head: `{ logHead }`
+- event: the query "one event" of `benchmarks.peers`, of EVENTS different events in turn
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,26 +31,35 @@ import httpx
 import uvicorn
 import uvloop
 
-from benchmarks.processes import KEY, TOCSIN, ServerProcess, build_environment, running_postgresql
+from benchmarks.peers.documents import tocsin_document
+from benchmarks.processes import (
+    KEY,
+    PATIENCE_SECONDS,
+    TOCSIN,
+    ServerProcess,
+    build_environment,
+    running_postgresql,
+)
 
 CONNECTIONS = 32
-SECONDS = 3.0
-ROUNDS = 2
+REQUESTS = 20_000
+EVENTS = 50
+ROUNDS = 3
 TICKS = os.sysconf("SC_CLK_TCK")
-BARE = (sys.executable, "-m", "benchmarks.overhead", "bare")
+BARE = (sys.executable, "-m", "benchmarks.overhead", "serve-bare")
 
 
 class RequestProtocol(asyncio.Protocol):
     """Sends the next request as soon as the previous one is answered."""
 
-    def __init__(self, request: bytes, status: bytes) -> None:
-        self._request, self._status = request, status
+    def __init__(self, requests: Iterator[bytes], status: bytes) -> None:
+        self._requests, self._status = requests, status
         self.answers = 0
         self._have = b""
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        transport.write(self._request)
+        transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         self._have += data
@@ -62,30 +73,35 @@ class RequestProtocol(asyncio.Protocol):
             raise SystemExit(f"unexpected response: {self._have!r}")
         self.answers += 1
         self._have = b""
-        self._transport.write(self._request)
+        self._transport.write(next(self._requests))
 
 
-async def measure_request_rate(url: str, request: bytes, status: int, seconds: float) -> float:
-    """Returns responses per second."""
-    address: Any = urlsplit(url)
+async def send_requests(
+    server: ServerProcess, requests: Sequence[bytes], status: int, count: int
+) -> tuple[float, float]:
+    """Returns responses per second, and microseconds of the server's CPU time per response."""
+    address: Any = urlsplit(server.url)
     loop = asyncio.get_running_loop()
+    in_turn = cycle(requests)
     asking = [
         await loop.create_connection(
-            lambda: RequestProtocol(request, str(status).encode()), address.hostname, address.port
+            lambda: RequestProtocol(in_turn, str(status).encode()), address.hostname, address.port
         )
         for _ in range(CONNECTIONS)
     ]
     begun, before = time.perf_counter(), sum(each.answers for _, each in asking)
-    await asyncio.sleep(seconds)
-    answers = sum(each.answers for _, each in asking) - before
-    taken = time.perf_counter() - begun
+    used = read_cpu_seconds(server.process.pid)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (answers := sum(each.answers for _, each in asking) - before) < count:
+            await asyncio.sleep(0.05)
+    taken, used = time.perf_counter() - begun, read_cpu_seconds(server.process.pid) - used
     for transport, _ in asking:
         transport.abort()
-    return answers / taken
+    return answers / taken, used / answers * 1e6
 
 
-def build_post(query: object) -> bytes:
-    body = json.dumps({"query": query}).encode()
+def build_post(query: object, **more: object) -> bytes:
+    body = json.dumps({"query": query, **more}).encode()
     head = (
         "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         f"Accept: application/json\r\nAuthorization: Bearer {KEY}\r\nUser-Agent: overhead\r\n"
@@ -94,26 +110,26 @@ def build_post(query: object) -> bytes:
     return head.encode() + body
 
 
-def log_one_event(url: str) -> str:
-    log = 'mutation { logEvent(input: {summary: "one"}) { event { id } } }'
-    headers = {"Authorization": f"Bearer {KEY}"}
-    answer = httpx.post(f"{url}/graphql", json={"query": log}, headers=headers).json()
-    return str(answer["data"]["logEvent"]["event"]["id"])
+def build_event_posts(url: str) -> list[bytes]:
+    """Logs events, and builds the query of each of them."""
+    log = """mutation ($input: [LogEventInput!]!) {
+      logEvents(input: $input) { results { event { id } } } }"""
+    answer = httpx.post(
+        f"{url}/graphql",
+        json={"query": log, "variables": {"input": [{"summary": "one"}] * EVENTS}},
+        headers={"Authorization": f"Bearer {KEY}"},
+        timeout=PATIENCE_SECONDS,
+    ).json()
+    document = tocsin_document("single").strip()
+    return [
+        build_post(document, operationName="single", variables={"id": each["event"]["id"]})
+        for each in answer["data"]["logEvents"]["results"]
+    ]
 
 
 def read_cpu_seconds(process: int) -> float:
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def measure_server(server: ServerProcess, request: bytes, status: int) -> tuple[float, float]:
-    """Returns responses per second, and microseconds of CPU time per response."""
-    uvloop.run(measure_request_rate(server.url, request, status, 0.5))
-    before = read_cpu_seconds(server.process.pid)
-    begun = time.perf_counter()
-    rate = uvloop.run(measure_request_rate(server.url, request, status, SECONDS))
-    spent = read_cpu_seconds(server.process.pid) - before
-    return rate, spent / (rate * (time.perf_counter() - begun)) * 1e6
 
 
 @contextmanager
@@ -124,25 +140,27 @@ def pinned_to_core(core: int) -> Iterator[None]:
     os.sched_setaffinity(0, before)
 
 
-def print_overhead(name: str, url: str | None) -> None:
+def print_overhead(name: str, url: str | None, selected: Sequence[str]) -> None:
     with ExitStack() as stack:
         with pinned_to_core(0):
             command = BARE if url is None else (*TOCSIN, "0")
             server = ServerProcess(command, build_environment(url or ""))
             stack.callback(server.stop)
-        cases = {"bare": (build_post("{ logHead }"), 200)}
+        cases = {"bare": ([build_post("{ logHead }")], 200)}
         if url is not None:
             cases = {
-                "health": (b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 200),
-                "empty": (build_post(0), 400),
-                "head": (build_post("{ logHead }"), 200),
-                "event": (
-                    build_post(f'{{ event(id: "{log_one_event(server.url)}") {{ id }} }}'),
-                    200,
-                ),
+                "health": ([b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"], 200),
+                "empty": ([build_post(0)], 400),
+                "head": ([build_post("{ logHead }")], 200),
+                "event": (build_event_posts(server.url), 200),
             }
-        for case, (request, status) in cases.items():
-            figures = [measure_server(server, request, status) for _ in range(ROUNDS)]
+        for case, (requests, status) in cases.items():
+            if selected and case not in selected:
+                continue
+            uvloop.run(send_requests(server, requests, status, REQUESTS // 10))
+            figures = [
+                uvloop.run(send_requests(server, requests, status, REQUESTS)) for _ in range(ROUNDS)
+            ]
             rate, spent = max(each for each, _ in figures), min(each for _, each in figures)
             print(f"{name:12}{case:10}{rate:10,.0f} /s{spent:10,.0f} us", flush=True)
 
@@ -165,13 +183,13 @@ def serve_bare_app() -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def main() -> None:
+def main(selected: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, pinned_to_core(1):
-        print_overhead("", None)
-        print_overhead("SQLite", f"sqlite:///{folder}/tocsin.db")
+        print_overhead("", None, selected)
+        print_overhead("SQLite", f"sqlite:///{folder}/tocsin.db", selected)
         with running_postgresql(Path(folder) / "postgresql") as created:
-            print_overhead("PostgreSQL", created("overhead"))
+            print_overhead("PostgreSQL", created("overhead"), selected)
 
 
 if __name__ == "__main__":
-    serve_bare_app() if sys.argv[1:] == ["bare"] else main()
+    serve_bare_app() if sys.argv[1:] == ["serve-bare"] else main(sys.argv[1:])
