@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
@@ -27,6 +28,8 @@ from prometheus_client import (
     multiprocess,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from app.domain.shared.problems import ErrorCode
 from app.domain.sources.sources import SourceKind
@@ -39,6 +42,50 @@ APIS = ("graphql", "cloudevents", "sources")
 
 REQUEST_API: ContextVar[str] = ContextVar("request_api", default="graphql")
 """The API that received the current request."""
+
+
+class Tally:
+    """A counter of what every request counts. It is only incremented by the event loop.
+
+    The library's counters take a lock for each count and, with several workers, write a file.
+    `collect_tallies` adds what was counted since its last call to the library's counter.
+    """
+
+    __slots__ = ("_collected", "_count", "_counter")
+
+    def __init__(self, counter: Counter) -> None:
+        self._count = self._collected = 0
+        self._counter = counter
+        _TALLIES.append(self)
+
+    def inc(self) -> None:
+        self._count += 1
+
+    def collect(self) -> None:
+        count = self._count
+        self._counter.inc(count - self._collected)
+        self._collected = count
+
+
+_TALLIES: list[Tally] = []
+_COLLECTING = threading.Lock()
+
+
+def collect_tallies() -> None:
+    with _COLLECTING:
+        for tally in _TALLIES:
+            tally.collect()
+
+
+class _TallyCollector(Collector):
+    """Collects the tallies before the metrics that are registered below."""
+
+    def collect(self) -> Iterable[Metric]:
+        collect_tallies()
+        return ()
+
+
+REGISTRY.register(_TallyCollector())
 
 RESPONSES = Counter(
     "tocsin_http_responses", "Number of HTTP responses, by API and status code.", ["api", "status"]
@@ -107,14 +154,14 @@ DELIVERY_DURATION = Histogram(
 
 
 @cache
-def response_counter(api: str, status: int) -> Counter:
+def response_counter(api: str, status: int) -> Tally:
     """Cached, because looking up a child by its labels costs more than counting."""
-    return RESPONSES.labels(api, status)
+    return Tally(RESPONSES.labels(api, status))
 
 
 @cache
-def operation_counter(operation: str, kind: str, result: str) -> Counter:
-    return OPERATIONS.labels(operation, kind, result)
+def operation_counter(operation: str, kind: str, result: str) -> Tally:
+    return Tally(OPERATIONS.labels(operation, kind, result))
 
 
 @cache
@@ -123,8 +170,8 @@ def operation_histogram(operation: str, kind: str) -> Histogram:
 
 
 @cache
-def plan_counter(result: str) -> Counter:
-    return PLANS.labels(result)
+def plan_counter(result: str) -> Tally:
+    return Tally(PLANS.labels(result))
 
 
 SOCKETS = Gauge(
@@ -252,6 +299,7 @@ def render_metrics() -> bytes:
     """Renders the metrics of all processes for Prometheus."""
     if _DIRECTORY_VARIABLE not in os.environ:
         return generate_latest(REGISTRY)
+    collect_tallies()
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)

@@ -85,9 +85,12 @@ class HealthMonitor:
 
     @contextlib.asynccontextmanager
     async def start_monitoring(self) -> AsyncIterator[HealthMonitor]:
-        """Updates the gauges periodically until the block is left."""
-        async with run_in_background(self._monitor(), "health monitor"):
-            yield self
+        """Updates the gauges and tallies periodically until the block is left."""
+        try:
+            async with run_in_background(self._monitor(), "health monitor"):
+                yield self
+        finally:
+            metrics.collect_tallies()  # other workers show the counts of one that has ended
 
     async def _monitor(self) -> None:
         while True:
@@ -142,6 +145,7 @@ class HealthMonitor:
         subscribers = [
             subscriber for broadcast in broadcasts for subscriber in broadcast.subscribers
         ]
+        metrics.collect_tallies()
         metrics.update_process_metrics()
         metrics.SUBSCRIPTIONS.set(len(subscribers))
         metrics.BUFFERED_MESSAGES.set(
