@@ -7,7 +7,8 @@ that may be selected is charged.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import ceil
 from typing import Any
 
@@ -51,11 +52,19 @@ class CostTerm:
 
 @dataclass(frozen=True)
 class OperationCost:
-    """Cost of one operation, at least 1."""
+    """Cost of one operation, at least 1. It is constant if no variable sets a number of rows."""
 
     terms: tuple[CostTerm, ...]
+    is_constant: bool = True
 
     def calculate(self, variables: Variables) -> int:
+        return self._constant_cost if self.is_constant else self._evaluate(variables)
+
+    @cached_property
+    def _constant_cost(self) -> int:
+        return self._evaluate({})
+
+    def _evaluate(self, variables: Variables) -> int:
         return max(1, ceil(sum(term.evaluate(variables) for term in self.terms)))
 
 
@@ -70,7 +79,8 @@ def build_operation_cost(
     if root is None:
         return OperationCost(())
     builder = _CostBuilder(schema, fragments, limits, _default_values(operation))
-    return OperationCost(builder.build_terms(root, [operation.selection_set], is_root=True))
+    terms = builder.build_terms(root, [operation.selection_set], is_root=True)
+    return OperationCost(terms, is_constant=not builder.size_variables)
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class _CostBuilder:
     fragments: Mapping[str, FragmentDefinitionNode]
     limits: Limits
     defaults: Mapping[str, ValueNode]
+    size_variables: set[str] = field(default_factory=set)  # those that set a number of rows
 
     def build_terms(
         self,
@@ -232,6 +243,7 @@ class _CostBuilder:
             size = _literal_size(value)
             return lambda _: size
         name = value.name.value
+        self.size_variables.add(name)
         default = _literal_size(self.defaults[name]) if name in self.defaults else None
         return lambda variables: _variable_size(variables[name]) if name in variables else default
 

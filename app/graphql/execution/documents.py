@@ -87,13 +87,17 @@ _TOO_DEEP = "Syntax Error: Document is nested too deeply. Parsing aborted."
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """A parsed document. `node` is None if the text does not parse; do not run it if `errors`."""
+    """A parsed document. `node` is None if the text does not parse; do not run it if `errors`.
+
+    `prepared_operations`: what the executor of plans keeps as long as the document, by name.
+    """
 
     text: str
     node: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
     tokens: int = 0
     costs: Mapping[str | None, OperationCost] = field(default_factory=dict)
+    prepared_operations: dict[str | None, Any] = field(default_factory=dict)
 
     @cached_property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:

@@ -170,11 +170,15 @@ class FieldArguments:
     def __init__(self, readers: InputReaders, field: GraphQLField, node: FieldNode) -> None:
         """Creates the readers. Raises NotPlannedError if an argument is not supported."""
         nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
-        self._readers: list[tuple[str, Any, ReadArgument]] = []
+        self._defaults: dict[str, Any] = {}  # by Python name
+        self._readers: list[tuple[str, ReadArgument]] = []
         for name, argument in field.args.items():
             definition = argument.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
-            read = _create_argument_reader(readers, argument.type, nodes.get(name))
-            self._readers.append((definition.python_name, definition.default, read))
+            if definition.default is not strawberry.UNSET:
+                self._defaults[definition.python_name] = definition.default
+            if name in nodes:
+                read = _create_argument_reader(readers, argument.type, nodes[name])
+                self._readers.append((definition.python_name, read))
         self._variable_names = tuple(collect_variables(*nodes.values()))
         self._last_request: tuple[Hashable, Any] = None, None
 
@@ -203,12 +207,10 @@ class FieldArguments:
 
     def read_arguments(self, request: OperationRequest) -> dict[str, Any]:
         """Returns the arguments by Python name. Raises UnsupportedInputError or GraphQLError."""
-        arguments = {}
-        for python_name, default, read in self._readers:
+        arguments = self._defaults.copy()
+        for python_name, read in self._readers:
             value = read(request)
-            if value is Undefined:
-                value = default
-            if value is not strawberry.UNSET:
+            if value is not Undefined:
                 arguments[python_name] = value
         return arguments
 
@@ -222,15 +224,11 @@ def _are_cacheable(values: tuple[Any, ...]) -> bool:
     return are_scalars and sum(map(len, texts)) <= MAX_CACHED_CHARACTERS
 
 
-def _create_argument_reader(
-    readers: InputReaders, type_: Any, node: ValueNode | None
-) -> ReadArgument:
-    """Creates the reader of an argument; it returns Undefined if the argument is omitted.
+def _create_argument_reader(readers: InputReaders, type_: Any, node: ValueNode) -> ReadArgument:
+    """Creates the reader of an argument; it returns Undefined if its variable is omitted.
 
     Raises NotPlannedError if it is not supported.
     """
-    if node is None:
-        return lambda _request: Undefined
     if isinstance(node, VariableNode):
         name, is_required = node.name.value, isinstance(type_, GraphQLNonNull)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,8 @@ class RowPlan:
 
     async def write(self, request: OperationRequest, parent: Any) -> str:
         context = request.context
-        key = self.arguments.build_request(self.source.build_key, parent, request)
+        inputs = self.arguments.read_arguments(request)
+        key = self.source.build_key(parent, context, **inputs)
         row = await self.source.reader.fetch_columns(
             context.database, context.caller, key, self.read_plan.projection
         )
@@ -90,14 +92,19 @@ def create_reading_writer(plan: ListPlan | RowPlan) -> WriteValues:
     """
 
     async def write(request: OperationRequest, parents: Sequence[Any]) -> Sequence[str]:
-        return [await write_one(request, parent) for parent in parents]
-
-    async def write_one(request: OperationRequest, parent: Any) -> str:
-        for _ in range(MAX_READS - 1):
+        texts = []  # not a comprehension, which would be a coroutine of its own
+        for parent in parents:
             try:
-                return await plan.write(request, parent)
+                text = await plan.write(request, parent)
             except StaleCacheError:
-                continue
+                text = await write_again(request, parent)
+            texts.append(text)
+        return texts
+
+    async def write_again(request: OperationRequest, parent: Any) -> str:
+        for _ in range(MAX_READS - 2):
+            with contextlib.suppress(StaleCacheError):
+                return await plan.write(request, parent)
         return await plan.write(request, parent)
 
     return write
@@ -139,7 +146,7 @@ def _write_list_fields(
 async def fetch_event_types(
     read_plan: ReadPlan, request: OperationRequest, rows: Sequence[DriverRow]
 ) -> Sequence[Mapping[Any, str]]:
-    if not rows:
+    if not rows or not read_plan.event_types:
         return ()
     definitions_version = rows[0][-1]
     return [

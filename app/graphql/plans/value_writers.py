@@ -34,7 +34,9 @@ def create_object_writer(
     async def write(request: OperationRequest, objects: Sequence[Any]) -> Sequence[str]:
         if not writers:
             return [template] * len(objects)
-        columns = {key: await writers[key](request, objects) for key in reading_order}
+        columns = {}
+        for key in reading_order:  # a comprehension would be a coroutine of its own
+            columns[key] = await writers[key](request, objects)
         return [
             template % values for values in zip(*[columns[key] for key in writers], strict=True)
         ]

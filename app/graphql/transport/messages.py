@@ -124,7 +124,7 @@ class Pong:
     pass
 
 
-@dataclass(frozen=True)
+@dataclass
 class Subscribe(GraphQLRequest):
     id: str = field(kw_only=True)
 

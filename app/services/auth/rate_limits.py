@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from math import ceil
 
 from cachetools import LRUCache
@@ -15,6 +16,14 @@ from cachetools import LRUCache
 from app.domain.access.caller import Caller
 from app.domain.shared.limits import RequestLimits
 from app.domain.shared.problems import ErrorCode, RequestError
+
+
+@dataclass
+class _Bucket:
+    """The points of a caller, negative after a request that cost more than the capacity."""
+
+    balance: float
+    updated_at: float
 
 
 class RateLimits:
@@ -26,9 +35,7 @@ class RateLimits:
         limits = limits or RequestLimits()
         self._points_per_minute = limits.points_per_minute
         self._clock = clock
-        self._buckets: LRUCache[Hashable, tuple[float, float]] = LRUCache(
-            limits.tracked_credentials
-        )
+        self._buckets: LRUCache[Hashable, _Bucket] = LRUCache(limits.tracked_credentials)
 
     def __len__(self) -> int:
         """Number of callers with a bucket."""
@@ -44,11 +51,16 @@ class RateLimits:
             return
         identity = caller.identity
         now, points_per_second = self._clock(), self._points_per_minute / 60
-        balance, updated_at = self._buckets.get(identity, (float(self._points_per_minute), now))
-        balance = min(self._points_per_minute, balance + (now - updated_at) * points_per_second)
-        missing = min(points, self._points_per_minute) - charged - balance
-        self._buckets[identity] = (balance if missing > 0 else balance - points + charged, now)
-        if missing > 0:
+        bucket = self._buckets.get(identity)
+        if bucket is None:
+            bucket = self._buckets[identity] = _Bucket(self._points_per_minute, now)
+        refilled = bucket.balance + (now - bucket.updated_at) * points_per_second
+        bucket.balance = min(self._points_per_minute, refilled)
+        bucket.updated_at = now
+        missing = min(points, self._points_per_minute) - charged - bucket.balance
+        if missing <= 0:
+            bucket.balance -= points - charged
+        else:
             retry_after = ceil(missing / points_per_second)
             message = (
                 f"The request costs {points:,} points and would exceed the rate limit of this "

@@ -178,7 +178,8 @@ class Database:
             dialect.max_report_transactions(self.url), max_batch_size=MAX_REPORTS_PER_TRANSACTION
         )
         self._organization_caches: LRUCache[UUID, Any] = LRUCache(MAX_CACHED_ORGANIZATIONS)
-        self.driver_codec = DriverCodec(self._reader.dialect)
+        self.dialect: Dialect = self._reader.dialect
+        self.driver_codec = DriverCodec(self.dialect)
 
     @asynccontextmanager
     async def read(self, scope: OrganizationScope) -> AsyncIterator[AsyncSession]:
@@ -206,10 +207,6 @@ class Database:
             finally:
                 if writes_log:
                     self.wake.notify()
-
-    @property
-    def dialect(self) -> Dialect:
-        return self._reader.dialect
 
     @property
     def connections_in_use(self) -> int:

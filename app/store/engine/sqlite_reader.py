@@ -46,7 +46,7 @@ class SQLiteReader:
             MAX_SLOW_STATEMENTS, SLOW_STATEMENT_SECONDS
         )
         self._remaining_checks = 0
-        self._loop_deadline = 0.0
+        self._loop_deadline: float | None = None
 
     @property
     def connections_in_use(self) -> int:
@@ -93,7 +93,7 @@ class SQLiteReader:
             self._loop_connection = self._open_connection(0)
             self._loop_connection.set_progress_handler(self._exceeds_loop_budget, STEPS_PER_CHECK)
         self._remaining_checks = MAX_STEPS_ON_LOOP // STEPS_PER_CHECK
-        self._loop_deadline = time.thread_time() + MAX_CPU_SECONDS_ON_LOOP
+        self._loop_deadline = None
         try:
             return self._loop_connection.execute(statement, parameters).fetchall()
         except sqlite3.DatabaseError as error:
@@ -104,7 +104,10 @@ class SQLiteReader:
 
     def _exceeds_loop_budget(self) -> bool:
         self._remaining_checks -= 1
-        return self._remaining_checks < 0 or time.thread_time() > self._loop_deadline
+        now = time.thread_time()
+        if self._loop_deadline is None:  # most statements end before the first check
+            self._loop_deadline = now + MAX_CPU_SECONDS_ON_LOOP
+        return self._remaining_checks < 0 or now > self._loop_deadline
 
     async def _fetch_in_thread(self, statement: str, parameters: Sequence[Any]) -> list[DriverRow]:
         cancelled = threading.Event()

@@ -23,7 +23,7 @@ from app.store.tables import Event, Receipt
 ReplaceValue = Callable[[Any, Any], Any]
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen, as `ListQuery`: a frozen one takes three times as long to create
 class ConditionTemplate:
     """Conditions, built on demand, and their values. Equal cache keys mean equal conditions."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -29,11 +29,12 @@ from app.store.reading import pages, statements
 from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.definitions_version import DEFINITIONS_VERSION
 from app.store.reading.pages import Order, Page, PageRequest
-from app.store.reading.statements import TooManyParametersError
+from app.store.reading.statements import CompiledStatement, TooManyParametersError
 from app.store.tables import OrganizationOwned
 from app.store.tables.columns import DriverCodec, JSONValue
 
 RowT = TypeVar("RowT", bound=OrganizationOwned)
+MAX_ROW_STATEMENTS = 8  # of one projection; a reader of single rows has one or two conditions
 NO_COUNTS: Mapping[str, ConditionTemplate] = {}
 
 
@@ -56,12 +57,16 @@ class Projection:
     """Columns of a table, then those of the joined rows, in this order.
 
     With `with_definitions_version`, the version of the organization's definitions comes last.
+    `row_statements`: the latest statements that read one row, by dialect and condition.
     """
 
     table: type[OrganizationOwned]
     columns: tuple[str, ...]
     joins: tuple[Join, ...] = ()
     with_definitions_version: bool = False
+    row_statements: dict[Hashable, CompiledStatement] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def __hash__(self) -> int:
         return self._hash
@@ -91,8 +96,21 @@ async def fetch_row(
     database: Database, organization_id: UUID, projection: Projection, template: ConditionTemplate
 ) -> DriverRow | None:
     """The row that the template selects; the first by ID if there are several."""
-    key = (projection, template.cache_key)
+    key = (database.dialect.name, template.cache_key)
+    statement = projection.row_statements.get(key)
+    if statement is None:
+        if len(projection.row_statements) == MAX_ROW_STATEMENTS:
+            projection.row_statements.clear()
+        statement = _prepare_row_statement(database, projection, template)
+        projection.row_statements[key] = statement
+    values = {**template.values, ORGANIZATION_PARAMETER: organization_id}
+    rows = await statements.run(database, statement, values)
+    return rows[0] if rows else None
 
+
+def _prepare_row_statement(
+    database: Database, projection: Projection, template: ConditionTemplate
+) -> CompiledStatement:
     def build() -> Select[Any]:
         statement = select(*_table_columns(projection, ())).where(*template.conditions())
         statement = statement.order_by(col(_column(projection.table, "id"))).limit(
@@ -100,9 +118,7 @@ async def fetch_row(
         )
         return _with_joins(projection, statement, [], [])
 
-    values = {**template.values, ORGANIZATION_PARAMETER: organization_id}
-    rows = await statements.fetch_rows(database, key, build, values)
-    return rows[0] if rows else None
+    return statements.prepare(database, (projection, template.cache_key), build)
 
 
 async def fetch_definitions_version(database: Database, organization_id: UUID) -> int:

@@ -63,15 +63,26 @@ async def fetch_rows(
 
     Raises TooManyParametersError, and what `RowReader.fetch_rows` raises.
     """
-    statement = _cached_statement(database, (database.dialect.name, *key), build)
+    return await run(database, prepare(database, key, build), values)
+
+
+async def run(
+    database: Database, statement: CompiledStatement, values: Mapping[str, Any]
+) -> list[DriverRow]:
+    """The rows of a prepared statement. Raises what `RowReader.fetch_rows` raises."""
     return await database.row_reader.fetch_rows(
         statement.text, statement.bind_values(values), scans_texts=statement.scans_texts
     )
 
 
-def _cached_statement(
-    database: Database, key: Hashable, build: Callable[[], Select[Any]]
+def prepare(
+    database: Database, key: tuple[Hashable, ...], build: Callable[[], Select[Any]]
 ) -> CompiledStatement:
+    """The statement with this key, which is built and compiled if it is not cached.
+
+    Raises TooManyParametersError.
+    """
+    key = (database.dialect.name, *key)
     if (cached := _cache.get(key)) is not None:
         return cached
     # The only place that fills the cache: it adds the condition on the organization.
