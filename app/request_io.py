@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
 
 from app.domain.access.caller import Caller
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.services.auth.access import authenticate_headers
+from app.services.auth.access import PARTITION_HEADERS, authenticate
+from app.services.runtime.time_limits import TimeLimit
 
 RETRY_AFTER_SECONDS = 5  # Retry-After while the database is unavailable
 _CODINGS = {"gzip", "x-gzip"}
@@ -31,8 +32,25 @@ class BodyError(RequestError):
 
 async def authenticate_request(request: Request) -> Caller:
     """Authenticates a request. Raises RequestError UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED."""
-    access, client = request.app.state.access, request.client
-    return await authenticate_headers(access, request.headers, client and client.host)
+    state, scope, client = request.app.state, request.scope, request.client
+    partitions = (get_header(scope, name) for name in PARTITION_HEADERS)
+    partition = next((name for name in partitions if name is not None), None)
+    authorization = get_header(scope, "authorization")
+    return await authenticate(state.access, authorization, partition, client and client.host)
+
+
+def get_raw_headers(scope: Scope) -> dict[bytes, bytes]:
+    """Returns the headers as a dict, built once. The first of a repeated name wins."""
+    headers: dict[bytes, bytes] | None = scope.get("tocsin.headers")
+    if headers is None:
+        headers = scope["tocsin.headers"] = dict(reversed(scope["headers"]))
+    return headers
+
+
+def get_header(scope: Scope, name: str) -> str | None:
+    """Returns the header with this name in lower case."""
+    value = get_raw_headers(scope).get(name.encode())
+    return None if value is None else value.decode("latin-1")
 
 
 def headers_of(request: Request) -> dict[str, str]:
@@ -50,7 +68,7 @@ async def receive_body(request: Request, max_bytes: int) -> bytes:
     decompressor = _create_decompressor(request)
     seconds: float = request.app.state.body_timeout_seconds
     try:
-        async with asyncio.timeout(seconds):
+        with TimeLimit(seconds):
             return await _receive_bounded(request, max_bytes, decompressor)
     except TimeoutError:
         message_text = f"The request body was not received within {seconds:g} s."
@@ -60,7 +78,7 @@ async def receive_body(request: Request, max_bytes: int) -> bytes:
 async def _receive_bounded(
     request: Request, max_bytes: int, decompressor: _GzipDecompressor | None
 ) -> bytes:
-    length = request.headers.get("content-length", "")
+    length = get_header(request.scope, "content-length") or ""
     if length.isdecimal() and int(length) > max_bytes:
         raise _body_too_large(max_bytes)
     body = bytearray()
@@ -91,6 +109,8 @@ def _body_too_large(max_bytes: int, condition: str = "") -> BodyError:
 
 def _create_decompressor(request: Request) -> _GzipDecompressor | None:
     """Returns None for a body that is not compressed. Raises BodyError for other encodings."""
+    if b"content-encoding" not in get_raw_headers(request.scope):
+        return None
     header = ",".join(request.headers.getlist("content-encoding")).lower()
     codings = [coding.strip() for coding in header.split(",")]
     codings = [coding for coding in codings if coding not in ("", "identity")]

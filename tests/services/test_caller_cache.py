@@ -198,7 +198,8 @@ async def test_a_token_is_cached_until_it_expires(database: Database, clock: Fak
     first = await authenticate_headers(access, authorization_headers(token), "a")
     again = await authenticate_headers(access, authorization_headers(token), "a")
 
-    cache_key = create_cache_key(token, None)
+    cache_key = create_cache_key(f"Bearer {token}", None)
     assert again is first
     assert first.expires_at is not None
+    assert access.caller_cache.get(cache_key, first.expires_at - timedelta(seconds=1)) is not None
     assert access.caller_cache.get(cache_key, first.expires_at) is None

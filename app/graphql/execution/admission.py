@@ -6,10 +6,9 @@ enough points left. It is cancelled when it takes too long.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any, Protocol, cast
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
 
 from graphql import GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
@@ -20,6 +19,7 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.execution.document_limits import create_limit_error
 from app.graphql.execution.documents import Document, DocumentCache
 from app.graphql.shared.context import Context
+from app.services.runtime.time_limits import TimeLimit
 from app.store.engine.database import CommitTracker, track_commits
 
 
@@ -34,20 +34,39 @@ class OperationTimeoutError(RequestError):
     """The operation was cancelled because it exceeded its time limit."""
 
 
-@asynccontextmanager
-async def enforce_timeout(
-    operation_type: OperationType, limits: RequestLimits
-) -> AsyncIterator[None]:
-    """Cancels the body at the time limit. Raises OperationTimeoutError."""
-    seconds = _timeout_seconds(operation_type, limits)
-    with track_commits() as commits:
+class OperationTimeLimit(TimeLimit):
+    """Cancels the block at the time limit of its operation. Raises OperationTimeoutError."""
+
+    __slots__ = ("_commits", "_limits", "_operation_type", "_tracking")
+
+    def __init__(self, operation_type: OperationType, limits: RequestLimits) -> None:
+        super().__init__(_timeout_seconds(operation_type, limits))
+        self._operation_type = operation_type
+        self._limits = limits
+        # Only mutations commit.
+        self._tracking = track_commits() if operation_type is OperationType.MUTATION else None
+        self._commits: CommitTracker | None = None
+
+    def __enter__(self) -> Self:
+        if self._tracking is not None:
+            self._commits = self._tracking.__enter__()
+        return super().__enter__()
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
-            async with asyncio.timeout(seconds) as deadline:
-                yield
-        except TimeoutError as error:
-            if not deadline.expired():
-                raise
-            raise create_timeout_error(operation_type, seconds, commits) from error
+            super().__exit__(error_type, error, traceback)
+        except TimeoutError as expired:
+            seconds = _timeout_seconds(self._operation_type, self._limits)
+            timeout = create_timeout_error(self._operation_type, seconds, self._commits)
+            raise timeout from expired
+        finally:
+            if self._tracking is not None:
+                self._tracking.__exit__(None, None, None)
 
 
 class Admission(SchemaExtension):
@@ -73,9 +92,7 @@ class Admission(SchemaExtension):
         yield
 
     async def on_execute(self) -> AsyncIterator[None]:
-        async with enforce_timeout(
-            self.execution_context.operation_type, self._schema.request_limits
-        ):
+        with OperationTimeLimit(self.execution_context.operation_type, self._schema.request_limits):
             yield
 
     def get_results(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import inspect
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import structlog
 from graphql import (
@@ -31,7 +30,7 @@ from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from app import metrics
 from app.domain.shared.problems import RequestError
-from app.graphql.execution.admission import OperationTimeoutError, enforce_timeout
+from app.graphql.execution.admission import OperationTimeLimit, OperationTimeoutError
 from app.graphql.execution.document_costs import OperationCost
 from app.graphql.execution.documents import Document
 from app.graphql.execution.operation_metrics import (
@@ -97,10 +96,6 @@ class PlanExecutor:
         self._schema = schema
         self._graphql_schema = schema.graphql_schema
         self._input_readers = InputReaders()
-        # Entries live as long as their document in the cache, which bounds their number.
-        self._operations: WeakKeyDictionary[Document, dict[str | None, _CachedOperation]] = (
-            WeakKeyDictionary()
-        )
 
     async def execute_plan(
         self,
@@ -137,19 +132,13 @@ class PlanExecutor:
             return None
         json_values, inputs = operation.variable_reader.read_variables(variables)
         request = OperationRequest(context, json_values, inputs)
-        plan_key = (
-            context.database.driver_codec.name,
-            *map(inputs.get, operation.directive_variables),
-        )
-        if plan_key not in operation.plans:
-            if len(operation.plans) == MAX_PLANS_PER_OPERATION:
-                operation.plans.clear()
-            operation.plans[plan_key] = self._compile_plan(operation, request)
-        plan = operation.plans[plan_key]
-        if plan is None or not all(
-            map(context.caller.has_any_permission, plan.required_permissions)
-        ):
+        plan = self._find_plan(operation, request)
+        if plan is None:
             return None
+        caller = context.caller
+        for permissions in plan.required_permissions:
+            if not caller.has_any_permission(permissions):
+                return None
         arguments = plan.arguments.read_arguments(request) if isinstance(plan, MutationPlan) else {}
         context.charge_in_advance(cost)
         return _PreparedOperation(operation, plan, request, cost, arguments)
@@ -158,7 +147,7 @@ class PlanExecutor:
         operation, cost, plan = prepared.operation, prepared.cost, prepared.plan
         recorder = OperationRecorder()
         try:
-            async with enforce_timeout(operation.type, self._schema.request_limits):
+            with OperationTimeLimit(operation.type, self._schema.request_limits):
                 if isinstance(plan, MutationPlan):
                     response = await self._run_mutation(prepared, plan)
                 else:
@@ -216,6 +205,16 @@ class PlanExecutor:
             executed = await executed
         return self._schema.build_result(executed.data, executed.errors or [], prepared.cost)
 
+    def _find_plan(self, operation: _CachedOperation, request: OperationRequest) -> Plan | None:
+        plan_key: Hashable = request.context.database.driver_codec.name
+        if operation.directive_variables:
+            plan_key = plan_key, *map(request.inputs.get, operation.directive_variables)
+        if plan_key not in operation.plans:
+            if len(operation.plans) == MAX_PLANS_PER_OPERATION:
+                operation.plans.clear()
+            operation.plans[plan_key] = self._compile_plan(operation, request)
+        return operation.plans[plan_key]
+
     def _compile_plan(self, operation: _CachedOperation, request: OperationRequest) -> Plan | None:
         values = get_variable_values(
             self._graphql_schema,
@@ -238,11 +237,11 @@ class PlanExecutor:
             return None
 
     def _find_operation(self, document: Document, name: str | None) -> _CachedOperation | None:
-        operations = self._operations.setdefault(document, {})
-        if (operation := operations.get(name)) is None and (
-            operation := self._create_operation(document, name)
-        ) is not None:
-            operations[name] = operation
+        operation: _CachedOperation | None = document.prepared_operations.get(name)
+        if operation is None:
+            operation = self._create_operation(document, name)
+            if operation is not None:
+                document.prepared_operations[name] = operation
         return operation
 
     def _create_operation(self, document: Document, name: str | None) -> _CachedOperation | None:

@@ -72,7 +72,7 @@ class Context:
         return self._received_at or datetime.now(UTC)
 
     async def authenticate(self, headers: Mapping[str, str]) -> None:
-        """Authenticates the caller by headers or by the payload of connection_init.
+        """Authenticates the caller by the payload of connection_init.
 
         Raises RequestError UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED.
         """

@@ -36,9 +36,9 @@ from app.graphql.transport.requests import (
     parse_query_parameters,
 )
 from app.graphql.transport.sse import EventStream
-from app.request_io import RETRY_AFTER_SECONDS, BodyError, headers_of, receive_body
+from app.request_io import RETRY_AFTER_SECONDS, BodyError, get_header, receive_body
 
-CreateContext = Callable[[Request, Mapping[str, str]], Awaitable[Context]]
+CreateContext = Callable[[Request], Awaitable[Context]]
 _HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept, Authorization, data-partition-id, slb-data-partition-id",
@@ -58,16 +58,15 @@ def create_http_endpoint(
     executor = PlanExecutor(schema)
 
     async def serve(request: Request) -> Response:
-        headers = headers_of(request)
-        media_type = negotiate_media_type(headers.get("accept"))
-        context = await create_context(request, headers)
+        media_type = negotiate_media_type(get_header(request.scope, "accept"))
+        context = await create_context(request)
         if media_type is None:
             message = (
                 "The Accept header allows none of the supported media types: "
                 f"{GRAPHQL_JSON}, {JSON} and, for subscriptions, {EVENTS}."
             )
             return _create_rejection_response(RequestRejection(406, message), JSON)
-        operation = await _parse_request(request, headers, max_body_bytes)
+        operation = await _parse_request(request, max_body_bytes)
         if isinstance(operation, RequestRejection):
             return _create_rejection_response(operation, media_type)
         document = schema.documents.get_document(operation.query)
@@ -117,11 +116,11 @@ def create_http_endpoint(
 
 
 async def _parse_request(
-    request: Request, headers: Mapping[str, str], max_body_bytes: int
+    request: Request, max_body_bytes: int
 ) -> GraphQLRequest | RequestRejection:
     if request.method != "POST":
         return parse_query_parameters(request.query_params.multi_items())
-    if (rejection := check_content_type(headers.get("content-type"))) is not None:
+    if (rejection := check_content_type(get_header(request.scope, "content-type"))) is not None:
         return rejection
     try:
         body = await receive_body(request, max_body_bytes)

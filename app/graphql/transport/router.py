@@ -6,7 +6,6 @@ Nothing runs before authentication: 401 over HTTP, close code 4403 over a WebSoc
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from app.graphql.shared.context import Context
 from app.graphql.transport.connection_slots import ConnectionSlots
 from app.graphql.transport.http_endpoint import create_http_endpoint
 from app.graphql.transport.websocket_endpoint import create_websocket_endpoint
+from app.request_io import authenticate_request, get_header
 
 # Other values of Host would make an invalid URI.
 _HOST = re.compile(r"([A-Za-z0-9.\-_~]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -60,9 +60,10 @@ def create_graphql_routes(
             state.severity_map,
         )
 
-    async def create_authenticated_context(request: Request, headers: Mapping[str, str]) -> Context:
-        context = create_context(request, datetime.now(UTC), headers.get("last-event-id"))
-        await context.authenticate(headers)
+    async def create_authenticated_context(request: Request) -> Context:
+        last_event_id = get_header(request.scope, "last-event-id")
+        context = create_context(request, datetime.now(UTC), last_event_id)
+        context.authenticated_caller = await authenticate_request(request)
         return context
 
     connection_slots = ConnectionSlots(sockets)

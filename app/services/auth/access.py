@@ -16,7 +16,7 @@ from app.domain.access.tokens import TokenClaims, unauthenticated
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth import keys
 from app.services.auth.auth_throttle import AuthThrottle
-from app.services.auth.caller_cache import CallerCache, create_cache_key
+from app.services.auth.caller_cache import CacheKey, CallerCache, create_cache_key
 from app.services.auth.credential_watcher import CredentialWatcher
 from app.services.auth.key_uses import KeyUseRecorder
 from app.services.auth.organizations import DEFAULT_ORGANIZATION_KEY, find_organization_id
@@ -56,19 +56,32 @@ async def authenticate_headers(
     Failed attempts are recorded, and rate-limited by `address`, the address of the client. Raises
     RequestError UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED.
     """
-    async with recorded_failures(access.database, address):
-        return await _authenticate(access, headers, address)
-
-
-async def _authenticate(access: Access, headers: Mapping[str, str], address: str | None) -> Caller:
     partition = next((headers[name] for name in PARTITION_HEADERS if name in headers), None)
-    credential = parse_bearer_credential(headers.get("authorization"))
+    return await authenticate(access, headers.get("authorization"), partition, address)
+
+
+async def authenticate(
+    access: Access, authorization: str | None, partition: str | None, address: str | None
+) -> Caller:
+    """Authenticates the values of the headers, as `authenticate_headers`."""
     now = datetime.now(UTC)
-    cache_key = create_cache_key(credential, partition)
+    cache_key = create_cache_key(authorization or "", partition)
     if (cached := access.caller_cache.get(cache_key, now)) is not None:
         if (key_id := cached.caller.credential_id) is not None:
             access.key_uses.record_use(key_id, now, cached.last_used_at)
         return cached.caller
+    async with recorded_failures(access.database, address):
+        return await _look_up_and_cache(access, authorization, partition, address, cache_key)
+
+
+async def _look_up_and_cache(
+    access: Access,
+    authorization: str | None,
+    partition: str | None,
+    address: str | None,
+    cache_key: CacheKey,
+) -> Caller:
+    credential = parse_bearer_credential(authorization)
     access.throttle.check_allowed(address, credential)
     lookup = access.caller_cache.begin_lookup()
     try:

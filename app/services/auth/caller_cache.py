@@ -24,9 +24,11 @@ MAX_CALLERS = 10_000
 CacheKey = tuple[bytes, str | None]
 
 
-def create_cache_key(credential: str, organization_key: str | None) -> CacheKey:
-    """Returns the hash of the credential, which is not kept itself, and the organization key."""
-    return hashlib.sha256(credential.encode(errors="replace")).digest(), organization_key
+def create_cache_key(authorization: str, organization_key: str | None) -> CacheKey:
+    """Returns the hash of the header Authorization, whose credential is not kept itself, and the
+    organization key.
+    """
+    return hashlib.sha256(authorization.encode(errors="replace")).digest(), organization_key
 
 
 @dataclass
