@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from starlette.types import Receive, Scope, Send
+from opentelemetry import trace
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import metrics
 from app.domain.channels.addresses import parse_networks
@@ -17,7 +18,7 @@ from app.graphql.transport.router import create_graphql_routes
 from app.http import cloudevents, console, graphiql, probes, sources, type_schemas
 from app.http.cross_origin import AllowedHeaders, AllowedOrigins, CrossOriginMiddleware
 from app.http.errors import register_error_handlers
-from app.http.graphql_fast_path import GraphQLFastPath
+from app.http.graphql_app import GraphQLApp, is_graphql_post
 from app.http.request_middleware import RequestMiddleware, move_path_token
 from app.http.webhook_handshake import WebHookHandshake
 from app.services.auth.access import Access
@@ -52,10 +53,20 @@ _TELEMETRY: TelemetryConfig = {
 
 
 class Application(FastAPI):
-    """An application that no token in a path reaches, including its spans."""
+    """FastAPI's application, with that of GraphQL beside it. No token in a path reaches them.
+
+    `traces_requests`: all requests pass FastAPI, which creates their spans.
+    """
+
+    graphql: ASGIApp
+    traces_requests = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__(move_path_token(scope), receive, send)
+        if is_graphql_post(scope) and not self.traces_requests:
+            scope["app"] = self
+            await self.graphql(scope, receive, send)
+        else:
+            await super().__call__(move_path_token(scope), receive, send)
 
 
 def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
@@ -72,7 +83,10 @@ def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
         )
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Application) -> AsyncIterator[None]:
+        # FastAPI has configured the export of spans now.
+        provider = trace.get_tracer_provider()
+        app.traces_requests = not isinstance(provider, trace.ProxyTracerProvider)
         database = Database(settings.database_url, settings.database_direct_url, settings.database)
         access = Access(
             database,
@@ -122,7 +136,7 @@ def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
     app.state.severity_map = settings.severity_map or {}
     app.state.body_timeout_seconds = settings.requests.body_timeout_seconds
     app.state.listeners = set()
-    app.state.stopping = False
+    app.state.stopping = app.state.draining = False
     schema = schema or build_schema(settings.documents, settings.requests, settings.limits)
     metrics.create_series(schema.list_root_fields())
     graphql, sockets = create_graphql_routes(
@@ -131,15 +145,19 @@ def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
         settings.sockets,
         settings.public_url,
     )
-    # Each middleware wraps the one before it.
-    app.add_middleware(GraphQLFastPath, route=graphql)
     app.state.origins = AllowedOrigins(settings.cors_origins, settings.public_url)
     app.state.webhook_handshake = WebHookHandshake(
         settings.webhook_origins, settings.requests.points_per_minute
     )
     allowed_headers = AllowedHeaders(settings.cors_headers)
-    app.add_middleware(CrossOriginMiddleware, app.state.origins, allowed_headers)
-    app.add_middleware(RequestMiddleware, access_log=settings.access_log)
+
+    def wrap_application(inner: ASGIApp) -> ASGIApp:
+        """Adds what all requests have in common."""
+        with_cors = CrossOriginMiddleware(inner, app.state.origins, allowed_headers)
+        return RequestMiddleware(with_cors, settings.access_log, app.state)
+
+    app.add_middleware(wrap_application)
+    app.graphql = wrap_application(GraphQLApp(graphql.endpoint))
     register_error_handlers(app)
     app.include_router(probes.router)
     if settings.metrics:

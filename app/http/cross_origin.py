@@ -19,10 +19,13 @@ from strawberry.http.websocket_origin import (
     normalize_origin,
 )
 
+from app.http.request_middleware import get_route_path
+from app.request_io import get_raw_headers
 from app.services.auth.access import PARTITION_HEADERS
 
 # Probes, metrics and the files of GraphiQL have no CORS.
-_CORS_PATHS = ("/graphql", "/cloudevents", "/event-types/")
+_CORS_PATHS = ("/graphql", "/cloudevents")
+_CORS_PREFIX = "/event-types/"
 _ALLOWED_HEADERS = (
     *("authorization", "content-type", "last-event-id", "x-request-id"),
     # Sent by Apollo Client and by the tracing of OpenTelemetry, Sentry and Datadog.
@@ -153,11 +156,8 @@ class CrossOriginMiddleware(CORSMiddleware):
         self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_cors = scope["type"] == "http" and any(
-            scope["path"] == path or (path.endswith("/") and scope["path"].startswith(path))
-            for path in _CORS_PATHS
-        )
-        if has_cors:
+        has_cors = scope["type"] == "http" and _has_cors(get_route_path(scope))
+        if has_cors and b"origin" in get_raw_headers(scope):
             self._origins.allows_request(Headers(scope=scope))  # logs a refusal
         if has_cors and self._origins.allows_any():
             await super().__call__(scope, receive, send)
@@ -173,6 +173,10 @@ class CrossOriginMiddleware(CORSMiddleware):
             # The browser names the other ones in the console of the page.
             response.headers["access-control-allow-headers"] = self._headers.select(names)
         return response
+
+
+def _has_cors(path: str) -> bool:
+    return path in _CORS_PATHS or path.startswith(_CORS_PREFIX)
 
 
 def _split_list(text: str | None) -> list[str]:

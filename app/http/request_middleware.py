@@ -12,14 +12,16 @@ from random import getrandbits
 from urllib.parse import quote
 
 import structlog
+from starlette.datastructures import State
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import INTERNAL_ERROR, ErrorCode
+from app.request_io import get_header
 
-_VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_VALID_REQUEST_ID = re.compile("[A-Za-z0-9._:/+=@-]{1,128}")
 # Paths whose last part is a token, also below a path that a proxy should have removed.
 _TOKEN_PATH = re.compile(r"(.*?/sources/[^/]*)/(.+)", re.DOTALL)
 _API_BY_PATH = {
@@ -50,9 +52,12 @@ log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    def __init__(self, app: ASGIApp, access_log: bool) -> None:
+    """`state`: that of the application. If `draining` is set, responses close the connection."""
+
+    def __init__(self, app: ASGIApp, access_log: bool, state: State) -> None:
         self._app = app
         self._access_log = access_log
+        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -60,10 +65,11 @@ class RequestMiddleware:
         sent_path = scope["path"]
         scope = remove_trailing_slash(scope)
         request_id = _read_request_id(scope)
-        api = _API_BY_PATH.get(scope["path"]) or _find_api_by_prefix(scope["path"])
+        path = get_route_path(scope)
+        api = _API_BY_PATH.get(path) or _find_api_by_prefix(path)
         metrics.REQUEST_API.set(api)
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        response = _ResponseSender(send, request_id)
+        response = _ResponseSender(send, request_id, self._state)
         started_at = time.monotonic()
         try:
             if scope["type"] == "websocket":
@@ -95,26 +101,31 @@ class RequestMiddleware:
 class _ResponseSender:
     """Sends the response. `status` is the HTTP status, or the close code of the server."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, state: State) -> None:
         self._send = send
         self._request_id = request_id
+        self._state = state
         self.status: int | None = None
         self._is_accepted = False  # by which a WebSocket begins
 
     async def send(self, message: Message) -> None:
-        header = (b"x-request-id", self._request_id.encode())
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message.get("headers", ())
-            names = {name for name, _ in headers}
+            names = dict(headers)
             defaults = [default for default in _SECURITY_HEADERS if default[0] not in names]
-            message["headers"] = [*headers, *defaults, header]
+            message["headers"] = [*headers, *defaults, self._id_header()]
+            if self._state.draining:
+                message["headers"].append((b"connection", b"close"))
         elif message["type"] == "websocket.accept":
             self._is_accepted = True
-            message["headers"] = [*message.get("headers", ()), header]
+            message["headers"] = [*message.get("headers", ()), self._id_header()]
         elif message["type"] == "websocket.close":
             self.status = message.get("code", 1000) if self._is_accepted else 403
         await self._send(message)
+
+    def _id_header(self) -> tuple[bytes, bytes]:
+        return b"x-request-id", self._request_id.encode()
 
     async def send_error(self) -> None:
         """Sends the response to an unexpected error, with the request id as its reference."""
@@ -134,11 +145,12 @@ def move_path_token(scope: Scope) -> Scope:
 
     So that it is in no log, trace or error: `/sources/ID/TOKEN` becomes `/sources/ID`.
     """
-    root_path = scope.get("root_path", "")
-    is_http = scope["type"] == "http"
-    match = _TOKEN_PATH.fullmatch(scope["path"].removeprefix(root_path)) if is_http else None
+    if scope["type"] != "http" or "/sources/" not in scope["path"]:
+        return scope
+    match = _TOKEN_PATH.fullmatch(get_route_path(scope))
     if match is None:
         return scope
+    root_path = scope.get("root_path", "")
     path, token = root_path + match[1], match[2].rstrip("/")
     headers = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
     bearer = f"Bearer {token}".encode("latin-1", errors="replace")
@@ -148,6 +160,12 @@ def move_path_token(scope: Scope) -> Scope:
         "raw_path": quote(path).encode(),
         "headers": [*headers, (b"authorization", bearer)],
     }
+
+
+def get_route_path(scope: Scope) -> str:
+    """Returns the path that the routes have, without the prefix of an application around this."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def remove_trailing_slash(scope: Scope) -> Scope:
@@ -164,7 +182,7 @@ def _find_api_by_prefix(path: str) -> str:
 
 
 def _read_request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _VALID_REQUEST_ID.fullmatch(value):
-            return str(value.decode())
+    request_id = get_header(scope, "x-request-id")
+    if request_id is not None and _VALID_REQUEST_ID.fullmatch(request_id):
+        return request_id
     return f"{getrandbits(128):032x}"  # not a secret: it only identifies the request

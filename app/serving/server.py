@@ -42,11 +42,10 @@ log = structlog.get_logger(__name__)
 
 
 class DrainingApp:
-    """The application. While it drains, responses have `Connection: close`."""
+    """The application. While it drains, its state says so, and responses close the connection."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
-        self.draining = False
         self.startup_error: Exception | None = None
 
     def announce_stop(self) -> None:
@@ -54,7 +53,7 @@ class DrainingApp:
         self._app.state.stopping = True
 
     async def drain(self) -> None:
-        self.draining = True
+        self._app.state.draining = True
         listeners: set[WebSocketConnection | EventStream] = self._app.state.listeners
         tasks = [asyncio.create_task(listener.drain()) for listener in listeners]
         if tasks:
@@ -63,14 +62,8 @@ class DrainingApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._run_lifespan(scope, receive, send)
-            return
-
-        async def send_closing(message: Message) -> None:
-            if self.draining and message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-            await send(message)
-
-        await self._app(scope, receive, send_closing if scope["type"] == "http" else send)
+        else:
+            await self._app(scope, receive, send)
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         startup_failed = False

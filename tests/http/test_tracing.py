@@ -49,7 +49,10 @@ async def test_an_operation_is_one_span_within_that_of_its_request(
     [own] = [span for span in spans if span.name == "query events"]
     attributes = {each.key: each.value.string_value for each in own.attributes}
     assert attributes == {"graphql.operation.type": "query", "tocsin.result": "OK"}
-    assert own.parent_span_id in [each.span_id for each in spans]
+    [of_request] = [span for span in spans if span.span_id == own.parent_span_id]
+    assert of_request.name == "POST /graphql"
+    routes = [each.value.string_value for each in of_request.attributes if each.key == "http.route"]
+    assert routes == ["/graphql"]
     assert not any(b"Secret" in body for body in received)
     [of_source] = [span for span in spans if "/sources/" in span.name]
     paths = [each.value.string_value for each in of_source.attributes if each.key == "url.path"]
