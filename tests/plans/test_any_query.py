@@ -14,7 +14,9 @@ from tests.plans.plan_and_execution import SCHEMA, PlanAndExecution
 from tests.plans.random_documents import CORE
 
 DOCUMENTS = 300
-PLANNED = 10  # minimum; most queries have an invalid ID, or request fields without a plan
+# Minimum: most queries have an invalid ID, or request fields without a plan. Which ones are drawn
+# depends on the constants in the code of all imported modules, which Hypothesis uses as values.
+PLANNED = 3
 
 
 async def test_any_query_has_the_same_response_from_plan_and_execution(
