@@ -53,9 +53,9 @@ from app.store.writing.inserts import insert_rows
 from app.store.writing.search_index import build_words_rows
 
 PAGE_SIZE = 500
-# Rows that the target creates by itself: one about the change log, words of the events, and marks
-# of positions that are not valid there.
-_NOT_COPIED = {"log", "event_words", "read_mark"}
+# Rows that the target creates by itself: one about the change log, words and counters of events.
+# Marks of positions are not valid there.
+_NOT_COPIED = {"log", "event_words", "event_count", "read_mark"}
 # Marks of a copy: the epoch of its source, and the revision of both databases. No names of tables.
 _SOURCE, _REVISION = "source database", "schema revision"
 _PROGRESS = Table(

@@ -27,6 +27,22 @@ EVENTS_PER_PAGE = 500
 ENTRIES_PER_PAGE = 2_000
 MAX_REPORTED_KEYS = 100
 _VALUE_COLUMNS = ("field", "ordinal", "number", "exact", "head", "tail", "truth")
+_WRONG_COUNTERS = text("""
+SELECT organization.key, type, severity, status, notification, sum(stored), sum(counted)
+FROM (
+    SELECT organization_id, '' AS type, severity, coalesce(status, '') AS status, notification,
+        1 AS stored, 0 AS counted
+    FROM event
+    UNION ALL
+    SELECT organization_id, type, severity, coalesce(status, ''), notification, 1, 0 FROM event
+    UNION ALL
+    SELECT organization_id, type, severity, status, notification, 0, events FROM event_count
+) AS numbers JOIN organization ON organization.id = organization_id
+GROUP BY 1, 2, 3, 4, 5
+HAVING sum(stored) <> sum(counted)
+ORDER BY 1, 2, 3, 4, 5
+LIMIT :limit
+""")
 
 
 @dataclass
@@ -46,6 +62,7 @@ async def verify_database(
     async with database.read(ALL_ORGANIZATIONS) as session:
         result.problems += [problem async for problem in _check_file(session)]
         result.problems += [problem async for problem in _check_alert_keys(session)]
+        result.problems += [problem async for problem in _check_counts(session)]
         begins_at = (await changes.fetch_snapshot(session)).begins_at
     last_id = UUID(int=0)
     while True:
@@ -92,6 +109,18 @@ async def _check_alert_keys(session: AsyncSession) -> AsyncIterator[str]:
         yield (
             f"Organization {organization_key!r}: Alert key {alert_key!r} of source {source!r} has "
             f"{events} unresolved events."
+        )
+
+
+async def _check_counts(session: AsyncSession) -> AsyncIterator[str]:
+    """Compares events with their counters. One statement reads both, in one snapshot."""
+    rows = await session.execute(_WRONG_COUNTERS, {"limit": MAX_REPORTED_KEYS})
+    for key, type_name, severity, status, notification, stored, counted in rows:
+        yield (
+            f"Organization {key!r}: The number of events of "
+            f"{f'the type {type_name!r}' if type_name else 'all types'} with the severity "
+            f"{severity}, {f'the status {status}' if status else 'no status'} and notification "
+            f"{str(bool(notification)).lower()} is {stored}, but the counter is {counted}."
         )
 
 

@@ -17,7 +17,7 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 from tests.conftest import Serve, build_settings
 from tests.factories import admin_caller, create_api_key
-from tests.store.undone_migrations import UNDO_SINCE_0022
+from tests.store.undone_migrations import undo_since_0022
 
 PAYLOAD = "{ duplicationRule { id name position } userErrors { code message path } }"
 CREATE = f"""mutation ($input: CreateDuplicationRuleInput!) {{
@@ -269,7 +269,7 @@ async def test_the_change_log_has_the_new_position_of_the_moved_rule(
 
 
 async def test_an_upgrade_numbers_rules_in_order_of_creation(
-    own_client: Client, database: Database, database_url: str, serve: Serve
+    own_client: Client, database: Database, database_url: str, dialect: str, serve: Serve
 ) -> None:
     secret = await create_api_key(
         database, Permission.RULE_MANAGE, Permission.EVENT_READ, organization="another"
@@ -279,7 +279,7 @@ async def test_an_upgrade_numbers_rules_in_order_of_creation(
         await create_rule(own_client.as_key(secret), name.upper(), position=0)
     async with database.write(ALL_ORGANIZATIONS) as session:
         for statement in (
-            *UNDO_SINCE_0022,
+            *undo_since_0022(dialect),
             "UPDATE alembic_version SET version_num = '0021'",
         ):
             await session.execute(text(statement))

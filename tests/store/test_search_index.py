@@ -39,7 +39,7 @@ from tests.graphql.test_history import DELETE, UPDATE
 from tests.graphql.test_lists import EVENTS, extract_summaries
 from tests.graphql.test_notifications import ADDED
 from tests.store.empty_database import create_empty_database
-from tests.store.undone_migrations import UNDO_SINCE_0011
+from tests.store.undone_migrations import undo_since_0011
 
 DEFAULT, OTHER, TYPE = (UUID(int=n) for n in (1, 2, 3))
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
@@ -554,7 +554,7 @@ async def test_events_change_while_their_words_are_renewed(
 
 
 async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
-    own_client: Client, database: Database, database_url: str, serve: Serve
+    own_client: Client, database: Database, database_url: str, dialect: str, serve: Serve
 ) -> None:
     await own_client.log_event(summary="🔥 reconfigured")
     await own_client.execute_field(
@@ -565,7 +565,7 @@ async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
         for statement in (
             "DROP INDEX ix_event_words_outdated",
             "ALTER TABLE event_words DROP COLUMN version",
-            *UNDO_SINCE_0011,
+            *undo_since_0011(dialect),
             "UPDATE event_type SET words = ' 火災警報 '",
             "UPDATE alembic_version SET version_num = '0010'",
         ):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-UNDO_SINCE_0022 = (
+from tests.conftest import POSTGRESQL, SQLITE
+
+_OPERATIONS = ("insert", "update", "delete")
+_UNDO_0039 = {
+    SQLITE: [f"DROP TRIGGER count_events_on_{each}" for each in _OPERATIONS],
+    POSTGRESQL: [f"DROP FUNCTION count_events_on_{each} CASCADE" for each in _OPERATIONS]
+    + ["DROP FUNCTION free_event_count_shard"],
+}
+_UNDO_SINCE_0022 = (
     "DROP INDEX ix_duplication_rule_organization_id_position",
     "ALTER TABLE duplication_rule DROP COLUMN position",
     "ALTER TABLE event_field DROP COLUMN labels",
@@ -43,7 +51,7 @@ UNDO_SINCE_0022 = (
     "ALTER TABLE event DROP COLUMN reported_at",
     "DROP TABLE alert_report",
 )
-UNDO_SINCE_0011 = (
+_UNDO_SINCE_0011 = (
     "DROP INDEX ix_event_organization_id_latest_occurrence_id",
     "DROP INDEX ix_event_organization_id_severity_rank_id",
     "ALTER TABLE event DROP COLUMN latest_occurrence",
@@ -56,5 +64,18 @@ UNDO_SINCE_0011 = (
     "DROP TABLE read_mark",
     "ALTER TABLE receipt DROP COLUMN version",
     "ALTER TABLE receipt DROP COLUMN set_fields",
-    *UNDO_SINCE_0022,
 )
+
+
+def undo_0039(dialect: str) -> list[str]:
+    return [*_UNDO_0039[dialect], "DROP TABLE event_count"]
+
+
+def undo_since_0022(dialect: str) -> list[str]:
+    """The statements that undo migration 0022 and later ones."""
+    return [*undo_0039(dialect), *_UNDO_SINCE_0022]
+
+
+def undo_since_0011(dialect: str) -> list[str]:
+    """The statements that undo migration 0011 and later ones."""
+    return [*_UNDO_SINCE_0011, *undo_since_0022(dialect)]

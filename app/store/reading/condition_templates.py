@@ -25,11 +25,16 @@ ReplaceValue = Callable[[Any, Any], Any]
 
 @dataclass  # not frozen, as `ListQuery`: a frozen one takes three times as long to create
 class ConditionTemplate:
-    """Conditions, built on demand, and their values. Equal cache keys mean equal conditions."""
+    """Conditions, built on demand, and their values. Equal cache keys mean equal conditions.
+
+    `counter_conditions` builds conditions on `EventCount` with the same values, which select the
+    counters of the selected events; None if there are no such counters.
+    """
 
     cache_key: Hashable
     values: Mapping[str, Any]
     conditions: Callable[[], Sequence[Any]]
+    counter_conditions: Callable[[], Sequence[Any] | None] = lambda: None
 
 
 def column_equals(column: Any, value: Any) -> ConditionTemplate:
@@ -71,25 +76,33 @@ def match_filters(filters: Sequence[EventFilter], organization_id: UUID) -> Cond
     def collect_value(_column: Any, value: Any) -> None:
         values[f"v{len(values)}"] = value
 
-    def conditions() -> list[Any]:
+    def build_filters() -> list[EventFilter]:
         numbers = iter(range(len(values)))
 
         def create_parameter(column: Any, _value: Any) -> Any:
             return _parameter(f"v{next(numbers)}", column)
 
-        build_filters = [
+        builders = [
             _parameterize(filter, create_parameter, organization_id)[1] for filter in filters
         ]
+        return [build_filter() for build_filter in builders]
+
+    def conditions() -> list[Any]:
         return [
             condition
-            for build_filter in build_filters
-            for condition in event_conditions.build_conditions(build_filter(), organization_id)
+            for filter in build_filters()
+            for condition in event_conditions.build_conditions(filter, organization_id)
         ]
 
     cache_keys = tuple(
         _parameterize(filter, collect_value, organization_id)[0] for filter in filters
     )
-    return ConditionTemplate(cache_keys, values, conditions)
+    return ConditionTemplate(
+        cache_keys,
+        values,
+        conditions,
+        lambda: event_conditions.build_counter_conditions(build_filters()),
+    )
 
 
 def _parameter(name: str, column: Any) -> Any:

@@ -39,7 +39,7 @@ from app.domain.events.predicates import (
 from app.domain.events.state import Comparison, EventStatus
 from app.domain.events.words import is_prefix_term
 from app.domain.shared.values import WHITESPACE
-from app.store.tables import Event, EventTag, EventValue, EventWords, Receipt
+from app.store.tables import Event, EventCount, EventTag, EventValue, EventWords, Receipt
 from app.store.tables.columns import CodePoints, ContainsText, HasWords
 from app.store.tables.exact_numbers import split_number
 from app.store.writing.search_index import (
@@ -53,6 +53,8 @@ Condition = ColumnElement[bool]
 CONDITION_COLUMNS: dict[str, Any] = {
     name: getattr(Event, attribute.name) for name, attribute in CONDITIONS.items()
 }
+# The conditions of a filter on what the counters distinguish.
+_COUNTED = {"types", "severities", "statuses", "notification"}
 
 
 def build_conditions(filter: EventFilter, organization_id: UUID) -> list[Condition]:
@@ -71,14 +73,7 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
         else:
             yield from _compare_column(column, CONDITIONS[name].comparison, value)
     if filter.types is not None:
-        names = [type_name for type_name in filter.types if not is_type_prefix(type_name)]
-        exact = [col(Event.type).in_(names)] if names else []
-        prefixes = (
-            _type_has_prefix(type_name[:-1])
-            for type_name in filter.types
-            if is_type_prefix(type_name)
-        )
-        yield or_(false(), *exact, *prefixes)
+        yield _has_type(filter.types)
     if filter.entity is not None:
         yield col(Event.entity_type) == filter.entity.type
         yield col(Event.entity_id) == filter.entity.id
@@ -109,6 +104,39 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
     if filter.not_ is not None:
         # A condition on a missing value is NULL, and NOT NULL is NULL as well.
         yield not_(func.coalesce(_all_conditions(filter.not_, organization_id), false()))
+
+
+def build_counter_conditions(filters: Sequence[EventFilter]) -> list[Condition] | None:
+    """The conditions of filters on rows of `tables.EventCount`, to be combined with AND.
+
+    None if the filters have conditions on what the counters do not distinguish.
+    """
+    conditions: list[Condition] = []
+    has_type = False
+    for filter in filters:
+        names = {name for name, value in vars(filter).items() if value is not None}
+        if names - _COUNTED or any(map(is_type_prefix, filter.types or ())):
+            return None
+        if filter.types is not None:
+            has_type = True
+            conditions.append(_has_type(filter.types, EventCount.type))
+        if filter.severities is not None:
+            conditions.append(col(EventCount.severity).in_(filter.severities))
+        if filter.statuses is not None:
+            conditions.append(has_status(filter.statuses, EventCount))
+        if filter.notification is not None:
+            conditions.append(col(EventCount.notification) == filter.notification)
+    return conditions if has_type else [col(EventCount.type) == "", *conditions]
+
+
+def _has_type(types: Sequence[str], column: Any = Event.type) -> Condition:
+    """Selects the types with one of the names, or with one of the prefixes that end in '*'."""
+    names = [type_name for type_name in types if not is_type_prefix(type_name)]
+    exact = [col(column).in_(names)] if names else []
+    prefixes = (
+        _type_has_prefix(type_name[:-1]) for type_name in types if is_type_prefix(type_name)
+    )
+    return or_(false(), *exact, *prefixes)
 
 
 def has_status(statuses: Sequence[EventStatus], event: Any = Event) -> Condition:

@@ -30,7 +30,7 @@ from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.definitions_version import DEFINITIONS_VERSION
 from app.store.reading.pages import Order, Page, PageRequest
 from app.store.reading.statements import CompiledStatement, TooManyParametersError
-from app.store.tables import OrganizationOwned
+from app.store.tables import EventCount, OrganizationOwned
 from app.store.tables.columns import DriverCodec, JSONValue
 
 RowT = TypeVar("RowT", bound=OrganizationOwned)
@@ -290,6 +290,10 @@ def _page_statement(
 
 
 def _count_statement(table: type[OrganizationOwned], template: ConditionTemplate) -> Select[Any]:
+    counter_conditions = template.counter_conditions()
+    if counter_conditions is not None:
+        total = func.coalesce(func.sum(EventCount.events), 0)
+        return select(cast(total, BigInteger)).where(*counter_conditions)
     return select(func.count()).select_from(table).where(*template.conditions())
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Computed, Index, Integer, text
+from sqlalchemy import BigInteger, Column, Computed, Index, Integer, text
 from sqlmodel import Field
 
 from app.domain.events.severity import Outcome, Severity
@@ -266,6 +266,26 @@ class AlertReport(OrganizationOwned, table=True):
     digest: str = Field(primary_key=True)
     event_id: UUID
     received_at: datetime = Field(sa_type=UTCDateTime, index=True)
+
+
+class EventCount(OrganizationOwned, table=True):
+    """A part of the number of events with these values; `type` is empty for events of all types.
+
+    `status` is empty for events without a status. Triggers change the counters in the transaction
+    that changes the events. A number is the sum over the shards: on PostgreSQL, transactions that
+    run at the same time change different shards.
+    """
+
+    __tablename__ = "event_count"
+    __table_args__ = {"sqlite_with_rowid": False, "postgresql_with": {"fillfactor": 50}}
+
+    organization_id: UUID = Field(primary_key=True, foreign_key="organization.id")
+    type: str = Field(primary_key=True, sa_type=CodePoints)
+    severity: Severity = Field(sa_column=Column(enum_column(Severity), primary_key=True))
+    status: str = Field(primary_key=True)
+    notification: bool = Field(primary_key=True)
+    shard: int = Field(primary_key=True)
+    events: int = Field(sa_type=BigInteger)
 
 
 class EventTag(OrganizationOwned, table=True):
