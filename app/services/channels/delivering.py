@@ -64,6 +64,8 @@ MAX_STOP_SECONDS = 5.0
 CLEANING_SECONDS = 60.0
 # Deleting the deliveries of deleted channels searches an index for each channel.
 ORPHANS_SECONDS = 3_600.0
+# Deliveries that a worker loads at once, so that it does not search a long queue for each of them.
+MAX_LOADED_DELIVERIES = 50
 # New deliveries that are stored before they are attempted. The change log has the others.
 MAX_NEW_DELIVERIES = 1_000
 # The position of a channel is stored at least so often, also if no entry is for the channel.
@@ -274,6 +276,9 @@ class _Worker:
         self._probe_at = 0.0
         self._next_message_at = 0.0
         self._probes_new = False
+        # Deliveries to attempt now, in their order, and whether there are no others.
+        self._loaded: list[tables.Delivery] = []
+        self._all_loaded = False
         self._task = asyncio.create_task(self._run(), name=f"channel {self._row.id}")
 
     @property
@@ -437,6 +442,8 @@ class _Worker:
                 done = [task for task in attempts if task.done()]
                 if done:
                     await self._record([(attempts.pop(task), task.result()) for task in done])
+                # Without a result, it is time for others.
+                self._all_loaded &= bool(done) and not self._has_work.is_set()
         finally:
             for task in attempts:
                 task.cancel()
@@ -455,17 +462,19 @@ class _Worker:
         begin = max(self._probe_at if in_outage else 0.0, self._next_message_at)
         if now < begin:
             return begin
-        if is_text and not in_outage:
-            due, next_attempt = await self._channel.load_digest(self._limits.apprise_digest)
+        if in_outage:
+            # New and failed deliveries take turns: either may be what is rejected.
+            due, next_attempt = await self._channel.load_probe(new_first=self._probes_new)
+            self._probes_new = not self._probes_new
+            self._loaded, self._all_loaded = [], False
+            messages = [[delivery] for delivery in due]
+        elif is_text:
+            due, next_attempt = await self._channel.load_due(self._limits.apprise_digest)
             messages = [due] if due else []
         else:
             in_flight = [delivery for message in attempts.values() for delivery in message]
-            due, next_attempt = await self._channel.load_due(
-                room, in_flight, new_first=in_outage and self._probes_new
-            )
+            due, next_attempt = await self._take_due(room, in_flight)
             messages = [[delivery] for delivery in due]
-        # In an outage, new and failed deliveries take turns: either may be what is rejected.
-        self._probes_new = not self._probes_new
         for message in messages:
             attempts[asyncio.create_task(self._attempt(message, secrets))] = message
         if is_text and messages:
@@ -474,6 +483,40 @@ class _Worker:
             return None
         pause = (next_attempt - datetime.now(UTC)).total_seconds()
         return time.monotonic() + min(pause, PROGRESS_SECONDS)
+
+    async def _take_due(
+        self, room: int, in_flight: Sequence[tables.Delivery]
+    ) -> tuple[list[tables.Delivery], datetime | None]:
+        """Returns deliveries to attempt now, and the next time for others, if it is known.
+
+        Each has another order key, and none has that of a delivery in flight.
+        """
+        keys = {delivery.order_key for delivery in in_flight}
+        taken = self._take_loaded(room, keys)
+        if len(taken) == room or (self._loaded and self._all_loaded):
+            return taken, None
+        more, next_attempt = await self._channel.load_due(
+            MAX_LOADED_DELIVERIES, [*in_flight, *taken], self._loaded
+        )
+        self._all_loaded = len(more) < MAX_LOADED_DELIVERIES
+        self._loaded += more
+        return taken + self._take_loaded(room - len(taken), keys), next_attempt
+
+    def _take_loaded(self, room: int, keys: set[str]) -> list[tables.Delivery]:
+        """Takes loaded deliveries whose order key is not among the keys, and adds their keys."""
+        taken: list[tables.Delivery] = []
+        left: list[tables.Delivery] = []
+        left_keys: set[str] = set()
+        for delivery in self._loaded:
+            key = delivery.order_key
+            if len(taken) < room and key not in keys and key not in left_keys:
+                taken.append(delivery)
+                keys.add(key)
+            else:
+                left.append(delivery)
+                left_keys.add(key)
+        self._loaded = left
+        return taken
 
     async def _wait_for_work(
         self, attempts: Collection[asyncio.Task[AttemptResult]], until: float | None
@@ -500,6 +543,11 @@ class _Worker:
 
     async def _record(self, results: list[tuple[list[tables.Delivery], AttemptResult]]) -> None:
         attempted = [(delivery, result) for message, result in results for delivery in message]
+        failed_keys = {each.order_key for each, result in attempted if not result.is_success}
+        if failed_keys:
+            # Those that follow may have to wait, which is decided when they are loaded again.
+            self._loaded = [each for each in self._loaded if each.order_key not in failed_keys]
+            self._all_loaded = False
         async with self._health_lock:
             health = self._judge_health([result for _, result in results])
             is_current = await self._store_health(attempted, health)
