@@ -167,10 +167,11 @@ class ChannelTools:
         kind: ChannelKind,
         secrets: ChannelSecrets,
         messages: Sequence[tables.Delivery],
+        sender: WebhookSender,
         *,
         is_failing: bool,
     ) -> AttemptResult:
-        """Sends one signed request, or one text of several messages with Apprise.
+        """Sends one signed request with the sender, or one text of several messages with Apprise.
 
         `is_failing`: whether the channel has an outage.
         """
@@ -186,7 +187,7 @@ class ChannelTools:
             [message] = messages
             now, secret_keys = datetime.now(UTC), secrets.signing_secrets(datetime.now(UTC))
             signature = sign_message(secret_keys, message.webhook_id, now, message.body)
-            return await self.sender.send(secrets.url, secrets.headers | signature, message.body)
+            return await sender.send(secrets.url, secrets.headers | signature, message.body)
 
 
 @dataclass(frozen=True)

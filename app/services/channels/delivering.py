@@ -262,6 +262,7 @@ class _Worker:
         self._tools = tools
         self._limits = tools.limits
         self._keys = keys
+        self._sender = tools.sender.with_own_connections()
         self._source = tools.format_source(self._row.id)
         self._position = changes.LOG_START
         self._new_count = 0
@@ -320,7 +321,10 @@ class _Worker:
             position, snapshot = await self._find_start()
             self._change_new_count(await self._channel.count_new())
             self._position = position
-            async with run_in_background(self._follow(selector, snapshot), "channel entries"):
+            async with (
+                self._sender,
+                run_in_background(self._follow(selector, snapshot), "channel entries"),
+            ):
                 await self._deliver(secrets)
         except LeaseLostError:
             return False
@@ -535,7 +539,9 @@ class _Worker:
     ) -> AttemptResult:
         try:
             is_failing = self._failing_since is not None
-            return await self._tools.send(self._row.kind, secrets, message, is_failing=is_failing)
+            return await self._tools.send(
+                self._row.kind, secrets, message, self._sender, is_failing=is_failing
+            )
         except Exception:  # a bug: it must not stop the other deliveries
             ids = [str(delivery.id) for delivery in message]
             log.exception("delivery_failed", channel=str(self._row.id), deliveries=ids)

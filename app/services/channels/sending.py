@@ -11,9 +11,11 @@ import asyncio
 import ipaddress
 import re
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -29,7 +31,6 @@ from app.domain.shared.values import replace_control_characters
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _IDLE_SECONDS = 30.0
-_MAX_IDLE_CONNECTIONS = 100
 # Names are resolved in threads of their own: a name server that does not respond blocks them only.
 _MAX_RESOLVER_THREADS = 32
 _MAX_EXCERPT_CHARACTERS = 200
@@ -123,11 +124,21 @@ class PolicyBackend(httpcore.AsyncNetworkBackend):
 
 
 class WebhookSender:
-    """Sends requests. Enter it with `async with` before the first one."""
+    """Sends requests. Enter it with `async with` before the first one.
 
-    def __init__(self, policy: AddressPolicy, limits: ChannelLimits) -> None:
+    A pool looks at all of its idle connections for each request, so each channel has a pool of its
+    own: `with_own_connections`. The certificates are read once for all of them.
+    """
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        limits: ChannelLimits,
+        load_ssl_context: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
         self.policy = policy
         self._limits = limits
+        self._load_ssl_context = load_ssl_context or cache(_create_ssl_context)
         self._user_agent = f"Tocsin/{version('tocsin')}"
         self._pool: httpcore.AsyncConnectionPool | None = None  # until the first request
 
@@ -137,6 +148,9 @@ class WebhookSender:
     async def __aexit__(self, *_: object) -> None:
         if self._pool is not None:
             await self._pool.aclose()
+
+    def with_own_connections(self) -> WebhookSender:
+        return WebhookSender(self.policy, self._limits, self._load_ssl_context)
 
     async def send(self, url: str, headers: Mapping[str, str], body: str) -> AttemptResult:
         """Sends the body to a valid URL. Returns the result; no error is raised."""
@@ -194,13 +208,11 @@ class WebhookSender:
 
     def _open_pool(self) -> httpcore.AsyncConnectionPool:
         if self._pool is None:
-            import httpx  # servers that send nothing neither import it nor read certificates
-
-            # Connections are limited for each channel, so that no channel waits for another one.
+            # The worker of a channel limits its connections.
             self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=httpx.create_ssl_context(),
+                ssl_context=self._load_ssl_context(),
                 max_connections=None,
-                max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
+                max_keepalive_connections=self._limits.concurrency,
                 keepalive_expiry=_IDLE_SECONDS,
                 network_backend=PolicyBackend(self.policy),
             )
@@ -220,6 +232,12 @@ class WebhookSender:
             if len(content) >= self._limits.response_bytes:
                 break
         return bytes(content[: self._limits.response_bytes])
+
+
+def _create_ssl_context() -> ssl.SSLContext:
+    import httpx  # servers that send nothing neither import it nor read certificates
+
+    return httpx.create_ssl_context()
 
 
 def _parse_address(host: str) -> IPAddress | None:
