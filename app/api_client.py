@@ -22,6 +22,10 @@ MAX_RETRIES = 10
 _PAGE_SIZE = 20  # that of the server can be smaller than 100
 _TEMPORARY_STATUSES = {408, 429, 502, 503, 504}
 _EVENTS = "text/event-stream"
+# How OpenSSL names what a server without TLS answers to a handshake.
+_RESPONSES_WITHOUT_TLS = {
+    *("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"),
+}
 
 
 class ApiError(Exception):
@@ -223,9 +227,9 @@ def _find_tls_problem(error: BaseException) -> str | None:
             "it is from a certificate authority of your own, set SSL_CERT_FILE to the file of the "
             "authority's certificate"
         )
-    if cause is None or isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return None  # the server has ended
-    reason = (cause.reason or "unknown").replace("_", " ").lower()
+    if cause is None or cause.reason not in _RESPONSES_WITHOUT_TLS:
+        return None
+    reason = cause.reason.replace("_", " ").lower()
     return f"TLS failed ({reason}). If the server does not use TLS, begin its address with http://"
 
 
