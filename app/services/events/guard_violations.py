@@ -16,7 +16,7 @@ from app.domain.shared.limits import Limits
 from app.services.definitions.event_types import load_version_definitions
 from app.services.events.validation import cache_event_types
 from app.store import tables
-from app.store.engine.database import Database
+from app.store.engine.database import BY_ID, Database
 
 
 async def fetch_violations(
@@ -25,7 +25,8 @@ async def fetch_violations(
     """Returns the violations of each event by ID, as if it were logged now."""
     async with database.read(caller.organization_id) as session:
         statement = select(tables.Event).where(col(tables.Event.id).in_(ids))
-        events = [row.to_domain() for row in await session.scalars(statement)]
+        rows = await session.scalars(statement, execution_options=BY_ID)
+        events = [row.to_domain() for row in rows]
         type_ids = {event.event_type_id for event in events if event.event_type_id is not None}
         definitions = await cache_event_types(session, type_ids, limits)
         versions = await load_version_definitions(

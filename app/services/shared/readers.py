@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from app.domain.access.caller import Caller
-from app.store.engine.database import Database
+from app.store.engine.database import BY_ID, Database
 from app.store.engine.driver_statements import DriverRow
 from app.store.reading import projection
 from app.store.reading.condition_templates import ConditionTemplate, column_equals
@@ -172,7 +172,9 @@ async def fetch_rows_by_id(
     id_column: Any = table.id  # type: ignore[attr-defined]
     async with database.read(caller.organization_id) as session:
         statement = select(table, id_column).where(id_column.in_(ids))
-        return {row_id: row for row, row_id in await session.execute(statement)}
+        return {
+            row_id: row for row, row_id in await session.execute(statement, execution_options=BY_ID)
+        }
 
 
 def lookup_by_id(table: type[RowT]) -> LookupReader[UUID, RowT]:
