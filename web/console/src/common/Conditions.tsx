@@ -51,9 +51,9 @@ function describe(filter: EventFilter, fields: readonly Field[], isUtc: boolean)
   const join = (parts: readonly EventFilter[], word: string): string =>
     parts.map((part) => describePart(part).join(t.and)).map((words) => `(${words})`).join(word);
   const { fields: predicates, and, or, not, tags, entity, ...attributes } = filter;
-  const given = Object.entries(attributes).filter(([, value]) => value !== null && value !== undefined);
+  const presentAttributes = Object.entries(attributes).filter(([, value]) => value !== null && value !== undefined);
   return [
-    ...given.map(([name, value]) => `${t.names[name as Attribute]}: ${formatOperand(name as Attribute, value, isUtc)}`),
+    ...presentAttributes.map(([name, value]) => `${t.names[name as Attribute]}: ${formatOperand(name as Attribute, value, isUtc)}`),
     ...(entity ? [`${t.names.entity}: ${entity.type} ${entity.id}`] : []),
     ...(tags?.all ?? []).map((tag) => `${t.names.tags}: ${tag}`),
     ...(tags?.any ? [`${t.names.tags}: ${tags.any.join(t.or)}`] : []),

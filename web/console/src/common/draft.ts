@@ -24,7 +24,8 @@ export function useDraft<Values extends object>(stored: Values) {
     changes,
     isChanged: Object.keys(changes).length > 0,
     change: (next: Partial<Values>) => setChanged((now) => changesOf(stored, { ...now, ...next })),
-    /** Forgets the changes, after they were saved. */
-    reset: () => setChanged({}),
+    /** Forgets the changes that were saved, and keeps those that were made meanwhile. */
+    forget: (saved: Partial<Values>) =>
+      setChanged((now) => changesOf(saved as Values, now)),
   };
 }

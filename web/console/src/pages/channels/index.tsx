@@ -29,7 +29,7 @@ export default function ChannelsPage() {
         <Title order={1} size="h2">
           {t.title}
         </Title>
-        {can("EVENT_READ") && problems && !problems.webhook && (
+        {can("EVENT_READ") && !problems?.webhook && (
           <Button leftSection={<IconPlus size={16} />} onClick={() => setIsCreating(true)}>
             {t.create}
           </Button>

@@ -69,7 +69,7 @@ function DuplicationRule({ rule }: { rule: DuplicationRuleRowFragment | null }) 
   const { client, can } = useApi();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const { draft, changes, isChanged, change, reset } = useDraft(pick(rule ?? NEW));
+  const { draft, changes, isChanged, change, forget } = useDraft(pick(rule ?? NEW));
   const [chosenType, setChosenType] = useState("");
   const [question, setQuestion] = useState<"reset" | "delete" | null>(null);
   const eventTypeId = rule ? (rule.eventType?.id ?? null) : chosenType || null;
@@ -84,17 +84,17 @@ function DuplicationRule({ rule }: { rule: DuplicationRuleRowFragment | null }) 
       if (rule) {
         const variables = { input: { id: rule.id, ...changes } };
         checked((await client.request(UpdateDuplicationRuleDocument, variables)).updateDuplicationRule);
-        return rule.id;
+        return { id: rule.id, saved: changes };
       }
       const variables = { input: { ...draft, eventTypeId } };
       const payload = checked(
         (await client.request(CreateDuplicationRuleDocument, variables)).createDuplicationRule,
       );
-      return payload.duplicationRule!.id;
+      return { id: payload.duplicationRule!.id, saved: draft };
     },
-    onSuccess: async (id) => {
+    onSuccess: async ({ id, saved }) => {
       await refresh();
-      reset();
+      forget(saved);
       if (!rule) await navigate(`/rules/duplication/${id}`, { replace: true, state: SAVED });
     },
   });

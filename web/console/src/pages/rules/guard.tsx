@@ -83,7 +83,7 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
   const { client, can } = useApi();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const { draft, changes, isChanged, change, reset } = useDraft(rule ? pick(rule) : NEW);
+  const { draft, changes, isChanged, change, forget } = useDraft(rule ? pick(rule) : NEW);
   const [chosenType, setChosenType] = useState("");
   const [question, setQuestion] = useState<"publish" | "retire" | null>(null);
   const eventTypeId = rule ? (rule.eventType?.id ?? null) : chosenType || null;
@@ -96,35 +96,37 @@ function GuardRule({ rule }: { rule: GuardRuleDetails | null }) {
   const isReadOnly = !can("RULE_MANAGE");
   const refresh = () => queries.invalidateQueries();
 
-  /** Saves the draft. Returns the ID of the rule. */
-  async function save(): Promise<string> {
+  /** Saves the draft. Returns the ID of the rule, and what was saved. */
+  async function save() {
     if (!rule) {
       const input = { ...draft, eventTypeId };
       const payload = checked((await client.request(CreateGuardRuleDocument, { input })).createGuardRule);
-      return payload.guardRule!.id;
+      return { id: payload.guardRule!.id, saved: draft };
     }
     const input = { id: rule.id, ...changes };
     if (isChanged) checked((await client.request(UpdateGuardRuleDocument, { input })).updateGuardRule);
-    return rule.id;
+    return { id: rule.id, saved: changes };
   }
 
   const saving = useMutation({
     mutationFn: save,
-    onSuccess: async (id) => {
+    onSuccess: async ({ id, saved }) => {
       await refresh();
-      reset();
+      forget(saved);
       if (!rule) await navigate(`/rules/guard/${id}`, { replace: true, state: SAVED });
     },
   });
-  const publishing = useMutation<void, Error, void>({
+  const publishing = useMutation({
     mutationFn: async () => {
-      const id = await save();
+      const { id, saved } = await save();
       checked((await client.request(PublishGuardRuleDocument, { id })).publishGuardRule);
+      return saved;
     },
-    onSettled: refresh,
-    onSuccess: () => {
+    onError: refresh,
+    onSuccess: async (saved) => {
+      await refresh();
       setQuestion(null);
-      reset();
+      forget(saved);
     },
   });
   const retiring = useMutation<void, Error, void>({
