@@ -472,6 +472,21 @@ def test_a_trial_says_what_a_false_expression_reads(expression: str, message: st
     assert failure == TrialFailure(GuardViolationReason.VIOLATED, message)
 
 
+@pytest.mark.parametrize("value", ["text", ["a", "b"], 1.5])
+def test_a_trial_describes_a_value_without_members(value: Any) -> None:
+    # Names of methods of Python, which are no members of the value.
+    expression = "event.severity == 'INFO' && event.fields.doc.title == event.fields.doc.count"
+    compiled = compile_expression(expression, None, Limits())
+    event = make_event(severity=Severity.ERROR, fields={"doc": value})
+
+    assert isinstance(compiled, Expression)
+    failure = find_trial_failure(compiled, event, NOW, ())
+
+    assert failure is not None
+    assert failure.message.startswith("The expression is false: event.severity is 'ERROR', ")
+    assert "event.fields.doc is " in failure.message
+
+
 def test_a_trial_passes_an_event_whose_version_lacks_a_field() -> None:
     compiled = compile_expression("event.fields.volume_mcf < 1.0", FORM, Limits())
 

@@ -119,7 +119,7 @@ def _read_value(path: Path, states: Mapping[str, Any]) -> tuple[Path, Any]:
     for length, name in enumerate(path, 1):
         if isinstance(value, Mapping):
             value = value.get(name)
-        elif hasattr(value, name):
+        elif isinstance(value, EventState | Entity) and hasattr(value, name):
             value = getattr(value, name)
         else:
             return path[: length - 1], value
