@@ -227,7 +227,8 @@ BUILD_INFO = Gauge(
 )
 DATABASE_UP = Gauge(
     "tocsin_database_up",
-    "1 if every server process reached the database in its last health check, otherwise 0.",
+    "1 if every server process reached the database in its last health check and could write to "
+    "it, otherwise 0.",
     multiprocess_mode="livemin",
 )
 

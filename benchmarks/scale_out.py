@@ -136,11 +136,12 @@ class ScaleOutRun:
 
     def measure_reads(self) -> ScaleMeasurement:
         body = json.dumps({"query": READ, "variables": {"type": READ_TYPE}})
-        pages = {
-            httpx.post(f"{url}/graphql", content=body, headers=_HEADERS, timeout=60).text
+        responses = [
+            httpx.post(f"{url}/graphql", content=body, headers=_HEADERS, timeout=60)
             for url in self._urls
-        }
-        [page] = pages  # every server returns the same page
+        ]
+        [page] = {response.text for response in responses}  # every server returns the same page
+        assert "errors" not in responses[0].json(), page
         return self._measure_requests(body, [page])[0]
 
     def measure_writes(self) -> ScaleMeasurement:

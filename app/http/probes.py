@@ -38,8 +38,10 @@ async def ready(request: Request) -> JSONResponse:
     """Returns 200 if the process can serve requests, and 503 with the failed checks if not.
 
     Conditions that all processes share, such as a slow database, are reported with 200: a load
-    balancer that removed every process would turn them into an outage. A process that stops
-    returns 503, although it still serves requests.
+    balancer that removed every process would turn them into an outage. A read-only database is an
+    exception: often it is a standby or a wrong file, which new processes use by mistake, and they
+    must not replace the others. A process that stops returns 503, although it still serves
+    requests.
     """
     if request.app.state.stopping:
         return JSONResponse({"status": "stopping"}, 503, _NO_STORE)

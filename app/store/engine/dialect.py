@@ -209,7 +209,7 @@ async def is_read_only(session: AsyncSession) -> bool:
         file = DatabaseFile(session.get_bind().engine.url.database or "")
         try:
             return await asyncio.to_thread(file.is_read_only)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise DBAPIError("UPDATE", None, error) from error
     statement = (
         "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"

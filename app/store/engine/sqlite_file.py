@@ -34,7 +34,7 @@ class DatabaseFile:
     def is_read_only(self) -> bool:
         """Whether a new connection cannot write. Does not wait while others write.
 
-        Raises sqlite3.OperationalError if the file cannot be used at all.
+        Raises sqlite3.DatabaseError if the file cannot be used at all.
         """
         self.check()
         connection = sqlite3.connect(self.uri(), timeout=0, uri=True, isolation_level=None)
