@@ -116,7 +116,7 @@ async def test_a_delivery_that_is_held_back_is_not_looked_for_again_and_again(
     channel = LeasedChannel(database, await take_lease(database, channel_id, "x"), "x")
     now = datetime.now(UTC)
 
-    due, next_time = await channel.load_due(10)
+    due, next_time = await channel.load_due(10, [], new_first=False)
 
     assert due == []
     assert next_time is not None

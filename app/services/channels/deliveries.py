@@ -181,61 +181,57 @@ class LeasedChannel:
             return (await session.scalars(statement)).one()
 
     async def load_due(
-        self,
-        limit: int,
-        in_flight: Collection[tables.Delivery] = (),
-        loaded: Collection[tables.Delivery] = (),
+        self, limit: int, in_flight: Collection[tables.Delivery], *, new_first: bool
     ) -> tuple[list[tables.Delivery], datetime | None]:
-        """Returns the oldest deliveries to attempt now, in their order.
+        """Returns deliveries to attempt now, at most one of each order key.
 
-        Those with an order key may follow each other, and what is in flight. Deliveries with the
-        key of one that is loaded are left out. A delivery is due at its time, unless an earlier one
-        with its key waits for its own time. Also returns the next time at which another one can
-        become due; None if there is none.
+        A delivery is due at its time, unless an earlier one with its order key holds it back. Also
+        returns the next time at which another one can become due; None if there is none.
         """
         table, now = tables.Delivery, datetime.now(UTC)
-        number, key = col(table.number), col(table.order_key)
-        waiting = (
-            select(key, func.min(number).label("number"))
-            .where(
-                *self._is_of_channel(), col(table.next_attempt_at) > now, _holds_back(table, now)
-            )
-            .group_by(key)
-            .subquery()
-        )
+        keys = [delivery.order_key for delivery in in_flight]
+        order = [col(table.next_attempt_at), col(table.number)]
+        if new_first:
+            order.insert(0, col(table.attempts))
         due = (
             select(table)
-            .outerjoin(waiting, waiting.c.order_key == key)
-            .where(
-                *self._is_of_channel(),
-                col(table.next_attempt_at) <= now,
-                or_(waiting.c.number.is_(None), waiting.c.number > number),
-                col(table.id).not_in([each.id for each in in_flight]),
-                key.not_in({each.order_key for each in loaded}),
-            )
-            .order_by(number)
+            .where(*self._is_due(now), col(table.order_key).not_in(keys))
+            .order_by(*order)
+            .limit(limit)
+        )
+        async with self.database.read(self.row.organization_id) as session:
+            rows = list(await session.scalars(due))
+            first_by_key = {row.order_key: row for row in sorted(rows, key=_number_of)[::-1]}
+            first = [row for row in rows if first_by_key[row.order_key] is row]
+            return first, await self._find_next_time(session, now)
+
+    async def load_digest(self, limit: int) -> tuple[list[tables.Delivery], datetime | None]:
+        """Returns the oldest deliveries to attempt now, together, in their order.
+
+        Those with an order key may follow each other. Also returns the next time, as `load_due`.
+        """
+        table, now = tables.Delivery, datetime.now(UTC)
+        due = (
+            select(table)
+            .where(*self._is_due(now, is_together=True))
+            .order_by(col(table.number))
             .limit(limit)
         )
         async with self.database.read(self.row.organization_id) as session:
             return list(await session.scalars(due)), await self._find_next_time(session, now)
 
-    async def load_probe(self, *, new_first: bool) -> tuple[list[tables.Delivery], datetime | None]:
-        """Returns at most one delivery to attempt now, and the next time as `load_due`."""
-        table, earlier, now = tables.Delivery, aliased(tables.Delivery), datetime.now(UTC)
-        order = [col(table.next_attempt_at), col(table.number)]
-        if new_first:
-            order.insert(0, col(table.attempts))
+    def _is_due(self, now: datetime, *, is_together: bool = False) -> list[ColumnElement[bool]]:
+        """Conditions on deliveries to attempt. `is_together`: those that are due hold back none."""
+        table, earlier = tables.Delivery, aliased(tables.Delivery)
         is_held = exists().where(
             col(earlier.channel_id) == col(table.channel_id),
             is_pending(earlier),
             col(earlier.order_key) == col(table.order_key),
             col(earlier.number) < col(table.number),
-            _holds_back(earlier, now),
+            or_(col(earlier.hold_until).is_(None), col(earlier.hold_until) > now),
+            *([col(earlier.next_attempt_at) > now] if is_together else []),
         )
-        is_due = (*self._is_of_channel(), col(table.next_attempt_at) <= now, ~is_held)
-        probe = select(table).where(*is_due).order_by(*order).limit(1)
-        async with self.database.read(self.row.organization_id) as session:
-            return list(await session.scalars(probe)), await self._find_next_time(session, now)
+        return [*self._is_of_channel(), col(table.next_attempt_at) <= now, ~is_held]
 
     def _is_of_channel(self) -> list[ColumnElement[bool]]:
         return [col(tables.Delivery.channel_id) == self.row.id, is_pending()]
@@ -525,9 +521,8 @@ def find_source(channel: tables.Channel) -> str:
     return f"/channels/{channel.id}"
 
 
-def _holds_back(table: Any, now: datetime) -> ColumnElement[bool]:
-    """Whether a pending delivery holds back later ones with its order key."""
-    return or_(col(table.hold_until).is_(None), col(table.hold_until) > now)
+def _number_of(delivery: tables.Delivery) -> int:
+    return delivery.number
 
 
 _RESULT_COLUMNS = (

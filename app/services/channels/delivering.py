@@ -277,9 +277,8 @@ class _Worker:
         self._probe_at = 0.0
         self._next_message_at = 0.0
         self._probes_new = False
-        # Deliveries to attempt now, in their order, and whether there are no others.
+        # Deliveries to attempt now, each with another order key, also than those in flight.
         self._loaded: list[tables.Delivery] = []
-        self._all_loaded = False
         self._task = asyncio.create_task(self._run(), name=f"channel {self._row.id}")
 
     @property
@@ -446,8 +445,6 @@ class _Worker:
                 done = [task for task in attempts if task.done()]
                 if done:
                     await self._record([(attempts.pop(task), task.result()) for task in done])
-                # Without a result, it is time for others.
-                self._all_loaded &= bool(done) and not self._has_work.is_set()
         finally:
             for task in attempts:
                 task.cancel()
@@ -466,15 +463,15 @@ class _Worker:
         begin = max(self._probe_at if in_outage else 0.0, self._next_message_at)
         if now < begin:
             return begin
-        if in_outage:
-            # New and failed deliveries take turns: either may be what is rejected.
-            due, next_attempt = await self._channel.load_probe(new_first=self._probes_new)
-            self._probes_new = not self._probes_new
-            self._loaded, self._all_loaded = [], False
-            messages = [[delivery] for delivery in due]
-        elif is_text:
-            due, next_attempt = await self._channel.load_due(self._limits.apprise_digest)
+        if is_text and not in_outage:
+            due, next_attempt = await self._channel.load_digest(self._limits.apprise_digest)
             messages = [due] if due else []
+        elif in_outage:
+            # New and failed deliveries take turns: either may be what is rejected.
+            due, next_attempt = await self._channel.load_due(1, [], new_first=self._probes_new)
+            self._probes_new = not self._probes_new
+            self._loaded = []
+            messages = [[delivery] for delivery in due]
         else:
             in_flight = [delivery for message in attempts.values() for delivery in message]
             due, next_attempt = await self._take_due(room, in_flight)
@@ -491,36 +488,16 @@ class _Worker:
     async def _take_due(
         self, room: int, in_flight: Sequence[tables.Delivery]
     ) -> tuple[list[tables.Delivery], datetime | None]:
-        """Returns deliveries to attempt now, and the next time for others, if it is known.
-
-        Each has another order key, and none has that of a delivery in flight.
-        """
-        keys = {delivery.order_key for delivery in in_flight}
-        taken = self._take_loaded(room, keys)
-        if len(taken) == room or (self._loaded and self._all_loaded):
+        """Returns deliveries to attempt now; with fewer than `room`, also the time of the next."""
+        taken, self._loaded = self._loaded[:room], self._loaded[room:]
+        if len(taken) == room:
             return taken, None
         more, next_attempt = await self._channel.load_due(
-            MAX_LOADED_DELIVERIES, [*in_flight, *taken], self._loaded
+            MAX_LOADED_DELIVERIES, [*in_flight, *taken], new_first=False
         )
-        self._all_loaded = len(more) < MAX_LOADED_DELIVERIES
-        self._loaded += more
-        return taken + self._take_loaded(room - len(taken), keys), next_attempt
-
-    def _take_loaded(self, room: int, keys: set[str]) -> list[tables.Delivery]:
-        """Takes loaded deliveries whose order key is not among the keys, and adds their keys."""
-        taken: list[tables.Delivery] = []
-        left: list[tables.Delivery] = []
-        left_keys: set[str] = set()
-        for delivery in self._loaded:
-            key = delivery.order_key
-            if len(taken) < room and key not in keys and key not in left_keys:
-                taken.append(delivery)
-                keys.add(key)
-            else:
-                left.append(delivery)
-                left_keys.add(key)
-        self._loaded = left
-        return taken
+        missing = room - len(taken)
+        self._loaded = more[missing:]
+        return taken + more[:missing], next_attempt
 
     async def _wait_for_work(
         self, attempts: Collection[asyncio.Task[AttemptResult]], until: float | None
@@ -549,11 +526,6 @@ class _Worker:
 
     async def _record(self, results: list[tuple[list[tables.Delivery], AttemptResult]]) -> None:
         attempted = [(delivery, result) for message, result in results for delivery in message]
-        failed_keys = {each.order_key for each, result in attempted if not result.is_success}
-        if failed_keys:
-            # Those that follow may have to wait, which is decided when they are loaded again.
-            self._loaded = [each for each in self._loaded if each.order_key not in failed_keys]
-            self._all_loaded = False
         async with self._health_lock:
             health = self._judge_health([result for _, result in results])
             is_current = await self._store_health(attempted, health)
