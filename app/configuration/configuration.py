@@ -188,8 +188,10 @@ def _find_schema_errors(document: YamlDocument) -> Iterator[FileError]:
 def _describe_schema_error(error: ValidationError) -> Iterator[tuple[ValuePath, str]]:
     """Yields the path and the message of each error in words of the file."""
     path = tuple(error.instance_path)
-    is_address = path[:1] == (CHANNELS.name,) and path[2:3] in (("url",), ("headers",))
-    quoted = MASK if is_address else _quote(error.instance)
+    quoted = _quote(error.instance)
+    is_channel = path[:1] == (CHANNELS.name,)
+    if is_channel and (path[2:3] in (("url",), ("headers",)) or "://" in quoted):
+        quoted = MASK  # also an address in a wrong place
     kinds = ValidationErrorKind
     match error.kind:
         case kinds.AdditionalProperties(unexpected=names):

@@ -41,7 +41,7 @@ def run(connection: Connection) -> None:
         target_metadata=tables.METADATA,
         render_item=render_item,
         include_object=is_ours,
-        render_as_batch=True,
+        render_as_batch=True,  # a batch on the table of events drops its triggers (migration 0039)
         transaction_per_migration=False,
     )
     with context.begin_transaction():

@@ -25,7 +25,8 @@ CHANGES = {
 # 461907: the class of the locks in app/store/engine/advisory_locks.py. Transactions that run at the
 # same time change different shards, unless there are more of them than shards.
 FREE_SHARD = """
-CREATE FUNCTION free_event_count_shard() RETURNS int LANGUAGE plpgsql AS $$
+CREATE FUNCTION free_event_count_shard() RETURNS int LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
     shard int := pg_backend_pid() % 16;
 BEGIN
@@ -37,7 +38,8 @@ BEGIN
 END $$
 """
 COUNT_EVENTS = """
-CREATE FUNCTION count_events_on_{operation}() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_events_on_{operation}() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO event_count ({key}, events)
     SELECT organization_id, counted, severity, coalesce(status, ''), notification,
@@ -45,6 +47,7 @@ BEGIN
     FROM ({rows}) AS changed CROSS JOIN LATERAL (VALUES (''), (type)) AS types (counted)
     GROUP BY organization_id, counted, severity, status, notification
     HAVING sum(number) <> 0
+    ORDER BY 1, 2, 3, 4, 5
     {add};
     RETURN NULL;
 END $$

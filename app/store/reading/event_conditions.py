@@ -115,7 +115,8 @@ def build_counter_conditions(filters: Sequence[EventFilter]) -> list[Condition] 
     has_type = False
     for filter in filters:
         names = {name for name, value in vars(filter).items() if value is not None}
-        if names - _COUNTED or any(map(is_type_prefix, filter.types or ())):
+        has_other_types = any(not name or is_type_prefix(name) for name in filter.types or ())
+        if names - _COUNTED or has_other_types:
             return None
         if filter.types is not None:
             has_type = True
