@@ -305,6 +305,40 @@ async def test_any_report_with_a_time_that_is_sent_again_makes_nothing_twice(
     assert removed == [0, 5]
 
 
+@pytest.mark.parametrize("kind", ["PAGERDUTY", "JSON"])
+async def test_a_report_is_recognized_although_the_clock_of_its_sender_is_ahead(
+    client: Client, kind: str
+) -> None:
+    mapping = MAPPING | {"occurredAt": "body.?at"}
+    sender = await create_sender(client, kind, **({"mapping": mapping} if kind == "JSON" else {}))
+    at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    if kind == "PAGERDUTY":
+        trigger = pagerduty_event("trigger", "disk", {"summary": "Full", "timestamp": at})
+        resolve = pagerduty_event("resolve", "disk", {"timestamp": at})
+    else:
+        trigger = {"title": "Full", "id": "disk", "at": at, "state": "bad"}
+        resolve = trigger | {"state": "ok"}
+
+    results = [(await sender.send(each))[0] for each in (trigger, trigger, resolve, trigger)]
+    events = await list_events(client)
+
+    assert [each["duplicate"] for each in results] == [False, True, True, True]
+    assert [(each["status"], each["occurrences"]) for each in events] == [("RESOLVED", 1)]
+
+
+async def test_an_alert_is_repeated_although_the_clock_of_alertmanager_is_ahead(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    starts_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+    for _ in range(2):
+        await sender.send(alertmanager_payload(ALERT | {"startsAt": starts_at}))
+    events = await list_events(client)
+
+    assert [(each["status"], each["occurrences"]) for each in events] == [("OPEN", 1)]
+
+
 async def test_a_report_with_a_time_that_a_person_resolved_opens_a_new_event_when_it_is_sent_again(
     client: Client,
 ) -> None:

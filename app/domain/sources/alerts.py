@@ -20,6 +20,7 @@ from app.domain.sources.reports import (
     SourceReport,
     UnreadablePayloadError,
     fit_fields,
+    limit_time,
     mark_as_state,
     read_entity,
     read_severity,
@@ -72,8 +73,9 @@ def _parse_alert(
     labels, annotations = alert.get("labels") or {}, alert.get("annotations") or {}
     alert_key = alert.get("fingerprint") or compute_fingerprint(labels)
     if alert["status"] == "resolved":
-        occurred_at = read_time(alert.get("endsAt"), now)
-        return EventDraft(alert_key=alert_key, resolved=True, occurred_at=occurred_at)
+        occurred_at = read_time(alert.get("endsAt"))
+        draft = EventDraft(alert_key=alert_key, resolved=True, occurred_at=occurred_at)
+        return limit_time(draft, now)
     summary = _first_text(annotations, _SUMMARIES) or read_text(labels.get("alertname"))
     content = _first_text(annotations, _CONTENTS)
     draft = EventDraft(
@@ -82,7 +84,7 @@ def _parse_alert(
         **read_severity(read_text(labels.get("severity"))),
         summary=shorten(summary or "Alert", limits.summary_characters),
         content=content and shorten(content, limits.content_characters),
-        occurred_at=read_time(alert.get("startsAt"), now),
+        occurred_at=read_time(alert.get("startsAt")),
         fields=fit_fields(
             {
                 **{
@@ -100,7 +102,7 @@ def _parse_alert(
         alert_key=alert_key,
         repeats_start=True,
     )
-    return mark_as_state(draft)
+    return mark_as_state(draft, now)
 
 
 def _find_problems(alert: Any, path: tuple[str, ...]) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from app.domain.shared.values import parse_instant, to_camel_case, validate_json
 from app.domain.sources.reports import (
     ParsedPayload,
     SourceReport,
+    limit_time,
     mark_as_state,
     read_severity,
     validate_count,
@@ -94,10 +95,10 @@ def _map_item(
         problems.append(invalid_input(message, "mapping", "occurredAt"))
     if problems:
         return problems
-    return _build_draft(values, occurred_at and min(occurred_at, now))
+    return _build_draft(values, occurred_at, now)
 
 
-def _build_draft(values: dict[str, Any], occurred_at: datetime | None) -> EventDraft:
+def _build_draft(values: dict[str, Any], occurred_at: datetime | None, now: datetime) -> EventDraft:
     entity_type, entity_id = values.get("entity_type"), values.get("entity_id")
     has_entity = entity_type is not None and entity_id is not None
     is_resolved = bool(values.get("resolved"))
@@ -116,7 +117,8 @@ def _build_draft(values: dict[str, Any], occurred_at: datetime | None) -> EventD
         alert_key=values.get("alert_key"),
         resolved=is_resolved or None,
     )
-    return draft if draft.alert_key is None or is_resolved else mark_as_state(draft)
+    is_state = draft.alert_key is not None and not is_resolved
+    return mark_as_state(draft, now) if is_state else limit_time(draft, now)
 
 
 def _read_text(value: Any) -> str | None:

@@ -19,6 +19,7 @@ from app.domain.sources.reports import (
     SourceReport,
     UnreadablePayloadError,
     fit_fields,
+    limit_time,
     mark_as_state,
     read_entity,
     read_severity,
@@ -57,8 +58,9 @@ def parse_pagerduty_event(value: Any, now: datetime, limits: Limits) -> ParsedPa
     if action == "acknowledge":
         report = Acknowledgement(key)
     elif action == "resolve":
-        occurred_at = read_time(payload.get("timestamp"), now)
-        report = EventDraft(alert_key=key, resolved=True, occurred_at=occurred_at)
+        occurred_at = read_time(payload.get("timestamp"))
+        draft = EventDraft(alert_key=key, resolved=True, occurred_at=occurred_at)
+        report = limit_time(draft, now)
     else:
         report = _parse_trigger(event, payload, key, now, limits)
     return ParsedPayload((report,), key)
@@ -78,14 +80,14 @@ def _parse_trigger(
         entity=read_entity("system", payload.get("source"), limits),
         **read_severity(read_text(payload.get("severity"))),
         summary=shorten(summary, limits.summary_characters),
-        occurred_at=read_time(payload.get("timestamp"), now),
+        occurred_at=read_time(payload.get("timestamp")),
         fields=fit_fields(
             {name: part[name] for part, name in stored if part.get(name) not in (None, "")}, limits
         ),
         notification=True,
         alert_key=key,
     )
-    return mark_as_state(draft)
+    return mark_as_state(draft, now)
 
 
 def _compute_deduplication_key(event: dict[str, Any]) -> str:

@@ -127,19 +127,26 @@ def validate_count(items: Sequence[Any], limits: Limits) -> None:
         )
 
 
-def read_time(value: Any, now: datetime) -> datetime | None:
-    """Returns the instant in a string, at most now: the clock of the sender may be ahead.
+def read_time(value: Any) -> datetime | None:
+    """Returns the instant in a string.
 
     None if there is none. Alertmanager sends the year 1 for an alert that has not ended.
     """
     instant = parse_instant(value) if isinstance(value, str) else None
-    return None if instant is None or instant.year == 1 else min(instant, now)
+    return None if instant is None or instant.year == 1 else instant
 
 
-def mark_as_state(draft: EventDraft) -> EventDraft:
+def limit_time(draft: EventDraft, now: datetime) -> EventDraft:
+    """Returns the draft with a time that is at most now: the clock of the sender may be ahead."""
+    is_ahead = draft.occurred_at is not None and draft.occurred_at > now
+    return replace(draft, occurred_at=now) if is_ahead else draft
+
+
+def mark_as_state(draft: EventDraft, now: datetime) -> EventDraft:
     """Marks the draft as the state of an alert: a repetition of it changes nothing.
 
-    The addresses in the fields are not part of the state. They name the server that sent them.
+    The state has the time by the clock of the sender, and the result one that is at most now. The
+    addresses in the fields are not part of the state. They name the server that sent them.
     """
     custom_values = draft.fields
     if isinstance(custom_values, dict):
@@ -148,4 +155,5 @@ def mark_as_state(draft: EventDraft) -> EventDraft:
             for name, value in custom_values.items()
             if not name.endswith(_ADDRESS_ENDINGS) and name not in _LINK_NAMES
         }
-    return replace(draft, state_digest=replace(draft, fields=custom_values).digest())
+    digest = replace(draft, fields=custom_values).digest()
+    return limit_time(replace(draft, state_digest=digest), now)

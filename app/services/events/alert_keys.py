@@ -52,6 +52,13 @@ class RememberedResolution(NamedTuple):
     used_at: datetime
 
 
+class ReportedEvent(NamedTuple):
+    """The event of a report with a time, and when the report arrived."""
+
+    event_id: UUID
+    received_at: datetime
+
+
 @dataclass
 class Alert:
     """What is known about an alert key, while the reports of a batch change it.
@@ -63,15 +70,15 @@ class Alert:
     """
 
     event_id: UUID | None = None
-    reported_events: dict[str, UUID] = field(default_factory=dict)
+    reported_events: dict[str, ReportedEvent] = field(default_factory=dict)
     new_digests: set[str] = field(default_factory=set)
     resolutions: dict[str, RememberedResolution] = field(default_factory=dict)
     new_resolvers: set[str] = field(default_factory=set)
 
-    def remember_report(self, draft: EventDraft, event_id: UUID) -> None:
+    def remember_report(self, draft: EventDraft, event_id: UUID, now: datetime) -> None:
         """Remembers the event of a dated report, which is nothing new when it is sent again."""
         if (digest := draft.dated_digest) is not None:
-            self.reported_events[digest] = event_id
+            self.reported_events[digest] = ReportedEvent(event_id, now)
             self.new_digests.add(digest)
 
     def remember(self, resolution: Resolution, caller: Caller, now: datetime) -> None:
@@ -151,10 +158,11 @@ async def load_reported_events(
     key_rows = build_rows_cte(
         session, {"source": String(), "digest": String()}, sorted(alerts_by_report)
     )
-    statement = select(*columns, col(table.event_id)).where(tuple_(*columns).in_(select(key_rows)))
+    values = (*columns, col(table.event_id), col(table.received_at))
+    statement = select(*values).where(tuple_(*columns).in_(select(key_rows)))
     rows: Any = await session.execute(statement)
-    for source, digest, event_id in rows:
-        alerts_by_report[source, digest].reported_events[digest] = event_id
+    for source, digest, *reported in rows:
+        alerts_by_report[source, digest].reported_events[digest] = ReportedEvent(*reported)
 
 
 async def find_unresolved_events(
@@ -206,8 +214,7 @@ async def store_reports(
             "organization_id": session.info["scope"],
             "source": key.source,
             "digest": digest,
-            "event_id": alerts[key].reported_events[digest],
-            "received_at": now,
+            **alerts[key].reported_events[digest]._asdict(),
         }
         for key in alerts
         for digest in alerts[key].new_digests

@@ -188,10 +188,13 @@ class ReportBatch:
         """
         event = validation.event
         alert = self.alerts[AlertKey(event.source, event.alert_key or "")]
+        known = alert.reported_events.get(draft.dated_digest or "")
+        known_id = None if known is None else known.event_id
         resolution = None
         if draft.occurred_at is not None:
-            resolution = alert.find_resolution(draft.occurred_at, command.actor)
-        known_id = alert.reported_events.get(draft.dated_digest or "")
+            # It had occurred when it first arrived, also if the clock of the sender is ahead.
+            occurred_at = min(draft.occurred_at, known.received_at if known else draft.occurred_at)
+            resolution = alert.find_resolution(occurred_at, command.actor)
         if resolution is not None and (
             known_id not in (None, alert.event_id)
             or (alert.event_id is None and draft.repeats_start and draft.state_digest is not None)
@@ -201,7 +204,7 @@ class ReportBatch:
         if alert.event_id is not None:
             if known_id != alert.event_id and not self._repeats_state(alert.event_id, draft):
                 self._count_duplicate(alert.event_id, event, True, command)
-                self._record_report(alert, draft, alert.event_id)
+                self._record_report(alert, draft, alert.event_id, command.now)
             return Decision(
                 alert.event_id,
                 duplicate=True,
@@ -218,7 +221,7 @@ class ReportBatch:
                 resolution_note=resolution.resolution_note,
             )
         self._store_new(event, command)
-        self._record_report(alert, draft, event.id)
+        self._record_report(alert, draft, event.id, command.now)
         return Decision(event.id, stored=True, warnings=validation.warnings)
 
     def _repeats_state(self, event_id: UUID, draft: EventDraft) -> bool:
@@ -228,14 +231,16 @@ class ReportBatch:
             digest = self.lookup.events[event_id].state_digest
         return draft.state_digest is not None and draft.state_digest == digest
 
-    def _record_report(self, alert: Alert, draft: EventDraft, event_id: UUID) -> None:
+    def _record_report(
+        self, alert: Alert, draft: EventDraft, event_id: UUID, now: datetime
+    ) -> None:
         """Records what later reports of the alert key are compared with."""
         if draft.state_digest is not None:
             self.state_digests[event_id] = draft.state_digest
         if draft.occurred_at is not None:
             latest = self._find_reported_time(event_id) or draft.occurred_at
             self.reported_times[event_id] = max(latest, draft.occurred_at)
-        alert.remember_report(draft, event_id)
+        alert.remember_report(draft, event_id, now)
 
     def _resolve(self, resolution: Resolution, command: CommandContext) -> Decision:
         """Resolves the unresolved event of an alert key, and remembers when it was over."""
