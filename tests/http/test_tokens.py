@@ -143,7 +143,7 @@ async def test_without_keys_of_the_provider_tokens_result_in_503_and_api_keys_wo
 
 
 async def test_a_socket_ends_with_its_token(server: Client) -> None:
-    short = server.as_key(sign_token(exp=time.time() + 3))
+    short = server.as_key(sign_token(exp=time.time() + 8))
 
     async with short.socket() as socket:
         assert (await socket.receive())["type"] == "connection_ack"
