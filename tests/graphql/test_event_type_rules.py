@@ -703,7 +703,9 @@ async def test_a_very_deeply_nested_condition_is_rejected(
     )
 
     assert answer.status_code in (200, 400)
-    assert '"conditionalRule"' not in answer.text
+    # With a plan, which an earlier call of the document compiles, more levels can be read.
+    result = answer.json()
+    assert result.get("errors") or result["data"]["addConditionalRule"]["userErrors"]
     assert "INTERNAL" not in answer.text
     assert await fetch_all_rows(database) == before
 
