@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.domain.events.severity import Outcome
 from app.domain.events.state import Entity, EventDraft, EventState
 from app.domain.events.uris import is_uri_reference, to_uri_reference
+from app.domain.intake.cloudevent_data import decode_json
 from app.domain.intake.cloudevent_parsing import parse_cloud_event
 from app.domain.intake.intake import EventTypeSnapshot, validate_report, validate_update
 from app.domain.shared.limits import Limits
@@ -161,11 +163,18 @@ def test_an_event_of_a_registered_type_survives_a_round_trip(
 
 @given(CLOUD_EVENTS, DATA)
 def test_received_attributes_are_returned(value: dict[str, Any], data: dict[str, Any]) -> None:
-    """Except for attributes that Tocsin sets: severities, the recorded time and default values."""
+    """Except for attributes that Tocsin sets: severities, the recorded time and default values.
+
+    Bytes that are JSON by their type and their content are returned as their value.
+    """
     out = serialize_event(accept_event(value | data, None, HERE))
 
     ours = {"severitytext", "severitynumber", "recordedtime", "planningtags", "time"}
     came = {name: each for name, each in (value | data).items() if name not in ours}
+    with contextlib.suppress(KeyError, ValueError):
+        decoded = decode_json(base64.b64decode(came["data_base64"]), came.get("datacontenttype"))
+        del came["data_base64"]
+        came["data"] = decoded
     assert {name: out.get(name) for name in came} == came
 
 

@@ -126,7 +126,7 @@ class PolicyBackend(httpcore.AsyncNetworkBackend):
 class WebhookSender:
     """Sends requests. Enter it with `async with` before the first one.
 
-    A pool looks at all of its idle connections for each request, so each channel has a pool of its
+    A pool examines all of its idle connections for each request, so each channel has a pool of its
     own: `with_own_connections`. The certificates are read once for all of them.
     """
 
