@@ -131,10 +131,11 @@ class ScaleOutRun:
             for _ in range(0, READ_EVENTS, 500):
                 events = [_build_event(READ_TYPE) for _ in range(500)]
                 _execute(http, LIST, input=events)
-        # So that the plans of statements do not depend on when PostgreSQL analyzes the tables.
-        execute_command(self._cluster.database_url, "ANALYZE")
 
     def measure_reads(self) -> ScaleMeasurement:
+        # So that the plans of statements do not depend on when PostgreSQL analyzes the tables: the
+        # events that were written before are of another type.
+        execute_command(self._cluster.database_url, "ANALYZE")
         body = json.dumps({"query": READ, "variables": {"type": READ_TYPE}})
         responses = [
             httpx.post(f"{url}/graphql", content=body, headers=_HEADERS, timeout=60)
