@@ -134,7 +134,7 @@ class ScaleOutRun:
 
     def measure_reads(self) -> ScaleMeasurement:
         # So that the plans of statements do not depend on when PostgreSQL analyzes the tables: the
-        # events that were written before are of another type.
+        # events that were written before have a different type.
         execute_command(self._cluster.database_url, "ANALYZE")
         body = json.dumps({"query": READ, "variables": {"type": READ_TYPE}})
         responses = [
