@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import random
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -118,6 +119,7 @@ def measure_channels(cluster: FaultCluster, options: argparse.Namespace) -> Faul
         logged[source] = write_for_a_time(cluster, ports, source, options)
         receivers.await_messages(source, HEALTHY, logged[source])
     record_lag(figures, receivers.list_messages())
+    print("What follows is not timed.", file=sys.stderr)
     figures.start_fault(
         f"{options.kills} × `kill -9`, {options.writers} writers, 20 channels, 5 dead, 3 slow"
     )

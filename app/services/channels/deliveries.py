@@ -5,15 +5,16 @@ Every transaction requires that the process still holds the lease.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 from sqlalchemy import (
     ColumnElement,
+    Select,
     Text,
     bindparam,
     case,
@@ -29,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
@@ -57,6 +58,16 @@ from app.store.writing.inserts import KEEP_EXISTING, RowValues, insert_rows
 _DELIVERIES = tables.METADATA.tables["delivery"]
 _CHANNELS = tables.METADATA.tables["channel"]
 _DELETED_PER_TRANSACTION = 1_000
+_RESULT_COLUMNS = (
+    "state",
+    "attempts",
+    "hold_until",
+    "not_before",
+    "last_attempt_at",
+    "next_attempt_at",
+    "response_status",
+    "error",
+)
 # A process that dies is replaced after at most LEASE_TIME and the time between two polls.
 LEASE_TIME = timedelta(seconds=10)
 INTERNAL_ERROR = "Internal error. See the server logs."
@@ -72,6 +83,59 @@ def is_pending(table: Any = tables.Delivery) -> ColumnElement[bool]:
     # A literal, because a partial index is not used for a parameter.
     condition: ColumnElement[bool] = col(table.state) == literal_column("'PENDING'")
     return condition
+
+
+def _select_due(*order: Mapped[Any], held_by_due: bool) -> Select[Any]:
+    """Selects pending deliveries to attempt `now`.
+
+    `held_by_due`: whether those that are due hold back later ones, too.
+    """
+    table, earlier = tables.Delivery, aliased(tables.Delivery)
+    is_held = exists().where(
+        col(earlier.channel_id) == col(table.channel_id),
+        is_pending(earlier),
+        col(earlier.order_key) == col(table.order_key),
+        col(earlier.number) < col(table.number),
+        or_(col(earlier.hold_until).is_(None), col(earlier.hold_until) > bindparam("now")),
+        *([] if held_by_due else [col(earlier.next_attempt_at) > bindparam("now")]),
+    )
+    statement = select(table).where(
+        col(table.channel_id) == bindparam("channel_id"),
+        is_pending(),
+        col(table.next_attempt_at) <= bindparam("now"),
+        ~is_held,
+    )
+    return statement.order_by(*order, col(table.number)).limit(bindparam("limit"))
+
+
+def _select_next_time() -> Select[Any]:
+    """Selects the next time after `now` at which a pending delivery can become due."""
+    table = tables.Delivery
+    times = union_all(
+        *(
+            select(func.min(time).label("time")).where(
+                col(table.channel_id) == bindparam("channel_id"),
+                is_pending(),
+                time > bindparam("now"),
+            )
+            for time in (col(table.next_attempt_at), col(table.hold_until))
+        )
+    ).subquery()
+    return select(func.min(times.c.time))
+
+
+# These statements are built once: building one takes longer than running it.
+_DUE = _select_due(held_by_due=False)
+_PROBE = _select_due(col(tables.Delivery.next_attempt_at), held_by_due=True)
+_PROBE_NEW = _select_due(
+    col(tables.Delivery.attempts), col(tables.Delivery.next_attempt_at), held_by_due=True
+)
+_NEXT_TIME = _select_next_time()
+_STORE_RESULT = (
+    update(_DELIVERIES)
+    .where(_DELIVERIES.c.id == bindparam("delivery_id"))
+    .values({name: bindparam(name) for name in _RESULT_COLUMNS})
+)
 
 
 async def fetch_log_end(session: AsyncSession) -> tuple[LogPosition, LogSnapshot]:
@@ -139,6 +203,13 @@ def build_delivery(
     }
 
 
+class DeliveryCounts(NamedTuple):
+    """Pending deliveries of a channel. `new`: those that were not attempted yet."""
+
+    new: int
+    all: int
+
+
 @dataclass(frozen=True)
 class LeasedChannel:
     """A channel whose lease this process has, as `holder`."""
@@ -147,8 +218,10 @@ class LeasedChannel:
     row: tables.Channel
     holder: str
 
-    async def add_deliveries(self, rows: Sequence[RowValues], position: LogPosition) -> int:
-        """Stores the deliveries up to the position, and returns the number of new ones.
+    async def add_deliveries(
+        self, rows: Sequence[RowValues], position: LogPosition
+    ) -> list[tables.Delivery]:
+        """Stores the deliveries up to the position, and returns the new ones in their order.
 
         Those that exist already are kept. Raises LeaseLostError, also if the channel was changed.
         """
@@ -167,86 +240,42 @@ class LeasedChannel:
                 on_conflict=KEEP_EXISTING,
                 returning=("id",),
             )
-        return len(inserted)
+        ids = {id for [id] in inserted}
+        return [tables.Delivery(**row) for row in numbered if row["id"] in ids]
 
-    async def count_new(self) -> int:
-        """Returns the number of deliveries that were not attempted yet."""
+    async def count_pending(self) -> DeliveryCounts:
         table = tables.Delivery
-        statement = (
-            select(func.count())
-            .select_from(table)
-            .where(col(table.channel_id) == self.row.id, is_pending(), col(table.attempts) == 0)
+        is_new = case((col(table.attempts) == 0, 1))
+        statement = select(func.count(is_new), func.count(col(table.id))).where(
+            col(table.channel_id) == self.row.id, is_pending()
         )
         async with self.database.read(self.row.organization_id) as session:
-            return (await session.scalars(statement)).one()
+            return DeliveryCounts(*(await session.execute(statement)).one())
 
-    async def load_due(
-        self, limit: int, in_flight: Collection[tables.Delivery], *, new_first: bool
+    async def load_due(self, limit: int) -> tuple[list[tables.Delivery], datetime | None]:
+        """Returns the oldest deliveries to attempt now, in their order.
+
+        A delivery is due at its time, unless an earlier one with its order key that is not due
+        holds it back. Also returns the next time at which another one can become due; None if
+        there is none.
+        """
+        return await self._load(_DUE, limit)
+
+    async def load_probe(self, *, new_first: bool) -> tuple[list[tables.Delivery], datetime | None]:
+        """Returns the delivery, if any, that shows whether an outage has ended, as `load_due`.
+
+        No earlier one holds it back, not even one that is due.
+        """
+        return await self._load(_PROBE_NEW if new_first else _PROBE, 1)
+
+    async def _load(
+        self, statement: Select[Any], limit: int
     ) -> tuple[list[tables.Delivery], datetime | None]:
-        """Returns deliveries to attempt now, at most one of each order key.
-
-        A delivery is due at its time, unless an earlier one with its order key holds it back. Also
-        returns the next time at which another one can become due; None if there is none.
-        """
-        table, now = tables.Delivery, datetime.now(UTC)
-        keys = [delivery.order_key for delivery in in_flight]
-        order = [col(table.next_attempt_at), col(table.number)]
-        if new_first:
-            order.insert(0, col(table.attempts))
-        due = (
-            select(table)
-            .where(*self._is_due(now), col(table.order_key).not_in(keys))
-            .order_by(*order)
-            .limit(limit)
-        )
+        place = {"channel_id": self.row.id, "now": datetime.now(UTC)}
         async with self.database.read(self.row.organization_id) as session:
-            rows = list(await session.scalars(due))
-            first_by_key = {row.order_key: row for row in sorted(rows, key=_number_of)[::-1]}
-            first = [row for row in rows if first_by_key[row.order_key] is row]
-            return first, await self._find_next_time(session, now)
-
-    async def load_digest(self, limit: int) -> tuple[list[tables.Delivery], datetime | None]:
-        """Returns the oldest deliveries to attempt now, together, in their order.
-
-        Those with an order key may follow each other. Also returns the next time, as `load_due`.
-        """
-        table, now = tables.Delivery, datetime.now(UTC)
-        due = (
-            select(table)
-            .where(*self._is_due(now, is_together=True))
-            .order_by(col(table.number))
-            .limit(limit)
-        )
-        async with self.database.read(self.row.organization_id) as session:
-            return list(await session.scalars(due)), await self._find_next_time(session, now)
-
-    def _is_due(self, now: datetime, *, is_together: bool = False) -> list[ColumnElement[bool]]:
-        """Conditions on deliveries to attempt. `is_together`: those that are due hold back none."""
-        table, earlier = tables.Delivery, aliased(tables.Delivery)
-        is_held = exists().where(
-            col(earlier.channel_id) == col(table.channel_id),
-            is_pending(earlier),
-            col(earlier.order_key) == col(table.order_key),
-            col(earlier.number) < col(table.number),
-            or_(col(earlier.hold_until).is_(None), col(earlier.hold_until) > now),
-            *([col(earlier.next_attempt_at) > now] if is_together else []),
-        )
-        return [*self._is_of_channel(), col(table.next_attempt_at) <= now, ~is_held]
-
-    def _is_of_channel(self) -> list[ColumnElement[bool]]:
-        return [col(tables.Delivery.channel_id) == self.row.id, is_pending()]
-
-    async def _find_next_time(self, session: AsyncSession, now: datetime) -> datetime | None:
-        """Returns the next time at which a delivery can become due. None if there is none."""
-        times = (col(tables.Delivery.next_attempt_at), col(tables.Delivery.hold_until))
-        next_times = union_all(
-            *(
-                select(func.min(time).label("time")).where(*self._is_of_channel(), time > now)
-                for time in times
-            )
-        ).subquery()
-        next_time: datetime | None = await session.scalar(select(func.min(next_times.c.time)))
-        return next_time
+            rows = list(await session.scalars(statement, place | {"limit": limit}))
+            next_time: datetime | None = await session.scalar(_NEXT_TIME, place)
+            return rows, next_time
 
     @retry_on_deadlock
     async def record_results(
@@ -295,17 +324,12 @@ class LeasedChannel:
             if health is not None and transition is not None:
                 report = build_outage_report(self.row, health, is_gone=is_gone)
                 await report_on_channel(session, self.row, report)
-            statement = (
-                update(_DELIVERIES)
-                .where(_DELIVERIES.c.id == bindparam("delivery_id"))
-                .values({name: bindparam(name) for name in _RESULT_COLUMNS})
-            )
             rows = [
                 _build_result(delivery, result, limits, is_current=health is not None)
                 for delivery, result in results
             ]
             if rows:
-                await (await session.connection()).execute(statement, rows)
+                await (await session.connection()).execute(_STORE_RESULT, rows)
             if transition is AuditAction.DELIVERIES_RECOVERED:
                 await hasten_retries(session, self.row.id, now)
             if health is not None and writes_log:
@@ -379,16 +403,10 @@ class LeasedChannel:
         *conditions: ColumnElement[bool],
     ) -> Any:
         """Changes the row of the channel, which verifies, locks and extends the lease."""
-        table = tables.Channel
         extended = {"leased_until": datetime.now(UTC) + LEASE_TIME}
-        statement = (
-            update(table)
-            .where(col(table.id) == self.row.id, is_held_by(table, self.holder), *conditions)
-            .values(**values | extended)
-            .returning(returned)
-            .execution_options(synchronize_session=False)
-        )
-        row = (await session.execute(statement)).one_or_none()
+        is_ours = (_CHANNELS.c.id == self.row.id, is_held_by(tables.Channel, self.holder))
+        statement = update(_CHANNELS).where(*is_ours, *conditions).values(values | extended)
+        row = (await session.execute(statement.returning(returned))).one_or_none()
         if row is None:
             raise LeaseLostError
         return row[0]
@@ -519,22 +537,6 @@ def build_gap_report(channel: tables.Channel, reason: str) -> EventDraft:
 def find_source(channel: tables.Channel) -> str:
     """The source of the events about a channel, which are not delivered to it."""
     return f"/channels/{channel.id}"
-
-
-def _number_of(delivery: tables.Delivery) -> int:
-    return delivery.number
-
-
-_RESULT_COLUMNS = (
-    "state",
-    "attempts",
-    "hold_until",
-    "not_before",
-    "last_attempt_at",
-    "next_attempt_at",
-    "response_status",
-    "error",
-)
 
 
 def _build_result(

@@ -64,8 +64,10 @@ MAX_STOP_SECONDS = 5.0
 CLEANING_SECONDS = 60.0
 # Deleting the deliveries of deleted channels searches an index for each channel.
 ORPHANS_SECONDS = 3_600.0
-# Deliveries that a worker loads at once, so that it does not search a long queue for each of them.
+# Deliveries that a worker loads at once when few are left, so that it does not search a long queue
+# for each of them.
 MAX_LOADED_DELIVERIES = 50
+MIN_LOADED_DELIVERIES = 25
 # New deliveries that are stored before they are attempted. The change log has the others.
 MAX_NEW_DELIVERIES = 1_000
 # The position of a channel is stored at least so often, also if no entry is for the channel.
@@ -266,6 +268,8 @@ class _Worker:
         self._source = tools.format_source(self._row.id)
         self._position = changes.LOG_START
         self._new_count = 0
+        # Maximum number of pending deliveries, including those in flight.
+        self._pending_count = 0
         self._has_room = asyncio.Event()
         self._has_work = asyncio.Event()
         self._is_stopping = False
@@ -277,7 +281,8 @@ class _Worker:
         self._probe_at = 0.0
         self._next_message_at = 0.0
         self._probes_new = False
-        # Deliveries to attempt now, each with another order key, also than those in flight.
+        self._attempts: _Attempts = {}
+        # Deliveries to attempt now, in their order.
         self._loaded: list[tables.Delivery] = []
         self._task = asyncio.create_task(self._run(), name=f"channel {self._row.id}")
 
@@ -318,7 +323,9 @@ class _Worker:
                 self._limits,
             )
             position, snapshot = await self._find_start()
-            self._change_new_count(await self._channel.count_new())
+            counts = await self._channel.count_pending()
+            self._pending_count = counts.all
+            self._change_new_count(counts.new)
             self._position = position
             async with (
                 self._sender,
@@ -411,7 +418,7 @@ class _Worker:
                     for entry, trigger in await selector.select(others)
                 ]
                 await self._has_room.wait()
-                self._change_new_count(await self._channel.add_deliveries(rows, end))
+                self._add_pending(await self._channel.add_deliveries(rows, end))
                 self._position = end
                 if self._reading_error is not None:
                     await self._end_reading_error()
@@ -426,6 +433,21 @@ class _Worker:
                 await self._store_health([], health)
             self._reading_error = None
 
+    def _add_pending(self, deliveries: Sequence[tables.Delivery]) -> None:
+        if self._is_all_known:  # none of which the worker does not know holds these back
+            self._loaded += deliveries
+        self._pending_count += len(deliveries)
+        self._change_new_count(len(deliveries))
+
+    @property
+    def _is_all_known(self) -> bool:
+        """Whether all pending deliveries are loaded or in flight."""
+        return self._pending_count == len(self._loaded) + len(self._in_flight)
+
+    @property
+    def _in_flight(self) -> list[tables.Delivery]:
+        return [delivery for message in self._attempts.values() for delivery in message]
+
     def _change_new_count(self, difference: int) -> None:
         self._new_count += difference
         if self._new_count < MAX_NEW_DELIVERIES:
@@ -436,48 +458,45 @@ class _Worker:
     # Deliveries are attempted.
 
     async def _deliver(self, secrets: ChannelSecrets) -> None:
-        attempts: _Attempts = {}
         try:
-            while attempts or not self._is_stopping:
+            while self._attempts or not self._is_stopping:
                 self._has_work.clear()
-                next_at = await self._start_attempts(secrets, attempts)
-                await self._wait_for_work(attempts, next_at)
-                done = [task for task in attempts if task.done()]
-                if done:
-                    await self._record([(attempts.pop(task), task.result()) for task in done])
+                next_at = await self._start_attempts(secrets)
+                await self._wait_for_work(next_at)
+                if any(task.done() for task in self._attempts):
+                    await self._record_done()
         finally:
-            for task in attempts:
+            for task in self._attempts:
                 task.cancel()
-            await asyncio.gather(*attempts, return_exceptions=True)
+            await asyncio.gather(*self._attempts, return_exceptions=True)
 
-    async def _start_attempts(self, secrets: ChannelSecrets, attempts: _Attempts) -> float | None:
+    async def _start_attempts(self, secrets: ChannelSecrets) -> float | None:
         """Starts attempts. Returns the time after which others can start; None if not by time."""
         if self._is_stopping:
             return None
         in_outage = self._failures >= FAILURES_OF_OUTAGE
         is_text = self._row.kind is ChannelKind.APPRISE
-        room = (1 if in_outage or is_text else self._limits.concurrency) - len(attempts)
+        room = (1 if in_outage or is_text else self._limits.concurrency) - len(self._attempts)
         if room <= 0:
             return None
         now = time.monotonic()
         begin = max(self._probe_at if in_outage else 0.0, self._next_message_at)
         if now < begin:
             return begin
-        if is_text and not in_outage:
-            due, next_attempt = await self._channel.load_digest(self._limits.apprise_digest)
-            messages = [due] if due else []
-        elif in_outage:
+        next_attempt = None
+        if in_outage:
             # New and failed deliveries take turns: either may be what is rejected.
-            due, next_attempt = await self._channel.load_due(1, [], new_first=self._probes_new)
+            self._loaded, next_attempt = await self._channel.load_probe(new_first=self._probes_new)
             self._probes_new = not self._probes_new
-            self._loaded = []
-            messages = [[delivery] for delivery in due]
-        else:
-            in_flight = [delivery for message in attempts.values() for delivery in message]
-            due, next_attempt = await self._take_due(room, in_flight)
-            messages = [[delivery] for delivery in due]
+        elif not self._is_all_known and len(self._loaded) < MIN_LOADED_DELIVERIES:
+            next_attempt = await self._load_due()
+        messages = [[delivery] for delivery in self._take_loaded(room)]
+        if is_text and messages and not in_outage:  # a digest
+            more = self._limits.apprise_digest - 1
+            messages[0] += self._loaded[:more]
+            self._loaded = self._loaded[more:]
         for message in messages:
-            attempts[asyncio.create_task(self._attempt(message, secrets))] = message
+            self._attempts[asyncio.create_task(self._attempt(message, secrets))] = message
         if is_text and messages:
             self._next_message_at = now + self._limits.apprise_interval_seconds
         if len(messages) == room or next_attempt is None:
@@ -485,28 +504,36 @@ class _Worker:
         pause = (next_attempt - datetime.now(UTC)).total_seconds()
         return time.monotonic() + min(pause, PROGRESS_SECONDS)
 
-    async def _take_due(
-        self, room: int, in_flight: Sequence[tables.Delivery]
-    ) -> tuple[list[tables.Delivery], datetime | None]:
-        """Returns deliveries to attempt now; with fewer than `room`, also the time of the next."""
-        taken, self._loaded = self._loaded[:room], self._loaded[room:]
-        if len(taken) == room:
-            return taken, None
-        more, next_attempt = await self._channel.load_due(
-            MAX_LOADED_DELIVERIES, [*in_flight, *taken], new_first=False
-        )
-        missing = room - len(taken)
-        self._loaded = more[missing:]
-        return taken + more[:missing], next_attempt
+    async def _load_due(self) -> datetime | None:
+        """Loads deliveries to attempt now. Returns the next time at which others become due."""
+        known, pending_count = [*self._loaded, *self._in_flight], self._pending_count
+        limit = MAX_LOADED_DELIVERIES + len(known)
+        due, next_attempt = await self._channel.load_due(limit)
+        known_ids = {delivery.id for delivery in known}
+        self._loaded += [delivery for delivery in due if delivery.id not in known_ids]
+        self._loaded.sort(key=lambda delivery: delivery.number)
+        if not (known or due or next_attempt):
+            self._pending_count -= pending_count  # all of them have failed for good
+        return next_attempt
 
-    async def _wait_for_work(
-        self, attempts: Collection[asyncio.Task[AttemptResult]], until: float | None
-    ) -> None:
+    def _take_loaded(self, limit: int) -> list[tables.Delivery]:
+        """Takes deliveries whose order keys are not those of earlier ones, also in flight."""
+        keys = {delivery.order_key for delivery in self._in_flight}
+        taken: list[tables.Delivery] = []
+        kept: list[tables.Delivery] = []
+        for delivery in self._loaded:
+            is_first = delivery.order_key not in keys
+            (taken if is_first and len(taken) < limit else kept).append(delivery)
+            keys.add(delivery.order_key)
+        self._loaded = kept
+        return taken
+
+    async def _wait_for_work(self, until: float | None) -> None:
         waiter = asyncio.create_task(self._has_work.wait())
         timeout = None if until is None else max(0.0, until - time.monotonic())
         try:
             await asyncio.wait(
-                {*attempts, waiter}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                {*self._attempts, waiter}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             waiter.cancel()
@@ -524,18 +551,27 @@ class _Worker:
             log.exception("delivery_failed", channel=str(self._row.id), deliveries=ids)
             return AttemptResult(datetime.now(UTC), error=INTERNAL_ERROR)
 
-    async def _record(self, results: list[tuple[list[tables.Delivery], AttemptResult]]) -> None:
-        attempted = [(delivery, result) for message, result in results for delivery in message]
+    async def _record_done(self) -> None:
+        """Records the results of the attempts that have ended."""
+        done = [task for task in self._attempts if task.done()]
+        results = [task.result() for task in done]
+        attempted = [
+            (delivery, result)
+            for task, result in zip(done, results, strict=True)
+            for delivery in self._attempts[task]
+        ]
         async with self._health_lock:
-            health = self._judge_health([result for _, result in results])
-            is_current = await self._store_health(attempted, health)
+            is_current = await self._store_health(attempted, self._judge_health(results))
+        for task in done:
+            del self._attempts[task]
+        self._pending_count -= sum(result.is_success for _, result in attempted)
         self._change_new_count(-sum(delivery.attempts == 0 for delivery, _ in attempted))
-        for _, result in results:
+        # A delivery that has failed holds back later ones.
+        failed = {delivery.order_key for delivery, result in attempted if not result.is_success}
+        self._loaded = [each for each in self._loaded if each.order_key not in failed]
+        for result in results:
             metrics.DELIVERY_ATTEMPTS.labels("success" if result.is_success else "error").inc()
-        if not is_current:
-            self._is_stopping = True
-            return
-        if any(result.is_gone for _, result in results):
+        if not is_current or any(result.is_gone for result in results):
             self._is_stopping = True
 
     def _log_transition(self, health: ChannelHealth) -> None:
