@@ -20,8 +20,8 @@ def read_answer(status: int, body: str) -> Any:
 
 
 def compare_answers(operation: str, answers: dict[str, list[Any]]) -> None:
-    """Compares the responses to each body by server. DifferentAnswersError names the first
-    difference.
+    """Compares the responses to each body by server, or what the servers have stored.
+    DifferentAnswersError names the first difference.
     """
     (first, expected), *others = answers.items()
     for name, answer in others:

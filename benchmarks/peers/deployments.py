@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,10 +18,17 @@ import httpx
 
 from benchmarks.peers import answers, data, documents
 from benchmarks.peers.documents import BULK, PAGE, PeerOperation
+from benchmarks.peers.load import number_request
 from benchmarks.peers.servers import KINDS, POSTGRAPHILE, SQLITE, US, Peer, RunningPeer, start_peers
 from benchmarks.processes import KEY, running_postgresql
 
 SINGLES = 500
+EVENT_TABLES = ("event", "change", "event_tag", "event_value", "event_words", "receipt")
+_OWN_VALUES = {
+    *("id", "event_id", "subject_id", "source_id", "sourceId", "digest"),
+    *("tx", "seq", "at", "occurred_at", "recorded_at", "updated_at", "latest_occurrence"),
+    *("occurredAt", "recordedAt", "updatedAt"),
+}
 
 
 class Deployment:
@@ -44,6 +52,7 @@ class Deployment:
     def fetch_rows(self, sql: str) -> list[Any]:
         if self.database == SQLITE:
             connection = sqlite3.connect(self.database_url.removeprefix("sqlite:///"))
+            connection.row_factory = sqlite3.Row
             try:
                 return connection.execute(sql).fetchall()
             finally:
@@ -58,8 +67,28 @@ class Deployment:
 
         return asyncio.run(fetched())
 
-    def count_events(self) -> int:
-        return int(self.fetch_value("SELECT count(*) FROM event"))
+    def count_rows(self, tables: Iterable[str]) -> dict[str, int]:
+        return {table: int(self.fetch_value(f"SELECT count(*) FROM {table}")) for table in tables}
+
+    def read_newest_rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Returns the rows of the event that was logged last by table, without what every event has
+        of its own: IDs, times and digests.
+        """
+        last = "SELECT subject_id FROM change WHERE subject = 'event' ORDER BY tx DESC, seq DESC"
+        event_id = self.fetch_value(f"{last} LIMIT 1")
+        keys = {"event": "id", "change": "subject_id"}
+        return {
+            table: sorted(
+                (
+                    _select_comparable(row)
+                    for row in self.fetch_rows(
+                        f"SELECT * FROM {table} WHERE {keys.get(table, 'event_id')} = '{event_id}'"
+                    )
+                ),
+                key=str,
+            )
+            for table in EVENT_TABLES
+        }
 
     def row_at(self, depth: int) -> tuple[str, str]:
         """Returns the time and ID of the event at this depth in the list. The latest has depth
@@ -121,7 +150,10 @@ class Deployment:
     def format_requests(self, server: Peer, operation: PeerOperation) -> list[str]:
         """Returns the response bodies unchanged."""
         with httpx.Client(headers=self._headers, timeout=60) as http:
-            answer = [http.post(f"{server.url}/graphql", content=body) for body in operation.bodies]
+            url = f"{server.url}/graphql"
+            answer = [
+                http.post(url, content=number_request(body.encode())) for body in operation.bodies
+            ]
         for each in answer:
             answers.read_answer(each.status_code, each.text)
         return [each.text for each in answer]
@@ -150,3 +182,18 @@ def create_deployments(
                     deployment.servers.append(stack.enter_context(server))
             deployments.append((deployment, taken))
         yield deployments
+
+
+def _select_comparable(values: Any) -> dict[str, Any]:
+    """Returns what is equal in all events of the same report. Parses JSON."""
+    parsed = {
+        name: json.loads(value)
+        if isinstance(value, str) and value.startswith(("[", "{"))
+        else value
+        for name, value in dict(values).items()
+        if name not in _OWN_VALUES
+    }
+    return {
+        name: _select_comparable(value) if name == "state" else value
+        for name, value in parsed.items()
+    }

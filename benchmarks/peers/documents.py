@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.peers.data import type_name
+from benchmarks.peers.load import UNIQUE
 
 READS = ("list", "nested", "single", "deep", "count")
-WRITES = ("log", "bulk", "bulk at once")
+COMPARED_WRITES = ("log", "bulk")
+WRITES = (*COMPARED_WRITES, "bulk at once")
 TOLD = {
     "list": "list of 50 with event type",
     "nested": "list of 50 with event type, its fields, tags",
@@ -80,7 +82,7 @@ class PeerOperation:
 
 
 def postgraphile_documents(organization_id: str) -> dict[str, str]:
-    """The queries for the schema that PostGraphile creates from the tables."""
+    """The documents for the schema that PostGraphile creates from the tables and functions."""
     own = f'condition: {{ organizationId: "{organization_id}" }}'
     events_at_offset = _ALL % ("offset: $offset, ", organization_id)
     page_of = f"""
@@ -113,6 +115,16 @@ query single($id: UUID!) {
 }
 """,
         "count": f"query count {{ events: allEvents({own}) {{ totalCount }} }}",
+        "log": """
+mutation log($input: JSON!) {
+  logEvent(input: { report: $input }) { event: result { id: rowId type summary } }
+}
+""",
+        "bulk": """
+mutation bulk($input: JSON!) {
+  logEvents(input: { reports: $input }) { results: result { id: rowId } }
+}
+""",
         "place": "query place($first: Int!, $offset: Int!) "
         f"{{ {events_at_offset} {{ pageInfo {{ endCursor }} }} }}",
     }
@@ -126,12 +138,16 @@ def tocsin_document(name: str) -> str:
 
 
 def build_report(number: int) -> dict[str, Any]:
-    """The input of `logEvent`: of a registered type, so that fields are validated."""
+    """The input of `logEvent`: of a registered type, so that fields are validated.
+
+    Its source ID must be replaced in each request.
+    """
     return {
         "type": type_name(number),
         "severity": "warn",
         "summary": f"Reading {number % 500:03} of the process has come",
         "source": "/site/sensors/7",
+        "sourceId": f"{UNIQUE}-{number:03}",
         "tags": ["StudyId:007", "Well:007"],
         "fields": {"volume_mcf": 150.5, "hours": 7, "cause": "weather"},
     }

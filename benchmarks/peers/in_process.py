@@ -11,6 +11,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from app.domain.events.state import EventDraft
 from app.domain.intake.intake import CommandContext
@@ -45,7 +46,9 @@ async def _log_one_event(database: Database, command: CommandContext) -> int:
 
 def _build_draft(number: int) -> EventDraft:
     report: dict[str, Any] = build_report(number)
-    return EventDraft(**report | {"tags": tuple(report["tags"])})
+    del report["sourceId"]
+    values = {"tags": tuple(report["tags"]), "source_id": str(uuid4())}
+    return EventDraft(**report | values)
 
 
 if __name__ == "__main__":

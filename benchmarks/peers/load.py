@@ -3,7 +3,8 @@ response.
 
 Every response is checked. A read must equal, byte for byte, the response that was compared with
 those of the other servers. A write must have status 200, no errors, and the length of the first
-one. Others are counted separately. The process reads and writes lines of JSON.
+one. Others are counted separately. Each write has its own source IDs. The process reads and writes
+lines of JSON.
 """
 
 from __future__ import annotations
@@ -15,13 +16,21 @@ import socket
 import sys
 import time
 from collections import Counter
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _PART = 1 << 18
 PATIENCE_SECONDS = 60
 FEW = 10  # responses per connection
+# A part of the source IDs in a request, replaced in each by another number of the same length.
+UNIQUE = "0" * 19
+_numbers = count(time.time_ns())
+
+
+def number_request(request: bytes) -> bytes:
+    """Returns the request with source IDs that no other request has."""
+    return request.replace(UNIQUE.encode(), b"%d" % next(_numbers))
 
 
 class LoadConnection:
@@ -131,7 +140,7 @@ class LoadTurn:
 
     def _send_next(self, connection: LoadConnection, now: float) -> None:
         number = next(self._numbers)
-        connection.send_request(number, self._requests[number], now)
+        connection.send_request(number, number_request(self._requests[number]), now)
 
     def _count_response(
         self, connection: LoadConnection, status: bytes, body: bytes, now: float, counts: bool

@@ -37,7 +37,8 @@ def main() -> None:
                 print(f"\n{deployment.database}\nminutes      MB    answers    events", flush=True)
                 for minutes, answers in run_load(load, deployment, options.events, options.minutes):
                     [server] = deployment.servers
-                    line = f"{server.memory_mb:8.1f} {answers:10,} {deployment.count_events():9,}"
+                    [events] = deployment.count_rows(["event"]).values()
+                    line = f"{server.memory_mb:8.1f} {answers:10,} {events:9,}"
                     print(f"{minutes:7.1f} {line}", flush=True)
         finally:
             load.kill()

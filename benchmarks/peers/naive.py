@@ -168,6 +168,7 @@ class LogEventInput:
     severity: str
     summary: str
     source: str
+    source_id: str
     tags: list[str]
     fields: JSON
 
@@ -196,6 +197,7 @@ async def add_event(session: AsyncSession, site: NaiveSite, input: LogEventInput
         severity=Severity(input.severity.upper()),
         summary=input.summary,
         source=input.source,
+        source_id=input.source_id,
         occurred_at=now,
         recorded_at=now,
         updated_at=now,

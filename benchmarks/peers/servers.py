@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from app.services.auth.organizations import ADMINISTRATOR
 from benchmarks.peers import documents
-from benchmarks.peers.documents import READS, WRITES
+from benchmarks.peers.documents import COMPARED_WRITES, READS, WRITES
 from benchmarks.processes import TOCSIN, ServerProcess, build_environment
 
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
@@ -34,8 +35,13 @@ class PeerKind:
 
 KINDS = (
     PeerKind(NAIVE, (sys.executable, "-m", "benchmarks.peers.naive"), READS + WRITES),
-    PeerKind(POSTGRAPHILE, ("node", str(FOLDER / "postgraphile.mjs")), READS, (POSTGRESQL,)),
-    PeerKind(MERCURIUS, ("node", str(FOLDER / "mercurius.mjs")), READS),
+    PeerKind(
+        POSTGRAPHILE,
+        ("node", str(FOLDER / "postgraphile.mjs")),
+        (*READS, *COMPARED_WRITES),
+        (POSTGRESQL,),
+    ),
+    PeerKind(MERCURIUS, ("node", str(FOLDER / "mercurius.mjs")), (*READS, *COMPARED_WRITES)),
     PeerKind(BARE, (sys.executable, "-m", "benchmarks.peers.bare"), READS),
     PeerKind(US, (*TOCSIN, "0"), READS + WRITES),
 )
@@ -84,7 +90,10 @@ class RunningPeer(Peer):
 def start_peers(
     kind: PeerKind, database_url: str, organization_id: str, logs: IO[str]
 ) -> Iterator[RunningPeer]:
-    environment = build_environment(database_url) | {"ORGANIZATION_ID": organization_id}
+    environment = build_environment(database_url) | {
+        "ORGANIZATION_ID": organization_id,
+        "ACTOR": ADMINISTRATOR,
+    }
     if kind.command[0] == "node":
         environment |= {"NODE_ENV": "production", "GRAPHILE_ENV": "production"}
         command = [str(install_node_peers()), *kind.command[1:]]

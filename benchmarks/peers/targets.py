@@ -26,7 +26,11 @@ RATIOS = (
     ("single", POSTGRAPHILE, 3.0),
     ("single", MERCURIUS, 1.0),
     ("single", BARE, 0.75),
+    ("log", POSTGRAPHILE, 2.0),
+    ("log", MERCURIUS, 2.0),
     ("log", NAIVE, 40.0),
+    ("bulk", POSTGRAPHILE, 2.0),
+    ("bulk", MERCURIUS, 2.0),
     ("bulk", NAIVE, 35.0),
 )
 DEEP_AT_MOST = 1.1

@@ -10,8 +10,8 @@ import httpx
 from benchmarks.peers import answers
 from benchmarks.peers.data import PATTERNS
 from benchmarks.peers.deployments import Deployment
-from benchmarks.peers.documents import BULK, PAGE, READS, PeerOperation
-from benchmarks.peers.servers import US, RunningPeer
+from benchmarks.peers.documents import BULK, COMPARED_WRITES, PAGE, READS, PeerOperation
+from benchmarks.peers.servers import NAIVE, US, RunningPeer
 from benchmarks.processes import KEY, ChildProcess
 
 CONNECTIONS = 32
@@ -56,10 +56,13 @@ class TaskMeasurement:
 
 @dataclass(frozen=True)
 class BenchmarkTask:
+    """`stored_rows`: the number of rows by table that the server stores for an event."""
+
     server: RunningPeer
     request: PeerOperation
     texts: tuple[str, ...]
     measured: TaskMeasurement
+    stored_rows: dict[str, int]
 
 
 def page_depth(events: int) -> int:
@@ -90,10 +93,11 @@ def measure_tasks(
 
 def build_tasks(deployment: Deployment, operation: str, depth: int) -> list[BenchmarkTask]:
     """Returns a task for each server. Raises DifferentAnswersError if two servers respond
-    differently.
+    differently, or store different rows.
     """
     tasks: list[BenchmarkTask] = []
     read: dict[str, list[Any]] = {}
+    stored: dict[str, list[Any]] = {}
     for server in deployment.servers:
         if operation not in server.operations:
             continue
@@ -105,9 +109,15 @@ def build_tasks(deployment: Deployment, operation: str, depth: int) -> list[Benc
         measured = TaskMeasurement(
             deployment.database, operation, server.name, bytes=len(texts[0].encode())
         )
-        tasks.append(BenchmarkTask(server, request, tuple(texts), measured))
-    if tasks:
-        answers.compare_answers(f"{operation}, {deployment.database}", read)
+        stored_rows = {} if operation in READS else {"event": 1}
+        if operation in COMPARED_WRITES and server.name != NAIVE:
+            rows = deployment.read_newest_rows()
+            stored[server.name] = [rows]
+            stored_rows = {table: len(each) for table, each in rows.items()}
+        tasks.append(BenchmarkTask(server, request, tuple(texts), measured, stored_rows))
+    for compared in (read, stored):
+        if compared:
+            answers.compare_answers(f"{operation}, {deployment.database}", compared)
     return tasks
 
 
@@ -125,9 +135,9 @@ def run_turn(
 ) -> int:
     """Returns the number of correct responses."""
     operation = task.measured.operation
-    writes, bulk = operation not in READS, operation.startswith("bulk")
+    bulk = operation.startswith("bulk")
     url = httpx.URL(task.server.url)
-    before = deployment.count_events() if writes else 0
+    before = deployment.count_rows(task.stored_rows)
     used = task.server.cpu_seconds
     load.send(
         {
@@ -135,7 +145,7 @@ def run_turn(
             "port": url.port,
             "key": KEY,
             "bodies": task.request.bodies,
-            "expected": None if writes else task.texts,
+            "expected": None if task.stored_rows else task.texts,
             "lengths": [len(text.encode()) for text in task.texts],
             "connections": BULK_CONNECTIONS if bulk else CONNECTIONS,
             "lead": 0 if bulk else LEAD_SECONDS,
@@ -144,11 +154,14 @@ def run_turn(
     )
     result = load.receive()
     task.measured.add_turn(result, task.server.cpu_seconds - used)
-    if writes:
+    if task.stored_rows:
         acknowledged = result["right_ever"] * (BULK if bulk else 1)
-        stored = deployment.count_events() - before
-        if stored < acknowledged:
-            raise SystemExit(f"{task.server.name}: {acknowledged} acknowledged, {stored} stored.")
+        after = deployment.count_rows(task.stored_rows)
+        added = {table: after[table] - before[table] for table in after}
+        if added["event"] < acknowledged or any(
+            added[table] != added["event"] * rows for table, rows in task.stored_rows.items()
+        ):
+            raise SystemExit(f"{task.server.name}: {acknowledged} acknowledged, stored {added}.")
     return int(result["right_ever"])
 
 
