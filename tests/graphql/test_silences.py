@@ -729,11 +729,15 @@ async def test_an_event_that_cannot_be_read_is_logged_once_and_delays_no_other_o
     second = await silence(own_client, filter={"source": "/other"})
     other = await notify(own_client, "of another silence", source="/other")
     event = tables.METADATA.tables["event"]
-    async with database.write(ALL_ORGANIZATIONS) as session:
-        for event_id, values in ((ids[0], "tags = '5'"), (ids[2], "severity = 'NEWER'")):
-            statement = text(f"UPDATE event SET {values} WHERE id = :id")
-            parameter = bindparam("id", UUID(event_id), type_=event.c.id.type)
+
+    async def change(event_id: str, values: str) -> None:
+        statement = text(f"UPDATE event SET {values} WHERE id = :id")
+        parameter = bindparam("id", UUID(event_id), type_=event.c.id.type)
+        async with database.write(ALL_ORGANIZATIONS) as session:
             await session.execute(statement.bindparams(parameter))
+
+    await change(ids[0], "tags = '5'")
+    await change(ids[2], "severity = 'NEWER'")
     await end_by_clock(database, first)
     await end_by_clock(database, second)
 
@@ -748,6 +752,9 @@ async def test_an_event_that_cannot_be_read_is_logged_once_and_delays_no_other_o
     rang = [node["eventId"] for node in changes["nodes"]]
     assert len(rang) == 4
     assert set(rang) == {ids[1], ids[3], ids[4], other}
+    await change(ids[0], "tags = '[]'")
+    await silence_expiry.ring_silenced_events(database, logged)
+    assert logged == {UUID(ids[2])}
     failures = [each for each in logs if each["log_level"] == "error"]
     assert [(each["events"], each["new"], each["first"]) for each in failures] == [
         (2, 2, ids[0]),

@@ -79,22 +79,28 @@ async def ring_silenced_events(database: Database, logged: set[UUID] | None = No
     """Notifies of the open events whose silences are over, or gives them to other silences.
 
     `logged`: the events that cannot be read and were logged by earlier calls. It logs the others,
-    and adds them.
+    adds them, and removes those that can be read or are no longer there.
     """
     logged = set() if logged is None else logged
+    unreadable: set[UUID] = set()
+    is_complete = True
     last: EndedSilence | None = None
     while page := await _fetch_ended_silences(database, last):
         for silence in page:
             try:
-                await _ring_events(database, silence, logged)
+                unreadable.update(await _ring_events(database, silence, logged))
             except Exception as error:  # other silences do not wait for it
+                is_complete = False
                 log_failure("silence_expiry_failed", error, silence=str(silence.id))
         if len(page) < SILENCES_PER_PAGE:
             break
         last = page[-1]
+    if is_complete:
+        logged.intersection_update(unreadable)
 
 
-async def _ring_events(database: Database, silence: EndedSilence, logged: set[UUID]) -> None:
+async def _ring_events(database: Database, silence: EndedSilence, logged: set[UUID]) -> list[UUID]:
+    """Notifies of the open events of a silence. Returns those that cannot be read."""
     rang = 0
     unreadable: list[UUID] = []
     last_id: UUID | None = None
@@ -119,6 +125,7 @@ async def _ring_events(database: Database, silence: EndedSilence, logged: set[UU
             **values,
         )
         logged.update(new)
+    return unreadable
 
 
 async def _fetch_ended_silences(
