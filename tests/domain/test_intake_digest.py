@@ -52,7 +52,7 @@ OTHER_VALUES: dict[str, Any] = {
 # Digests exclude what was derived from the severity of a CloudEvent, the form of the report, and
 # the key of the receipt.
 OF_FORM = ("severity_level", "severity_text", "is_cloud_event", "has_field_names", "type_version")
-OF_ALERTS = ("resolved_at", "state_digest", "repeats_start")
+OF_ALERTS = ("resolved_at", "state_digest", "started_at", "sent_at")
 EXCLUDED = (*OF_FORM, *OF_ALERTS, "source", "source_id")
 # Apart from `resolved`, which chooses the attributes that are compared.
 ATTRIBUTES = [

@@ -80,7 +80,7 @@ def test_a_firing_alert_is_a_notification_with_the_fingerprint_as_its_alert_key(
         notification=True,
         alert_key="c0ffee0123456789",
         state_digest=draft.state_digest,
-        repeats_start=True,
+        started_at=STARTED,
     )
 
 
@@ -93,6 +93,7 @@ def test_a_resolved_alert_resolves_its_alert_key_at_its_end() -> None:
         alert_key="c0ffee0123456789",
         resolved=True,
         occurred_at=datetime(2026, 4, 10, 11, tzinfo=UTC),
+        started_at=STARTED,
     )
 
 

@@ -209,20 +209,21 @@ async def test_a_report_is_open_unless_a_resolution_with_a_time_is_not_earlier_t
     assert (firing["event"]["status"], firing["duplicate"]) == ("OPEN", False)
 
 
-async def test_a_resolution_of_a_clock_that_is_ahead_is_remembered_as_of_its_arrival(
-    client: Client,
-) -> None:
-    ahead = [datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (200, 100)]
-    resolved_at, occurred_at = [at.isoformat() for at in ahead]
+async def test_times_of_a_clock_that_is_ahead_are_compared_with_each_other(client: Client) -> None:
+    ahead = [datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (200, 100, 201)]
+    resolved_at, occurred_at, later_at = [at.isoformat() for at in ahead]
     first = (await log(client, DISK, source="/host-2"))["event"]["id"]
 
     over = await log(client, OVER, source="/host-2", occurredAt=resolved_at)
     await log(client, OVER, occurredAt=resolved_at)
-    firing = await log(client, DISK, occurredAt=occurred_at)
+    late = await log(client, DISK, occurredAt=occurred_at)
+    later = await log(client, DISK, occurredAt=later_at)
 
     assert over["event"]["id"] == first
     assert datetime.fromisoformat(over["event"]["resolvedAt"]) < ahead[1]
-    assert firing["event"]["status"] == "OPEN"
+    assert late["event"]["status"] == "RESOLVED"
+    assert datetime.fromisoformat(late["event"]["resolvedAt"]) < ahead[1]
+    assert later["event"]["status"] == "OPEN"
 
 
 async def test_an_earlier_resolution_does_not_replace_a_later_one_that_is_remembered(
@@ -353,6 +354,26 @@ async def test_a_resolution_of_a_clock_that_is_ahead_resolves_what_the_same_cloc
     over = await log(client, OVER, occurredAt=resolved_at)
 
     assert (over["event"]["id"], over["event"]["status"]) == (first, "RESOLVED")
+
+
+async def test_a_resolution_with_a_time_that_is_sent_again_leaves_a_newer_or_reopened_alert_open(
+    client: Client,
+) -> None:
+    reopened = (await log(client, DISK, source="/host-2"))["event"]["id"]
+    end = OVER | {"occurredAt": "2026-04-10T12:00:00Z"}
+    await log(client, DISK)
+    for source in ("/host-1", "/host-2"):
+        await log(client, end, source=source)
+    newer = (await log(client, DISK))["event"]["id"]
+    await client.execute_field(REOPEN, id=reopened)
+
+    again = [await log(client, end, source=source) for source in ("/host-1", "/host-2")]
+    opened = await list_events(client, statuses=["OPEN"])
+    over = await log(client, end, occurredAt="2026-04-10T12:00:01Z")
+
+    assert [each["warnings"] for each in again] == [[NOTHING], [NOTHING]]
+    assert sorted(event["id"] for event in opened) == sorted([newer, reopened])
+    assert (over["event"]["id"], over["event"]["status"]) == (newer, "RESOLVED")
 
 
 async def test_a_resolution_needs_no_fields_and_no_open_type_and_ignores_duplication_rules(

@@ -13,10 +13,13 @@ from uuid import UUID
 import httpx
 import pytest
 import structlog
+from sqlalchemy import update
 
 from app.domain.access.caller import Permission
+from app.services.events import alert_keys
 from app.services.events.alert_keys import remove_old_reports
-from app.store.engine.database import Database
+from app.store import tables
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 from tests.conftest import POSTGRESQL, Serve
 from tests.factories import create_api_key
@@ -283,10 +286,6 @@ async def test_any_report_with_a_time_that_is_sent_again_makes_nothing_twice(
     resolved = await send_each(second, first, third)
     again = await send_each(build(50, "D"), first, second)
     await other.send(pagerduty_event("trigger", "disk", {"summary": "Other", "timestamp": STARTED}))
-    removed = [
-        await remove_old_reports(database, datetime.now(UTC) + timedelta(hours=hours))
-        for hours in (23, 25)
-    ]
     events = await list_events(client)
     changes = await list_changes(client)
 
@@ -302,7 +301,61 @@ async def test_any_report_with_a_time_that_is_sent_again_makes_nothing_twice(
         *("LOGGED", "DUPLICATED", "DUPLICATED", "RESOLVED"),
         *("LOGGED", "LOGGED"),
     ]
-    assert removed == [0, 5]
+
+
+async def test_a_report_is_recognized_while_its_event_is_unresolved_and_for_a_day_after_it_is_over(
+    own_client: Client, database: Database
+) -> None:
+    sender = await create_sender(own_client, "PAGERDUTY")
+
+    def build(action: str, key: str, minute: int) -> dict[str, Any]:
+        payload = {"summary": str(minute), "timestamp": f"2026-04-10T10:{minute}:00Z"}
+        return pagerduty_event(action, key, payload)
+
+    keys = ("open", "over", "deleted")
+    reports = [build("trigger", key, minute) for key in keys for minute in (10, 20)]
+    results = [(await sender.send(each))[0] for each in reports]
+    delete = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
+    await own_client.execute_field(delete, id=results[4]["event"])
+    long_ago = datetime.now(UTC) - timedelta(days=9)
+    for table, time in ((tables.AlertReport, "received_at"), (tables.AlertKey, "used_at")):
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            await session.execute(update(table).values({time: long_ago}))
+    await sender.send(build("resolve", "over", 30))
+
+    now = datetime.now(UTC)
+    removed = [
+        await remove_old_reports(database, now + timedelta(hours=hours)) for hours in (0, 23)
+    ]
+    again = [(await sender.send(each))[0] for each in reports[:4]]
+    removed.append(await remove_old_reports(database, now + timedelta(hours=25)))
+    events = await list_events(own_client)
+
+    assert removed == [2, 0, 2]
+    assert [each["duplicate"] for each in again] == [True] * 4
+    assert [(each["status"], each["occurrences"]) for each in events] == [
+        ("OPEN", 2),
+        ("RESOLVED", 2),
+    ]
+
+
+async def test_reports_are_removed_in_short_transactions_until_none_is_left(
+    own_client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_keys, "MAX_REMOVED_ROWS", 2)
+    sender = await create_sender(own_client, "PAGERDUTY")
+    for number in range(7):
+        payload = {"summary": "Full", "timestamp": f"2026-04-10T10:0{number}:00Z"}
+        for key in ("open", "over"):
+            await sender.send(pagerduty_event("trigger", key, payload))
+    await sender.send(pagerduty_event("resolve", "over", payload=None))
+    long_ago = datetime.now(UTC) - timedelta(days=9)
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(update(tables.AlertReport).values(received_at=long_ago))
+
+    removed = await remove_old_reports(database, datetime.now(UTC) + timedelta(hours=25))
+
+    assert removed == 7
 
 
 @pytest.mark.parametrize("kind", ["PAGERDUTY", "JSON"])
@@ -337,6 +390,130 @@ async def test_an_alert_is_repeated_although_the_clock_of_alertmanager_is_ahead(
     events = await list_events(client)
 
     assert [(each["status"], each["occurrences"]) for each in events] == [("OPEN", 1)]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=100), timedelta(hours=1)])
+async def test_alerts_that_are_sent_again_change_nothing_although_their_clock_is_ahead(
+    client: Client, ahead: timedelta
+) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    start = datetime.now(UTC) + ahead
+
+    def build(begins: int, ends: int | None = None, key: str = "f1", **labels: str) -> Any:
+        alert = ALERT | {
+            "labels": ALERT["labels"] | labels,
+            "fingerprint": key,
+            "startsAt": (start + timedelta(seconds=begins)).isoformat(),
+        }
+        if ends is None:
+            return alertmanager_payload(alert)
+        at = (start + timedelta(seconds=ends)).isoformat()
+        return alertmanager_payload(resolve_alert(alert, at))
+
+    first, worse, first_end = build(0), build(0, disk="full"), build(0, 10)
+    second, second_end = build(20), build(20, 30)
+    sent = (first, worse, first, first_end, first, second, first, first_end, second, second_end)
+    results = [(await sender.send(each))[0] for each in sent]
+    open_keys = [each["alertKey"] for each in await list_events(client) if each["status"] == "OPEN"]
+    # The resolution arrives first.
+    results += [(await sender.send(each))[0] for each in (build(0, 10, "f2"), build(0, key="f2"))]
+    events = await list_events(client)
+
+    assert open_keys == []
+    assert [each["duplicate"] for each in results] == [
+        *(False, True, True, True, True),
+        *(False, True, True, True, True),
+        *(True, True),
+    ]
+    codes = [[warning["code"] for warning in each["warnings"]] for each in results]
+    assert codes == [
+        *([], [], [], [], ["DUPLICATE"]),
+        *([], ["DUPLICATE"], ["NOT_FOUND"], [], []),
+        *(["NOT_FOUND"], ["DUPLICATE"]),
+    ]
+    assert [(each["status"], each["occurrences"]) for each in events] == [
+        ("RESOLVED", 3),
+        ("RESOLVED", 1),
+    ]
+
+
+async def test_an_alert_that_begins_when_the_clock_of_its_sender_is_right_again_is_a_new_event(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "ALERTMANAGER")
+    now = datetime.now(UTC)
+    first = ALERT | {"startsAt": (now + timedelta(minutes=4)).isoformat()}
+    over = resolve_alert(first, (now + timedelta(minutes=5)).isoformat())
+
+    for alert in (first, over):
+        await sender.send(alertmanager_payload(alert))
+    again = ALERT | {"startsAt": datetime.now(UTC).isoformat()}
+    [result] = await sender.send(alertmanager_payload(again))
+    [repeated] = await sender.send(alertmanager_payload(again))
+    statuses = [each["status"] for each in await list_events(client)]
+
+    assert (result["duplicate"], repeated["duplicate"]) == (False, True)
+    assert statuses == ["RESOLVED", "OPEN"]
+
+
+async def test_a_payload_without_any_id_is_logged_once_although_its_clock_is_ahead(
+    client: Client,
+) -> None:
+    mapping = {"summary": "body.title", "occurredAt": "body.at", "sourceId": "body.?id"}
+    sender = await create_sender(client, "JSON", mapping=mapping)
+    at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    bodies = [{"title": "a", "at": at}, {"title": "b", "at": at, "id": "7"}]
+
+    results = [(await sender.send(each))[0] for each in bodies * 2]
+    events = await list_events(client)
+
+    assert [each["duplicate"] for each in results] == [False, False, True, True]
+    assert [each["summary"] for each in events] == ["a", "b"]
+
+
+async def test_what_is_sent_again_after_a_resolution_without_a_time_is_over(
+    client: Client,
+) -> None:
+    sender = await create_sender(client, "PAGERDUTY")
+    times = [f"2026-04-10T10:{minute}:00Z" for minute in (10, 20, 30)]
+    first, second, third = [
+        pagerduty_event("trigger", "disk", {"summary": at, "timestamp": at}) for at in times
+    ]
+    over = pagerduty_event("resolve", "disk", payload=None)
+
+    sent = (first, second, over, second, first, third, first, over)
+    results = [(await sender.send(each))[0] for each in sent]
+    events = await list_events(client)
+
+    assert [each["duplicate"] for each in results] == [
+        *(False, True, True, True, True),
+        *(False, True, True),
+    ]
+    assert [(each["summary"], each["status"], each["occurrences"]) for each in events] == [
+        (times[0], "RESOLVED", 2),
+        (times[2], "RESOLVED", 1),
+    ]
+
+
+@pytest.mark.parametrize("earlier", [0, 5])
+async def test_a_resolution_that_is_sent_again_leaves_a_newer_alert_without_a_time_open(
+    client: Client, earlier: int
+) -> None:
+    sender = await create_sender(client, "PAGERDUTY")
+    over, again, end = [
+        pagerduty_event("resolve", "disk", {"timestamp": f"2026-04-10T10:{minute}:00Z"})
+        for minute in (30, 30 - earlier, 40)
+    ]
+    trigger = pagerduty_event("trigger", "disk")
+
+    results = [(await sender.send(each))[0] for each in (trigger, over, trigger, again)]
+    statuses = [each["status"] for each in await list_events(client)]
+    await sender.send(end)
+    resolved = [each["status"] for each in await list_events(client)]
+
+    assert statuses == ["RESOLVED", "OPEN"]
+    assert [warning["code"] for warning in results[3]["warnings"]] == ["NOT_FOUND"]
+    assert resolved == ["RESOLVED", "RESOLVED"]
 
 
 async def test_a_report_with_a_time_that_a_person_resolved_opens_a_new_event_when_it_is_sent_again(

@@ -102,9 +102,10 @@ class EventDraft:
     exported: it is stored as resolved, and is neither a duplicate nor an original. With
     `state_digest`, the report is the state of an alert, which its sender repeats: it changes
     nothing if it equals the last report of the unresolved event, or any earlier one with a time,
-    also of an event that was resolved by a later report. With `repeats_start`, its sender also
-    repeats the start of an occurrence in
-    `occurred_at`: no report of an occurrence that the sender has resolved is stored.
+    also of an event that was resolved by a later report. `started_at` is the start of an occurrence
+    if the sender repeats it in each report of the occurrence and in its resolution: no report of an
+    occurrence that the sender has resolved is stored. `sent_at` is the time by the clock of the
+    sender if that is ahead; `occurred_at` is then the time of the server.
     """
 
     event_type_id: str | None = None
@@ -133,7 +134,8 @@ class EventDraft:
     has_field_names: bool = False
     type_version: int | None = None
     state_digest: str | None = None
-    repeats_start: bool = False
+    started_at: datetime | None = None
+    sent_at: datetime | None = None
 
     @property
     def type_id(self) -> UUID | None:
@@ -142,12 +144,15 @@ class EventDraft:
 
     @property
     def dated_digest(self) -> str | None:
-        """The digest of the state of an alert that has a time of its own.
+        """The digest of the occurrence, or of the state of an alert that has a time of its own.
 
-        An equal report is the same one, sent again. None for other reports.
+        A report with an equal one is of the same occurrence, or the same report, sent again. None
+        for other reports.
         """
-        has_own_time = self.occurred_at is not None and not self.repeats_start
-        return self.state_digest if has_own_time else None
+        if self.started_at is not None:
+            values = [self.alert_key, format_instant(self.started_at)]
+            return hashlib.sha256(canonical_json(values)).hexdigest()
+        return None if self.occurred_at is None else self.state_digest
 
     def digest(self, set_paths: Collection[Keys] = ()) -> str | None:
         """Returns the SHA-256 of the draft, equal for equal reports, to identify replays.
@@ -169,9 +174,12 @@ class EventDraft:
             return None
 
     def _digested_attributes(self) -> dict[str, Any]:
+        attributes = vars(self)
+        if self.sent_at is not None:
+            attributes = attributes | {"occurred_at": self.sent_at}
         return {
             name: value
-            for name, value in vars(self).items()
+            for name, value in attributes.items()
             if value is not None
             and name not in _NOT_DIGESTED
             and (not self.resolved or name in RESOLUTION_ATTRIBUTES)
@@ -477,7 +485,7 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
 _NOT_DIGESTED = frozenset(
     {
         *("severity_level", "severity_text", "is_cloud_event", "has_field_names", "type_version"),
-        *("resolved_at", "state_digest", "repeats_start"),
+        *("resolved_at", "state_digest", "started_at", "sent_at"),
     }
 )
 _KEY_OF_RECEIPT = frozenset({"source", "source_id"})

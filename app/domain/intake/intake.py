@@ -122,7 +122,7 @@ class Rejected:
 class Resolution:
     """A report that what the unresolved event of an alert key reports was over at a time.
 
-    `reported_at`: the time as it was reported, by a clock that may be ahead; None if it was not.
+    `reported_at`: the time by the clock of the sender, which may be ahead; None if there was none.
     `at` is at most the time at which the report arrived.
     """
 
@@ -230,7 +230,18 @@ def validate_resolution(draft: EventDraft, command: CommandContext) -> Resolutio
     source = draft.source if draft.source is not None else command.actor.source
     at = min(draft.occurred_at or command.now, command.now)  # the clock of a source may be ahead
     key = AlertKey(source, draft.alert_key)
-    return Resolution(key, at, draft.summary, draft.occurred_at)
+    return Resolution(key, at, draft.summary, find_reported_time(draft, command))
+
+
+def find_reported_time(draft: EventDraft, command: CommandContext) -> datetime | None:
+    """Returns the time of a report by the clock of its sender. None if it has none.
+
+    It is ahead by at most the allowed clock skew, and not at all in reports of an occurrence, which
+    are recognized by its start: those that follow when the clock is right again would be earlier.
+    """
+    if draft.sent_at is None or draft.started_at is not None:
+        return draft.occurred_at
+    return min(draft.sent_at, command.now + command.limits.max_clock_skew)
 
 
 def validate_update(

@@ -72,9 +72,12 @@ def _parse_alert(
         return problems
     labels, annotations = alert.get("labels") or {}, alert.get("annotations") or {}
     alert_key = alert.get("fingerprint") or compute_fingerprint(labels)
+    started_at = read_time(alert.get("startsAt"))
     if alert["status"] == "resolved":
         occurred_at = read_time(alert.get("endsAt"))
-        draft = EventDraft(alert_key=alert_key, resolved=True, occurred_at=occurred_at)
+        draft = EventDraft(
+            alert_key=alert_key, resolved=True, occurred_at=occurred_at, started_at=started_at
+        )
         return limit_time(draft, now)
     summary = _first_text(annotations, _SUMMARIES) or read_text(labels.get("alertname"))
     content = _first_text(annotations, _CONTENTS)
@@ -84,7 +87,7 @@ def _parse_alert(
         **read_severity(read_text(labels.get("severity"))),
         summary=shorten(summary or "Alert", limits.summary_characters),
         content=content and shorten(content, limits.content_characters),
-        occurred_at=read_time(alert.get("startsAt")),
+        occurred_at=started_at,
         fields=fit_fields(
             {
                 **{
@@ -100,7 +103,7 @@ def _parse_alert(
         ),
         notification=True,
         alert_key=alert_key,
-        repeats_start=True,
+        started_at=started_at,
     )
     return mark_as_state(draft, now)
 

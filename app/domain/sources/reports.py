@@ -139,7 +139,7 @@ def read_time(value: Any) -> datetime | None:
 def limit_time(draft: EventDraft, now: datetime) -> EventDraft:
     """Returns the draft with a time that is at most now: the clock of the sender may be ahead."""
     is_ahead = draft.occurred_at is not None and draft.occurred_at > now
-    return replace(draft, occurred_at=now) if is_ahead else draft
+    return replace(draft, occurred_at=now, sent_at=draft.occurred_at) if is_ahead else draft
 
 
 def mark_as_state(draft: EventDraft, now: datetime) -> EventDraft:

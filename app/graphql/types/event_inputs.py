@@ -521,9 +521,10 @@ class LogEventInput:
         "key is resolved, and returned with `duplicate: true`. `summary` becomes its "
         "`resolutionNote`, and `occurredAt` its `resolvedAt`, or the current time if `occurredAt` "
         "is omitted or later. Of the other attributes, only `sourceId` is used: give the "
-        "resolution one of its own, or none. If there is no such event, or another report of it "
-        "has a later `occurredAt`, nothing is resolved: `event` is null, and the warning is "
-        "`NOT_FOUND`. A resolution with `occurredAt` is remembered for 24 hours: a "
+        "resolution one of its own, or none. If there is no such event, if another report of it "
+        "has a later `occurredAt`, or if a resolution with the same or a later `occurredAt` has "
+        "arrived before, nothing is resolved: `event` is null, and the warning is `NOT_FOUND`. A "
+        "resolution with `occurredAt` is remembered for 24 hours: a "
         "report of the same `source` and `alertKey` whose `occurredAt` is not later is stored as a "
         "resolved event, and does not notify. With EVENT_UPDATE, a resolution applies to events "
         "that anyone reported; otherwise, only to those that the same API key or user reported.",

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import String, delete, exists, select, tuple_
+from sqlalchemy import String, and_, delete, exists, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -26,6 +26,7 @@ from app.domain.events.state import AlertKey, EventDraft
 from app.domain.intake.intake import Resolution
 from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
+from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading.event_conditions import Condition
 from app.store.reading.input_rows import build_rows_cte
@@ -43,6 +44,7 @@ class RememberedResolution(NamedTuple):
     """A reported resolution, which applies to reports that arrive later.
 
     `resolver`: the caller to whose reports alone it applies, empty if it applies to all.
+    `resolved_at`: by the clock of the sender, which may be ahead. `used_at`: when it arrived.
     """
 
     resolver: str
@@ -50,6 +52,11 @@ class RememberedResolution(NamedTuple):
     resolved_by: str
     resolution_note: str | None
     used_at: datetime
+
+    @property
+    def at(self) -> datetime:
+        """When it was over. Not later than the resolution arrived."""
+        return min(self.resolved_at, self.used_at)
 
 
 class ReportedEvent(NamedTuple):
@@ -75,26 +82,33 @@ class Alert:
     resolutions: dict[str, RememberedResolution] = field(default_factory=dict)
     new_resolvers: set[str] = field(default_factory=set)
 
-    def remember_report(self, draft: EventDraft, event_id: UUID, now: datetime) -> None:
+    def remember_report(self, digest: str, event_id: UUID, now: datetime) -> None:
         """Remembers the event of a dated report, which is nothing new when it is sent again."""
-        if (digest := draft.dated_digest) is not None:
-            self.reported_events[digest] = ReportedEvent(event_id, now)
-            self.new_digests.add(digest)
+        self.reported_events[digest] = ReportedEvent(event_id, now)
+        self.new_digests.add(digest)
 
-    def remember(self, resolution: Resolution, caller: Caller, now: datetime) -> None:
-        """Remembers a resolution with a time. Without one, it is over only for earlier reports."""
-        if resolution.reported_at is None:
-            return
+    def remember(
+        self, resolution: Resolution, resolved_at: datetime, caller: Caller, now: datetime
+    ) -> bool:
+        """Remembers that reports up to a time of their sender are over.
+
+        Returns False if a resolution as of this time, or of a later one, has arrived before.
+        """
         resolver = _EVERY_CALLER if may_resolve_all(caller) else caller.reader
         latest = self.resolutions.get(resolver)
-        if latest is None or latest.resolved_at <= resolution.at:
-            self.new_resolvers.add(resolver)
-            self.resolutions[resolver] = RememberedResolution(
-                resolver, resolution.at, caller.name, resolution.note, now
-            )
+        if latest is not None and resolved_at <= latest.resolved_at:
+            return False
+        self.new_resolvers.add(resolver)
+        self.resolutions[resolver] = RememberedResolution(
+            resolver, resolved_at, caller.name, resolution.note, now
+        )
+        return True
 
     def find_resolution(self, occurred_at: datetime, caller: Caller) -> RememberedResolution | None:
-        """Returns the latest resolution of what this caller reports to have occurred at a time."""
+        """Returns the latest resolution of what this caller reports to have occurred at a time.
+
+        The time is by the clock of the sender.
+        """
         applicable = [
             each
             for resolver in (_EVERY_CALLER, caller.reader)
@@ -254,23 +268,18 @@ async def start_removing_unused_keys(database: Database) -> AsyncIterator[None]:
 
 async def _remove_repeatedly(database: Database) -> None:
     while True:
-        removed: tuple[int, ...] = ()
-        try:
-            now = datetime.now(UTC)
-            removed = (
-                await remove_unused_keys(database, now),
-                await remove_old_reports(database, now),
-            )
-        except Exception as error:  # they are removed at the next opportunity
-            log_failure("alert_keys_not_removed", error)
-        await asyncio.sleep(1.0 if MAX_REMOVED_ROWS in removed else REMOVAL_INTERVAL_SECONDS)
+        for remove in (remove_unused_keys, remove_old_reports):
+            try:
+                await remove(database, datetime.now(UTC))
+            except Exception as error:  # they are removed at the next opportunity
+                log_failure("alert_keys_not_removed", error)
+        await asyncio.sleep(REMOVAL_INTERVAL_SECONDS)
 
 
 async def remove_unused_keys(database: Database, now: datetime) -> int:
     """Removes rows whose resolution no longer applies. Returns how many.
 
-    A row is also the lock on its key, which the next report inserts again. At most
-    MAX_REMOVED_ROWS, so that reports of these keys wait for a short time.
+    A row is also the lock on its key, which the next report inserts again.
     """
     key = tables.AlertKey
     names = ("organization_id", "source", "alert_key", "resolver")
@@ -278,29 +287,55 @@ async def remove_unused_keys(database: Database, now: datetime) -> int:
 
 
 async def remove_old_reports(database: Database, now: datetime) -> int:
-    """Removes the dated reports that are older than any resolution. Returns how many.
+    """Removes the dated reports of alerts that no longer apply. Returns how many.
 
-    At most MAX_REMOVED_ROWS.
+    The reports of an unresolved event apply, and those that a resolution is remembered for.
     """
-    report = tables.AlertReport
+    report, event, key = tables.AlertReport, tables.Event, tables.AlertKey
+    is_remembered = exists().where(
+        col(key.organization_id) == col(event.organization_id),
+        col(key.source) == col(event.source),
+        col(key.alert_key) == col(event.alert_key),
+        col(key.resolved_at).is_not(None),
+        col(key.used_at) > now - RESOLUTION_LIFETIME,
+    )
+    applies = exists().where(
+        col(event.id) == col(report.event_id),
+        or_(col(event.resolved_at).is_(None), is_remembered),
+    )
     names = ("organization_id", "source", "digest")
-    return await _remove_rows(database, report, names, col(report.received_at), now)
+    return await _remove_rows(database, report, names, col(report.received_at), now, ~applies)
 
 
 async def _remove_rows(
-    database: Database, table: Any, names: Collection[str], used_at: Any, now: datetime
+    database: Database,
+    table: Any,
+    names: Collection[str],
+    used_at: Any,
+    now: datetime,
+    *conditions: Condition,
 ) -> int:
+    """Removes the rows in transactions of MAX_REMOVED_ROWS, so that no report waits for long."""
     columns = tuple(col(getattr(table, name)) for name in names)
-    is_unused = used_at <= now - RESOLUTION_LIFETIME
-    unused = select(*columns).where(is_unused).order_by(used_at).limit(MAX_REMOVED_ROWS)
-    async with database.read(ALL_ORGANIZATIONS) as session:
-        if (await session.execute(unused.limit(1))).first() is None:
-            return 0
-    async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
-        # Rows that reports have locked are left for the next time: their order is another.
-        unlocked = unused.with_for_update(skip_locked=True)
-        removed: Any = await session.execute(
-            delete(table).where(tuple_(*columns).in_(unlocked), is_unused),
-            execution_options={"synchronize_session": False},
-        )
-        return int(removed.rowcount)
+    count, last = 0, None
+    while True:
+        is_unused = and_(used_at <= now - RESOLUTION_LIFETIME, *conditions)
+        if last is not None:  # the rows before it are kept
+            is_unused = and_(is_unused, used_at >= last)
+        unused = select(*columns).where(is_unused).order_by(used_at).limit(MAX_REMOVED_ROWS)
+        async with database.read(ALL_ORGANIZATIONS) as session:
+            if (await session.execute(unused.limit(1))).first() is None:
+                return count
+        async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
+            # Rows that reports have locked are left for the next time: their order is another.
+            unlocked = unused.with_for_update(skip_locked=True, of=table)
+            removed = await session.scalars(
+                delete(table).where(tuple_(*columns).in_(unlocked), is_unused).returning(used_at),
+                execution_options={"synchronize_session": False},
+            )
+            times = list(removed)
+        count += len(times)
+        if len(times) < MAX_REMOVED_ROWS:
+            return count
+        last = max(times)
+        await asyncio.sleep(dialect.pause_for_writers_seconds(database.url))

@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
+from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller
 from app.domain.events.state import (
@@ -31,6 +32,7 @@ from app.domain.intake.intake import (
     Rejected,
     Resolution,
     ValidationResult,
+    find_reported_time,
 )
 from app.domain.rules.duplicates import (
     DuplicateAction,
@@ -151,7 +153,7 @@ class ReportBatch:
         if isinstance(validation, Rejected):
             return Decision(problems=validation.problems)
         if isinstance(validation, Resolution):
-            decision = self._resolve(validation, command)
+            decision = self._resolve(validation, command, draft)
         elif validation.event.resolved_at is not None:
             self._store_new(validation.event, command)
             decision = Decision(validation.event.id, stored=True, warnings=validation.warnings)
@@ -191,20 +193,21 @@ class ReportBatch:
         known = alert.reported_events.get(draft.dated_digest or "")
         known_id = None if known is None else known.event_id
         resolution = None
-        if draft.occurred_at is not None:
+        if (occurred_at := find_reported_time(draft, command)) is not None:
             # It had occurred when it first arrived, also if the clock of the sender is ahead.
-            occurred_at = min(draft.occurred_at, known.received_at if known else draft.occurred_at)
+            occurred_at = min(occurred_at, known.received_at if known else occurred_at)
             resolution = alert.find_resolution(occurred_at, command.actor)
         if resolution is not None and (
             known_id not in (None, alert.event_id)
-            or (alert.event_id is None and draft.repeats_start and draft.state_digest is not None)
+            or (draft.started_at is not None and not self._is_resolved_by(resolution, alert))
         ):
             warnings = (*validation.warnings, _resolved_before_warning(event, resolution))
             return Decision(known_id, duplicate=True, warnings=warnings, original_id=known_id)
         if alert.event_id is not None:
-            if known_id != alert.event_id and not self._repeats_state(alert.event_id, draft):
+            is_same_report = known_id == alert.event_id and draft.started_at is None
+            if not is_same_report and not self._repeats_state(alert.event_id, draft):
                 self._count_duplicate(alert.event_id, event, True, command)
-                self._record_report(alert, draft, alert.event_id, command.now)
+                self._record_report(alert, draft, alert.event_id, command)
             return Decision(
                 alert.event_id,
                 duplicate=True,
@@ -216,13 +219,20 @@ class ReportBatch:
         else:
             event = replace(
                 event,
-                resolved_at=resolution.resolved_at,
+                resolved_at=resolution.at,
                 resolved_by=resolution.resolved_by,
                 resolution_note=resolution.resolution_note,
             )
         self._store_new(event, command)
-        self._record_report(alert, draft, event.id, command.now)
+        self._record_report(alert, draft, event.id, command)
         return Decision(event.id, stored=True, warnings=validation.warnings)
+
+    def _is_resolved_by(self, resolution: RememberedResolution, alert: Alert) -> bool:
+        """Whether the unresolved event of an alert key was resolved, and reopened by a person."""
+        if alert.event_id is None:
+            return False
+        reported_at = self._find_reported_time(alert.event_id)
+        return reported_at is None or reported_at <= resolution.resolved_at
 
     def _repeats_state(self, event_id: UUID, draft: EventDraft) -> bool:
         """Whether the draft is the state of an alert that the last report of its event had."""
@@ -232,21 +242,31 @@ class ReportBatch:
         return draft.state_digest is not None and draft.state_digest == digest
 
     def _record_report(
-        self, alert: Alert, draft: EventDraft, event_id: UUID, now: datetime
+        self, alert: Alert, draft: EventDraft, event_id: UUID, command: CommandContext
     ) -> None:
         """Records what later reports of the alert key are compared with."""
         if draft.state_digest is not None:
             self.state_digests[event_id] = draft.state_digest
-        if draft.occurred_at is not None:
-            latest = self._find_reported_time(event_id) or draft.occurred_at
-            self.reported_times[event_id] = max(latest, draft.occurred_at)
-        alert.remember_report(draft, event_id, now)
+        if (reported_at := find_reported_time(draft, command)) is not None:
+            latest = self._find_reported_time(event_id) or reported_at
+            self.reported_times[event_id] = max(latest, reported_at)
+        digest = draft.dated_digest
+        if digest is not None and (draft.started_at is None or _begins_later(draft, command)):
+            alert.remember_report(digest, event_id, command.now)
 
-    def _resolve(self, resolution: Resolution, command: CommandContext) -> Decision:
+    def _resolve(
+        self, resolution: Resolution, command: CommandContext, draft: EventDraft
+    ) -> Decision:
         """Resolves the unresolved event of an alert key, and remembers when it was over."""
         alert, caller = self.alerts[resolution.key], command.actor
-        alert.remember(resolution, caller, command.now)
         event_id = alert.event_id
+        digest = draft.dated_digest
+        known = alert.reported_events.get(digest or "")
+        if digest is not None and known is None and _begins_later(draft, command):
+            alert.remember_report(digest, event_id or uuid7(), command.now)  # maybe of no event
+        is_new = event_id is None or known is None or known.event_id == event_id
+        if is_new and resolution.reported_at is not None:
+            is_new = alert.remember(resolution, resolution.reported_at, caller, command.now)
         if event_id is None or not self._may_resolve(caller, event_id):
             source, alert_key = resolution.key
             message = (
@@ -264,6 +284,16 @@ class ReportBatch:
                 "resolution with a later occurredAt, or without one."
             )
             return _resolve_nothing(message)
+        if not is_new:
+            message = (
+                "There is nothing to resolve: this resolution or a later one has already arrived, "
+                f"and event {event_id} was opened after it. Report another resolution with a later "
+                "occurredAt, or without one."
+            )
+            return _resolve_nothing(message)
+        if resolution.reported_at is None and reported_at is not None:
+            # What was reported up to now is over, also if it is sent again.
+            alert.remember(resolution, reported_at, caller, command.now)
         states, before = self._find_state(event_id)
         after = replace(
             before,
@@ -442,10 +472,18 @@ async def load_batch(
     return ReportBatch(existing_receipts, lookup, alerts)
 
 
+def _begins_later(draft: EventDraft, command: CommandContext) -> bool:
+    """Whether an occurrence begins later than now, so that its start cannot be compared.
+
+    The clock of its sender is ahead.
+    """
+    return draft.started_at is not None and draft.started_at > command.now
+
+
 def _resolved_before_warning(event: EventState, resolution: RememberedResolution) -> Problem:
     message = (
         f"This occurrence of {format_instant(event.occurred_at)} has already been reported as "
-        f"resolved at {format_instant(resolution.resolved_at)}. Nothing was stored."
+        f"resolved at {format_instant(resolution.at)}. Nothing was stored."
     )
     return Problem(UserErrorCode.DUPLICATE, message, ("alertKey",))
 

@@ -256,7 +256,8 @@ class AlertKey(OrganizationOwned, table=True):
 class AlertReport(OrganizationOwned, table=True):
     """A report of an alert that had a time, by its digest, and the event that it counts for.
 
-    It is removed a day after `received_at`.
+    With `started_at` of a draft, the digest is that of the occurrence. It is removed when the event
+    is resolved and no resolution is remembered for it, at the earliest a day after `received_at`.
     """
 
     __tablename__ = "alert_report"
