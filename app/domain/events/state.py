@@ -146,8 +146,8 @@ class EventDraft:
     def dated_digest(self) -> str | None:
         """The digest of the occurrence, or of the state of an alert that has a time of its own.
 
-        A report with an equal one is of the same occurrence, or the same report, sent again. None
-        for other reports.
+        A report with an equal one belongs to the same occurrence, or is the same report, sent
+        again. None for other reports.
         """
         if self.started_at is not None:
             values = [self.alert_key, format_instant(self.started_at)]
