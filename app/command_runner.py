@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Result = TypeVar("Result")
-INSTANT_FORMAT = "Use a time with a UTC offset or Z, for example 2027-01-01T00:00:00Z."
 
 
 def read_settings() -> Settings:

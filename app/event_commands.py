@@ -20,7 +20,7 @@ import httpx
 import typer
 
 from app.api_client import ApiClient, ApiError, load_key
-from app.command_options import exit_with, parse_severity_option
+from app.command_options import exit_with, parse_instant_option, parse_severity_option
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.strict_json import UnreadableJsonError, decode_json
 from app.domain.shared.values import replace_control_characters
@@ -153,6 +153,9 @@ def read_content(text: str | None) -> str | None:
 
 def log_event(server: ServerOptions, event: Mapping[str, Any], timeout_seconds: float) -> None:
     """Logs the event, a `LogEventInput`, and prints its ID. Null values are omitted."""
+    if not event["summary"].strip() and not event["resolved"]:
+        exit_with("SUMMARY: The value is empty. Describe the event.", USAGE_CODE)
+    parse_instant_option("--occurred-at", event["occurredAt"])
     event = {name: value for name, value in event.items() if value is not None}
     # Attempts that are repeated have the same ID, so that the event is stored once.
     event.setdefault("sourceId", str(uuid4()))

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import typer
 
-from app.command_options import exit_with
-from app.command_runner import INSTANT_FORMAT, read_settings, run_on_database
+from app.command_options import exit_with, parse_instant_option
+from app.command_runner import read_settings, run_on_database
 from app.domain.access.caller import Permission
-from app.domain.shared.values import format_instant, parse_id, parse_instant
+from app.domain.shared.values import format_instant, parse_id
 from app.services.auth import operator_keys
 from app.services.auth.keys import ApiKeyResult
 from app.store import tables
@@ -27,9 +27,7 @@ def create_key(
 ) -> None:
     granted = list(map(_parse_permission, permissions))
     settings = read_settings()
-    expiration = None if expires_at is None else parse_instant(expires_at)
-    if expires_at is not None and expiration is None:
-        exit_with(f"--expires-at: Invalid time {expires_at[:100]!a}. {INSTANT_FORMAT}", 2)
+    expiration = parse_instant_option("--expires-at", expires_at)
     now = datetime.now(UTC)
     result = run_on_database(
         settings,

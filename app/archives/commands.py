@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,17 +45,13 @@ from app.archives.rows import (
     format_entry,
     format_event,
 )
-from app.command_options import exit_with, parse_severity_option
-from app.command_runner import (
-    INSTANT_FORMAT,
-    read_settings,
-    run_on_database,
-)
+from app.command_options import exit_with, parse_instant_option, parse_severity_option
+from app.command_runner import read_settings, run_on_database
 from app.domain.access.caller import Caller, Permission
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.shared.messages import format_count, quote_value
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.domain.shared.values import format_instant, parse_instant, validate_name
+from app.domain.shared.values import format_instant, validate_name
 from app.services.auth.organizations import find_organization_id
 from app.services.events import archives
 from app.services.events.archives import ExportSource
@@ -171,8 +166,8 @@ def parse_filter_options(
 ) -> EventFilter:
     """Parses the options of `tocsin export`. Exits with code 2 if a value is invalid."""
     start_time, end_time = (
-        _parse_instant_option("--from", since),
-        _parse_instant_option("--to", until),
+        parse_instant_option("--from", since),
+        parse_instant_option("--to", until),
     )
     if start_time is not None and end_time is not None and end_time <= start_time:
         exit_with("--to: The time must be later than the time of --from.", 2)
@@ -333,13 +328,6 @@ def _filter_options(filter: EventFilter) -> dict[str, Any]:
         "severity": filter.severities and [each.value for each in filter.severities],
     }
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _parse_instant_option(option: str, text: str | None) -> datetime | None:
-    instant = None if text is None else parse_instant(text)
-    if text is not None and instant is None:
-        exit_with(f"{option}: Invalid time {quote_value(text)}. {INSTANT_FORMAT}", 2)
-    return instant
 
 
 def _check_actor(actor: str) -> None:

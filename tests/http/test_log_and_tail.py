@@ -199,12 +199,14 @@ async def test_log_reports_each_mistake_with_its_option_and_stores_nothing(
         await run_client_command(client, *log, "--key-file", "/nowhere/key"),
         await run_client_command(client, *log, TOCSIN_KEY=" "),
         await run_client_command(client, *log, TOCSIN_URL="localhost:8000"),
+        await run_client_command(client, *log, "--occurred-at", "noon"),
+        await run_client_command(client, "log", " "),
     ]
     rejected = [
         await run_client_command(client, *log, "--resolve"),
         await run_client_command(client, *log, "--fields", "[1]"),
         await run_client_command(client, *log, "--source", ""),
-        await run_client_command(client, *log, "--occurred-at", "noon"),
+        await run_client_command(client, *log, "--occurred-at", "2999-01-01T00:00:00Z"),
         await run_client_command(client, *log, "--entity-type", "", "--entity-id", "1"),
         await run_client_command(client, *log, "--entity-type", "a", "--entity-id", ""),
     ]
@@ -229,8 +231,15 @@ async def test_log_reports_each_mistake_with_its_option_and_stores_nothing(
             "",
             "Invalid address of the server 'localhost:8000': expected http:// or https://.\n",
         ),
+        (
+            2,
+            "",
+            "--occurred-at: Invalid time 'noon'. Use a time with a UTC offset or Z, for example "
+            "2027-01-01T00:00:00Z.\n",
+        ),
+        (2, "", "SUMMARY: The value is empty. Describe the event.\n"),
     ]
-    places = ["--alert-key: ", "--fields: ", "--source: ", "Variable '$input' has invalid value"]
+    places = ["--alert-key: ", "--fields: ", "--source: ", "--occurred-at: "]
     places += ["--entity-type: ", "--entity-id: "]
     for (code, out, err), place in zip(rejected, places, strict=True):
         assert (code, out, err[: len(place)]) == (1, "", place), err
