@@ -414,6 +414,7 @@ ABSENT = (
     'The expression has no value: Key not found in map : "q". For a key that may be absent, write '
     "`.?name` instead of `.name`."
 )
+NOT_OBJECT = "The expression has no value: A value before `.` is not an object."
 
 
 @pytest.mark.parametrize(
@@ -421,6 +422,8 @@ ABSENT = (
     [
         ({"summary": "body.q"}, ABSENT, "summary"),
         ({"severity": "body.q"}, ABSENT, "severity"),
+        ({"severity": "body.a.q"}, NOT_OBJECT, "severity"),
+        ({"severity": "body.a.?q"}, NOT_OBJECT, "severity"),
         ({"summary": "null"}, "summary is null: every event needs a summary.", "summary"),
         (
             {"type": "[body.a]"},

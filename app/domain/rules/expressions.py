@@ -178,8 +178,12 @@ class MappingExpression:
     program: Any = field(repr=False, compare=False)
 
 
+# CEL's errors about a member of a value that is not an object: `.name` and `.?name`.
+_NOT_OBJECT_ERROR = re.compile(r"to non-message type|overloads found : _\?\._")
+
+
 class MappingError(Exception):
-    """An expression of a mapping has no value for this payload."""
+    """An expression of a mapping has no value for this payload. The message says why."""
 
 
 def compile_mapping_expression(
@@ -201,7 +205,12 @@ class MappingContext:
         kind, value = _evaluate_program(expression.program, self._variables)
         if kind != MAPPED_VALUE_MESSAGE:
             reason = str(value) if kind == "ERROR" else f"the result is of type {kind}"
-            raise MappingError(strip_status_code(reason)[:_MAX_ERROR_LENGTH])
+            if _NOT_OBJECT_ERROR.search(reason):
+                raise MappingError("A value before `.` is not an object.")
+            raise MappingError(
+                f"{strip_status_code(reason)[:_MAX_ERROR_LENGTH]}. For a key that may be absent, "
+                "write `.?name` instead of `.name`."
+            )
         return read_mapped_value(value)
 
 

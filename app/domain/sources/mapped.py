@@ -69,10 +69,7 @@ def _map_item(
         try:
             value = context.evaluate(compiled)
         except MappingError as error:
-            message = (
-                f"The expression has no value: {error}. For a key that may be absent, write "
-                "`.?name` instead of `.name`."
-            )
+            message = f"The expression has no value: {error}"
             problems.append(invalid_input(message, *place))
             continue
         if value is None:
