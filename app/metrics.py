@@ -93,7 +93,7 @@ RESPONSES = Counter(
 OPERATIONS = Counter(
     "tocsin_operations",
     "Number of finished GraphQL operations, by root field, operation type and result (OK or the "
-    "code of the first error).",
+    "code of the first error). A subscription is counted when it has started.",
     ["operation", "kind", "result"],
 )
 OPERATION_DURATION = Histogram(
@@ -104,11 +104,12 @@ OPERATION_DURATION = Histogram(
 )
 PLANS = Counter(
     "tocsin_plans",
-    "Number of queries and mutations over HTTP, by how they were executed: planned (by a compiled "
-    "plan), not_planned (no plan covers the operation), fallback (the plan stopped, for example "
-    "because of an invalid argument or a failed mutation) or failed (a bug in the plan). Unless "
-    "the result is planned, graphql-core executed the operation or, if a mutation had already run, "
-    "wrote its response.",
+    "Number of operations, by how they were executed: planned (by a compiled plan), not_planned "
+    "(no plan covers the operation), fallback (the plan stopped, for example because of an invalid "
+    "argument or a failed mutation) or failed (a bug in the plan). Unless the result is planned, "
+    "graphql-core executed the operation or, if a mutation had already run, wrote its response. A "
+    "subscription is counted when it starts, and each response that its plan could not write is "
+    "counted as fallback or failed.",
     ["result"],
 )
 FAILED_AUTHENTICATIONS = Counter(

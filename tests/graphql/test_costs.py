@@ -196,6 +196,22 @@ async def test_the_rate_of_a_credential_is_limited(
     assert over_socket["extensions"].keys() == {"code", "retryAfterSeconds"}
 
 
+async def test_each_operation_of_a_socket_is_charged(serve: Serve, database_url: str) -> None:
+    page = "{ events(first: 49) { nodes { id } } }"
+    async with (
+        serve(database_url, requests={"points_per_minute": 60}) as client,
+        client.subscription(page) as subscription,
+    ):
+        first = await subscription.socket.receive()
+        complete = await subscription.socket.receive()
+        await subscription.socket.send(id="1", type="subscribe", payload={"query": page})
+        error = await subscription.receive_error()
+
+    assert (first["type"], complete["type"]) == ("next", "complete")
+    assert first["payload"]["extensions"] == {"cost": {"requested": 50, "limit": 2_000}}
+    assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+
+
 async def test_cloud_events_over_http_are_rate_limited(serve: Serve, database_url: str) -> None:
     async with serve(database_url, requests={"points_per_minute": 3}) as client:
         taken = await send_structured(client, [cloud_event(id=str(n)) for n in range(3)])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from graphql import get_introspection_query
+from strawberry.types.graphql import OperationType
 
 from app.domain.shared.limits import DocumentLimits
 from app.graphql.execution.documents import DocumentCache
@@ -345,4 +346,6 @@ async def test_a_server_uses_the_limits_of_its_settings(serve: Serve, database_u
     ],
 )
 def test_mutations_of_a_document_are_detected(text: str, name: str | None, mutation: bool) -> None:
-    assert DOCUMENTS.get_document(text).is_mutation(name) is mutation
+    type_ = DOCUMENTS.get_document(text).find_operation_type(name)
+
+    assert (type_ is OperationType.MUTATION) is mutation

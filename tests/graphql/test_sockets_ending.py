@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.graphql.schema import Schema
+from app.graphql.plans.plan_executor import PlanExecutor
 from app.graphql.shared.context import Context
 from app.graphql.transport import operation_responses, transport_ws
 from app.graphql.transport.messages import Subscribe
@@ -49,7 +49,7 @@ class WatchedOperations:
         self.ended: dict[str, asyncio.Event] = {}
 
     async def answers(
-        self, schema: Schema, context: Context, operation: Subscribe, push: Push
+        self, executor: PlanExecutor, context: Context, operation: Subscribe, push: Push
     ) -> AsyncGenerator[OperationResponse, None]:
         def pushed(payloads: EncodedBatch) -> bool:
             was_pushed = push(payloads)
@@ -59,7 +59,7 @@ class WatchedOperations:
         ended = self.ended[operation.id] = asyncio.Event()
         try:
             async with contextlib.aclosing(
-                operation_responses.stream_responses(schema, context, operation, pushed)
+                operation_responses.stream_responses(executor, context, operation, pushed)
             ) as answered:
                 async for answer in answered:
                     self.response_counts[operation.id] += 1

@@ -70,9 +70,7 @@ class PlanAndExecution:
     async def _encode_planned(self, query: str, variables: dict[str, Any]) -> str | None:
         document = DOCUMENTS.get_document(query)
         answer = await self.plans.execute_plan(self.context, document, None, variables)
-        if isinstance(answer, bytes):
-            return answer.decode()
-        return None if answer is None else encode_result(answer)
+        return encode_result(answer) if isinstance(answer, ExecutionResult) else answer
 
     async def _encode_executed(self, query: str, variables: dict[str, Any]) -> str:
         result = await SCHEMA.execute(query, variable_values=variables, context_value=self.context)

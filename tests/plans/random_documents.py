@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
@@ -27,14 +28,34 @@ def is_planned(type_: GraphQLObjectType, name: str) -> bool:
 
 def is_in_memory_attribute(type_: GraphQLObjectType, name: str) -> bool:
     """Whether it is an attribute of an object that is created in memory."""
-    is_computed = any(
-        isinstance(get_field_source(parent, each), ComputedField)
-        and get_named_type(field.type) is type_
-        for parent in CORE.type_map.values()
-        if isinstance(parent, GraphQLObjectType) and not parent.name.startswith("__")
-        for each, field in parent.fields.items()
-    )
-    return is_computed and not get_strawberry_field(type_.fields[name]).base_resolver
+    has_resolver = get_strawberry_field(type_.fields[name]).base_resolver is not None
+    return type_ in _types_in_memory() and not has_resolver
+
+
+@cache
+def _types_in_memory() -> set[GraphQLObjectType]:
+    """Returns the types of computed fields, of the items of subscriptions, and of attributes."""
+    assert CORE.subscription_type is not None
+    waiting = [get_named_type(field.type) for field in CORE.subscription_type.fields.values()]
+    for parent in CORE.type_map.values():
+        if isinstance(parent, GraphQLObjectType) and not parent.name.startswith("__"):
+            waiting += [
+                get_named_type(field.type)
+                for name, field in parent.fields.items()
+                if isinstance(get_field_source(parent, name), ComputedField)
+            ]
+    types: set[GraphQLObjectType] = set()
+    while waiting:
+        type_ = waiting.pop()
+        if isinstance(type_, GraphQLObjectType) and type_ not in types:
+            types.add(type_)
+            waiting += [
+                get_named_type(field.type)
+                for name, field in type_.fields.items()
+                if get_field_source(type_, name) is None
+                and get_strawberry_field(field).base_resolver is None
+            ]
+    return types
 
 
 @dataclass
@@ -62,6 +83,15 @@ class RandomDocument:
         members = " ".join(self._field(query, name, 0) for name in roots)
         head = f"query Drawn({', '.join(self._declared)})" if self._declared else "query Drawn"
         return " ".join([head, "{", members, "}", *self._fragments])
+
+    def subscription_text(self, name: str, arguments: str = "", *declared: str) -> str:
+        """Returns a subscription to the field, with the variable `after`."""
+        root = CORE.subscription_type
+        assert root is not None
+        selection = self._selection(get_named_type(root.fields[name].type), 1, False)
+        heads = ", ".join(["$after: String", *declared, *self._declared])
+        field = f"{name}(after: $after{arguments}) {selection}"
+        return " ".join([f"subscription ({heads}) {{ {field} }}", *self._fragments])
 
     def _field(self, type_: GraphQLObjectType, name: str, depth: int) -> str:
         self.used.add(f"{type_.name}.{name}")

@@ -40,7 +40,7 @@ FILTERS: list[dict[str, Any]] = [
 async def test_random_documents_have_the_same_response_from_plan_and_execution(
     both: PlanAndExecution,
 ) -> None:
-    arguments = await _argument_choices(both)
+    arguments = await list_argument_choices(both)
     used: set[str] = set()
 
     for seed in range(DOCUMENTS):
@@ -71,7 +71,10 @@ async def test_pages_of_every_kind_are_the_same(both: PlanAndExecution) -> None:
                     await both.execute_both(query)
 
 
-async def _argument_choices(both: PlanAndExecution) -> dict[str, list[dict[str, tuple[str, Any]]]]:
+async def list_argument_choices(
+    both: PlanAndExecution,
+) -> dict[str, list[dict[str, tuple[str, Any]]]]:
+    """Returns arguments of each field, as types and values."""
     data = await both.execute_both(
         """{ events(first: 40) { edges { cursor node { id source sourceId } } }
              eventTypes { edges { cursor node { id type } } }

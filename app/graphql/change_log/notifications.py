@@ -16,6 +16,7 @@ from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import (
     ConnectionPart,
     FirstValue,
+    InMemoryRow,
     ListSource,
     declare_source,
 )
@@ -31,6 +32,7 @@ from app.services.change_log.notifications import NotificationPageRequest
 from app.services.events import status_changes
 from app.services.events.status_changes import StatusChangeResult, rang_position
 from app.services.shared.readers import UNACKNOWLEDGED_COUNT
+from app.store import tables
 from app.store.change_log.changes import Entry, LogPosition
 from app.store.reading.pages import parse_page_request
 
@@ -40,6 +42,10 @@ FilterArgument = Annotated[
         description="Conditions on the notifications. All notifications if omitted."
     ),
 ]
+
+
+def _resolve_node(root: strawberry.Parent[NotificationEdge]) -> Event:
+    return Event.from_row(root.row)
 
 
 @strawberry.type(description="A notification and its cursor.")
@@ -52,9 +58,11 @@ class NotificationEdge:
         metadata=declare_source(ConnectionPart.CURSOR),
     )
     node: Event = strawberry.field(
+        resolver=_resolve_node,
         description="The notification: an event, in its current state.",
-        metadata=declare_source(ConnectionPart.NODE),
+        metadata=declare_source(ConnectionPart.NODE, InMemoryRow("row")),
     )
+    row: strawberry.Private[tables.Event]
     position: strawberry.Private[LogPosition]
 
     @strawberry.field(
@@ -85,7 +93,7 @@ class NotificationConnection:
         metadata=declare_source(ConnectionPart.NODES),
     )
     def nodes(self) -> list[Event]:
-        return [edge.node for edge in self.edges]
+        return [Event.from_row(edge.row) for edge in self.edges]
 
     @strawberry.field(
         description="Number of notifications on all pages.",
@@ -155,7 +163,7 @@ class NotificationQueries:
         edges = [
             NotificationEdge(
                 cursor=page.encode_row_cursor(row),
-                node=Event.from_row(row),
+                row=row,
                 position=rang_position(row),
             )
             for row in page.rows
@@ -519,6 +527,4 @@ def _to_notification_edge(cursor: str, entry: Entry) -> NotificationEdge | None:
     """Converts an entry of the change log. None if the event has since been deleted."""
     if entry.event is None:
         return None
-    return NotificationEdge(
-        cursor=cursor, node=Event.from_row(entry.event), position=entry.position
-    )
+    return NotificationEdge(cursor=cursor, row=entry.event, position=entry.position)

@@ -19,7 +19,6 @@ from graphql import (
     GraphQLSchema,
     NonNullTypeNode,
     OperationDefinitionNode,
-    OperationType,
     ValidationRule,
     ValuesOfCorrectTypeRule,
     is_input_object_type,
@@ -29,6 +28,7 @@ from graphql import (
     specified_rules,
     validate,
 )
+from strawberry.types.graphql import OperationType
 
 from app.domain.shared.limits import DocumentLimits, Limits
 from app.domain.shared.problems import ErrorCode
@@ -113,10 +113,10 @@ class Document:
         ]
         return matches[0] if len(matches) == 1 else None
 
-    def is_mutation(self, name: str | None) -> bool:
-        """Whether the operation of this name, or the only one, is a mutation."""
+    def find_operation_type(self, name: str | None) -> OperationType | None:
+        """Returns the type of the operation of this name, or of the only one."""
         operation = self.find_operation(name)
-        return operation is not None and operation.operation is OperationType.MUTATION
+        return None if operation is None else OperationType(operation.operation.value)
 
     def calculate_cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
         """Returns the cost of an operation in points; 0 if there is no such operation."""

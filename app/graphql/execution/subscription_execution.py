@@ -1,16 +1,24 @@
-"""Execution of subscriptions: opened for each subscriber, executed once for all that share it.
+"""Subscriptions: what their resolvers return, and how many subscribers share its responses.
 
-Opening checks permissions, arguments and cursor, and returns an `OpenedSubscription`.
-`OpenedSubscription.stream_entries` shares the execution among subscribers of the same organization,
-permissions, document and variables. Each starts at its own cursor.
+The resolver checks arguments and cursor, and returns a source. Subscribers of the same
+organization, permissions, document and variables share the responses, but each starts at its own
+cursor.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Hashable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -20,7 +28,9 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLSchema,
+    OperationDefinitionNode,
     OperationType,
     TypeInfo,
     TypeInfoVisitor,
@@ -34,59 +44,149 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from app.graphql.execution.input_errors import MAX_REPORTED_ERRORS, add_variable_paths
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import FirstValue, get_first_value, get_strawberry_field
-from app.services.change_log.broadcast import Push, RenderedEntry
+from app.services.change_log.broadcast import Broadcast, Push, RenderedEntry
 from app.services.change_log.subscriptions import LogSubscription
 from app.store.change_log.changes import LOG_START, Entry, LogPosition
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 _READ_FIELD = "NotificationEdge", "read"
-# Returns the JSON that is sent to the client.
-SerializeResult = Callable[[ExecutionResult], str]
+# Returns the response to each item as JSON.
+RenderItems = Callable[[Context, Sequence[Any]], Awaitable[Sequence[str]]]
 
 
-class SharedSource(AsyncIterator[Item], Generic[Item]):
+@dataclass(frozen=True)
+class SubscriptionOperation:
+    """A subscription of a document.
+
+    `cursor_variable`: name of the variable that is used only as the cursor to start after.
+    `one_reader`: whether the responses depend on the caller's read mark.
+    """
+
+    document: str
+    name: str | None
+    cursor_variable: str | None
+    one_reader: bool
+
+    @classmethod
+    def from_node(
+        cls,
+        schema: GraphQLSchema,
+        document: str,
+        node: OperationDefinitionNode,
+        fragments: Collection[FragmentDefinitionNode],
+    ) -> SubscriptionOperation:
+        return cls(
+            document,
+            None if node.name is None else node.name.value,
+            _find_cursor_variable(node, fragments),
+            _selects_read_marks(schema, node, fragments),
+        )
+
+    def build_key(self, variables: Mapping[str, Any]) -> Hashable:
+        """Returns a key. Operations with equal keys have the same responses."""
+        shared = {name: variables[name] for name in variables if name != self.cursor_variable}
+        # Variables as text: True is equal to 1.
+        return self.document, self.name, json.dumps(shared, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class StreamRequest:
+    """What a subscriber receives from a source.
+
+    `key`: equal for all subscribers that share the responses, apart from their permissions.
+    `push` takes entries that arrive while the subscriber waits.
+    """
+
+    context: Context
+    key: Hashable
+    one_reader: bool
+    render_items: RenderItems
+    push: Push | None
+
+
+class SubscriptionSource(AsyncIterator[Item], Generic[Item]):
     """Result of a subscription's resolver, from which many subscribers get the same responses.
 
-    As an event source it yields itself once; the executor turns it into an `OpenedSubscription`.
+    As an event source it yields itself once, and the executor returns it as data.
     """
 
     async def __anext__(self) -> Item:
         return cast("Item", self)
 
-    def open(self, executor: Executor) -> OpenedSubscription:
+    def stream_entries(self, request: StreamRequest) -> AsyncGenerator[list[RenderedEntry], None]:
+        """Yields batches of rendered entries with their log positions, without the pushed ones."""
         raise NotImplementedError
+
+    def get_cursor(self, position: LogPosition) -> Callable[[], str] | None:
+        """Returns a function that encodes the cursor of an entry. None if there are no cursors."""
+        return None
 
 
 @dataclass(frozen=True)
-class FollowedFeed(SharedSource[Item]):
+class FollowedFeed(SubscriptionSource[Item]):
     """A log subscription, and a function that converts an entry to an item."""
 
     subscription: LogSubscription
     build_item: Callable[[str, Entry], Item | None]
 
-    def open(self, executor: Executor) -> OpenedSubscription:
-        return OpenedFeed(executor, self)
+    def stream_entries(self, request: StreamRequest) -> AsyncGenerator[list[RenderedEntry], None]:
+        return self._get_broadcast(request).subscribe(self.subscription.after, request.push)
+
+    def get_cursor(self, position: LogPosition) -> Callable[[], str]:
+        return partial(self.subscription.encode_cursor, position)
+
+    def _get_broadcast(self, request: StreamRequest) -> Broadcast:
+        """Returns the broadcast for all subscribers with the same audience and operation.
+
+        It keeps nothing of the subscriber that starts it but what all of them have in common.
+        """
+        context, one_reader = request.context, request.one_reader
+        audience = context.audience_key(one_reader=one_reader)
+        key = self.subscription.broadcast_key, audience, request.key
+        shared_context = context.shared_context(one_reader=one_reader)
+        render_items = request.render_items
+
+        async def render_entries(entries: Sequence[Entry]) -> list[RenderedEntry]:
+            items = []
+            for entry in entries:
+                cursor = self.subscription.encode_cursor(entry.position)
+                if (item := self.build_item(cursor, entry)) is not None:
+                    items.append((entry.position, item))
+            # All together, so that the loaders batch their reads.
+            texts = await render_items(shared_context, [item for _, item in items])
+            return [(position, text) for (position, _), text in zip(items, texts, strict=True)]
+
+        return context.feed.get_broadcast(key, self.subscription.feed_filter, render_entries)
 
 
 @dataclass(frozen=True)
-class LiveValue(SharedSource[Item], Generic[Item, Value]):
+class LiveValue(SubscriptionSource[Item], Generic[Item, Value]):
     """The current value and each new one, and a function that converts a value to an item.
 
-    `get_responses` returns the responses that all subscribers share, and the key of a value in
-    them besides the operation.
+    Each response contains all of it, so that it is not resumed. `get_responses` returns the
+    responses that all subscribers share, and the key of a value in them besides the operation.
     """
 
     values: AsyncGenerator[Value, None]
     build_item: Callable[[Value], Item]
     get_responses: Callable[[Value], tuple[dict[Hashable, str], Hashable]]
 
-    def open(self, executor: Executor) -> OpenedSubscription:
-        return OpenedLiveValue(executor, self)
+    async def stream_entries(
+        self, request: StreamRequest
+    ) -> AsyncGenerator[list[RenderedEntry], None]:
+        async with contextlib.aclosing(self.values) as values:
+            async for value in values:
+                responses, value_key = self.get_responses(value)
+                key = request.key, value_key
+                if key not in responses:
+                    item = self.build_item(value)
+                    [responses[key]] = await request.render_items(request.context, [item])
+                yield [(LOG_START, responses[key])]
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """Returns an `OpenedSubscription` instead of executing a subscription per subscriber.
+    """Returns the source of a subscription as data, instead of executing it per subscriber.
 
     Reads each `FirstValue` before the other fields of a query, as its plan would.
     """
@@ -116,8 +216,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return errors
 
     def execute_operation(self, serially: bool | None = None) -> Any:
-        if isinstance(self.root_value, SharedSource):
-            return ExecutionResult(data=cast("Any", self.root_value.open(self)))
+        if isinstance(self.root_value, SubscriptionSource):
+            return ExecutionResult(data=cast("Any", self.root_value))
         if first_values := self._collect_first_values():
             return self._execute_after(first_values, serially)
         return super().execute_operation(serially)
@@ -173,138 +273,11 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         )
 
 
-@dataclass(frozen=True)
-class StreamRequest:
-    """Operation of a subscriber. `push` takes entries that arrive while the subscriber waits."""
-
-    query: str
-    variables: dict[str, Any]
-    serialize_result: SerializeResult
-    push: Push | None
-
-
-class OpenedSubscription:
-    """An authorized subscription."""
-
-    def stream_entries(self, request: StreamRequest) -> AsyncGenerator[list[RenderedEntry], None]:
-        """Yields batches of rendered entries with their log positions, without the pushed ones."""
-        raise NotImplementedError
-
-    def get_cursor(self, position: LogPosition) -> Callable[[], str] | None:
-        """Returns a function that encodes the cursor of an entry. None if there are no cursors."""
-        return None
-
-
-@dataclass(frozen=True)
-class OpenedLiveValue(OpenedSubscription):
-    """A live value. Each response contains all of it, so that it is not resumed."""
-
-    executor: Executor
-    value: LiveValue[Any, Any]
-
-    async def stream_entries(
-        self, request: StreamRequest
-    ) -> AsyncGenerator[list[RenderedEntry], None]:
-        operation = _build_operation_key(self.executor, request.query, request.variables)
-        async with contextlib.aclosing(self.value.values) as values:
-            async for value in values:
-                responses, key = self.value.get_responses(value)
-                if (text := responses.get((operation, key))) is None:
-                    item = self.value.build_item(value)
-                    executor = self.executor.build_per_event_executor(item)
-                    result = executor.execute_operation(False)
-                    if asyncio.iscoroutine(result):
-                        result = await result
-                    text = responses[operation, key] = request.serialize_result(result)
-                yield [(LOG_START, text)]
-
-
-@dataclass(frozen=True)
-class OpenedFeed(OpenedSubscription):
-    """A subscription to the change log with its start position."""
-
-    executor: Executor
-    feed: FollowedFeed[Any]
-
-    async def stream_entries(
-        self, request: StreamRequest
-    ) -> AsyncGenerator[list[RenderedEntry], None]:
-        context: Context = self.executor.context_value
-        subscription = self.feed.subscription
-        cursor_variable = _find_cursor_variable(self.executor)
-        shared_variables = {
-            name: value for name, value in request.variables.items() if name != cursor_variable
-        }
-        one_reader = _selects_read_marks(self.executor)
-        key = (
-            subscription.broadcast_key,
-            context.audience_key(one_reader=one_reader),
-            _build_operation_key(self.executor, request.query, shared_variables),
-        )
-        execution = _SharedExecution(
-            self, context.shared_context(one_reader=one_reader), request.serialize_result
-        )
-        broadcast = context.feed.get_broadcast(
-            key, subscription.feed_filter, execution.render_entries
-        )
-        async with contextlib.aclosing(
-            broadcast.subscribe(subscription.after, request.push)
-        ) as batches:
-            async for rendered in batches:
-                yield rendered
-
-    def get_cursor(self, position: LogPosition) -> Callable[[], str]:
-        return partial(self.feed.subscription.encode_cursor, position)
-
-
-class _SharedExecution:
-    """Executes entries for all subscribers; keeps no state of the one that opened it."""
-
-    def __init__(
-        self,
-        opened_subscription: OpenedFeed,
-        context: Context,
-        serialize_result: SerializeResult,
-    ) -> None:
-        self._executor = opened_subscription.executor.build_per_event_executor(None)
-        self._executor.context_value = context
-        self._feed = opened_subscription.feed
-        self._serialize_result = serialize_result
-
-    async def render_entries(self, entries: Sequence[Entry]) -> list[RenderedEntry]:
-        """Renders the entries concurrently, so that the loaders batch their reads."""
-        items = []
-        for entry in entries:
-            item = self._feed.build_item(
-                self._feed.subscription.encode_cursor(entry.position), entry
-            )
-            if item is not None:
-                items.append((entry.position, item))
-        results: list[Any] = [
-            self._executor.build_per_event_executor(item).execute_operation(False)
-            for _, item in items
-        ]
-        pending = {
-            index: result for index, result in enumerate(results) if asyncio.iscoroutine(result)
-        }
-        for index, result in zip(pending, await asyncio.gather(*pending.values()), strict=True):
-            results[index] = result
-        return [
-            (position, self._serialize_result(result))
-            for (position, _), result in zip(items, results, strict=True)
-        ]
-
-
-def _build_operation_key(executor: Executor, query: str, variables: dict[str, Any]) -> Hashable:
-    """Returns the key of an operation. Operations with equal keys have the same responses."""
-    name = executor.operation.name
-    # Variables as text: True is equal to 1.
-    return query, name and name.value, json.dumps(variables, sort_keys=True)
-
-
-def _find_cursor_variable(executor: Executor) -> str | None:
+def _find_cursor_variable(
+    operation: OperationDefinitionNode, fragments: Collection[FragmentDefinitionNode]
+) -> str | None:
     """Returns the name of the variable used only as the subscription's `after` argument."""
-    [field, *other_fields] = executor.operation.selection_set.selections
+    [field, *other_fields] = operation.selection_set.selections
     if other_fields or not isinstance(field, FieldNode):
         return None
     values = [
@@ -314,16 +287,20 @@ def _find_cursor_variable(executor: Executor) -> str | None:
         return None
     name = values[0].name.value
     uses = _VariableUses(name)
-    for node in (executor.operation.selection_set, *executor.fragment_definitions.values()):
+    for node in (operation.selection_set, *fragments):
         visit(node, uses)
     return name if uses.count == 1 else None
 
 
-def _selects_read_marks(executor: Executor) -> bool:
+def _selects_read_marks(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Collection[FragmentDefinitionNode],
+) -> bool:
     """Whether the operation selects a field that depends on the caller's read mark."""
-    type_info = TypeInfo(executor.schema)
+    type_info = TypeInfo(schema)
     visitor = _ReadMarkFinder(type_info)
-    for node in (executor.operation, *executor.fragment_definitions.values()):
+    for node in (operation, *fragments):
         visit(node, TypeInfoVisitor(type_info, visitor))
     return visitor.found
 

@@ -1,15 +1,17 @@
-"""Execution of queries and mutations by compiled plans.
+"""Execution of queries and mutations, and opening of subscriptions, by compiled plans.
 
-graphql-core executes what no plan covers, and reports all errors. A mutation is never run again: if
-it fails, or its payload cannot be written, graphql-core gets its result instead of running it.
+graphql-core executes what no plan covers, and reports all errors. The resolver of a mutation or a
+subscription is never called again: if it fails, or the payload of a mutation cannot be written,
+graphql-core gets its result instead of calling it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import structlog
 from graphql import (
@@ -29,7 +31,6 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from app import metrics
-from app.domain.shared.problems import RequestError
 from app.graphql.execution.admission import OperationTimeLimit, OperationTimeoutError
 from app.graphql.execution.document_costs import OperationCost
 from app.graphql.execution.documents import Document
@@ -38,34 +39,33 @@ from app.graphql.execution.operation_metrics import (
     find_error_code,
     root_field_label,
 )
-from app.graphql.plans.cached_event_types import StaleCacheError
-from app.graphql.plans.input_readers import InputReaders, UnsupportedInputError, VariableReader
+from app.graphql.execution.subscription_execution import StreamRequest, SubscriptionOperation
+from app.graphql.plans.input_readers import InputReaders, VariableReader
+from app.graphql.plans.plan_failures import record_failure
 from app.graphql.plans.plan_steps import NotPlannedError, OperationRequest, collect_variables
 from app.graphql.plans.planned_operation import PlannedOperation
-from app.graphql.plans.planner import MutationPlan, Plan, Planner, QueryPlan
+from app.graphql.plans.planner import Plan, Planner, QueryPlan, ResolverPlan
 from app.graphql.plans.response_writer import build_response
+from app.graphql.plans.subscription_renderer import SubscriptionRenderer
+from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
-from app.store.engine.database_errors import unavailable_reason
+from app.services.change_log.broadcast import Push, RenderedEntry
+from app.store.change_log.changes import LogPosition
 
-if TYPE_CHECKING:
-    from app.graphql.schema import Schema
+Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 # There is a plan for each set of values of the variables in @skip and @include: 20 variables would
 # allow a million plans, of 50 kB each.
 MAX_PLANS_PER_OPERATION = 8
-_FALLBACK_ERRORS = (
-    GraphQLError,
-    RecursionError,  # of a deeply nested input
-    RequestError,
-    StaleCacheError,
-    UnsupportedInputError,
-)
 
 
 @dataclass
 class _CachedOperation:
-    """An operation with its plans, by driver and values of the variables in directives."""
+    """An operation with its plans, by driver and values of the variables in directives.
+
+    `subscription`: None for a query or a mutation.
+    """
 
     document: DocumentNode
     fragments: dict[str, FragmentDefinitionNode]
@@ -75,12 +75,17 @@ class _CachedOperation:
     cost: OperationCost
     variable_reader: VariableReader
     directive_variables: tuple[str, ...]
+    subscription: SubscriptionOperation | None
     plans: dict[Hashable, Plan | None] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str | None:
+        return None if self.node.name is None else self.node.name.value
 
 
 @dataclass
 class _PreparedOperation:
-    """An operation that may run. `arguments`: those of a mutation, by Python name."""
+    """An operation that may run. `arguments`: those of the resolver of a `ResolverPlan`."""
 
     operation: _CachedOperation
     plan: Plan
@@ -89,11 +94,19 @@ class _PreparedOperation:
     arguments: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class OpenedSubscription:
+    """A subscription whose permissions, arguments and cursor are checked."""
+
+    entries: AsyncGenerator[list[RenderedEntry], None]
+    get_cursor: Callable[[LogPosition], Callable[[], str] | None]
+
+
 class PlanExecutor:
-    """Executes queries and mutations by cached plans."""
+    """Executes operations by cached plans."""
 
     def __init__(self, schema: Schema) -> None:
-        self._schema = schema
+        self.schema = schema
         self._graphql_schema = schema.graphql_schema
         self._input_readers = InputReaders()
 
@@ -103,32 +116,102 @@ class PlanExecutor:
         document: Document,
         operation_name: str | None,
         variables: dict[str, Any] | None,
-    ) -> bytes | ExecutionResult | None:
-        """Executes an operation by its plan. None if graphql-core must execute the operation.
+    ) -> str | ExecutionResult | None:
+        """Executes a query or mutation by its plan. None if graphql-core must execute it.
 
         Returns the response as JSON or, with errors, as a result.
         """
+        prepared = self._prepare_operation(context, document, operation_name, variables or {})
+        if prepared is None:
+            return None
+        try:
+            response = await self._run_in_time(prepared, self._write_data(prepared))
+        except Exception as error:
+            if isinstance(prepared.plan, ResolverPlan):
+                raise  # a mutation is not repeated, whatever happens
+            record_failure(error)
+            return None
+        if isinstance(response, ExecutionResult):
+            return response
+        return build_response(response, prepared.cost, self.schema.documents.limits.cost)
+
+    async def open_subscription(
+        self,
+        context: Context,
+        document: Document,
+        operation_name: str | None,
+        variables: dict[str, Any] | None,
+        push: Push | None,
+    ) -> OpenedSubscription | ExecutionResult:
+        """Opens a subscription by its plan, or else by graphql-core. A result has errors."""
+        variables = variables or {}
+        prepared = self._prepare_operation(context, document, operation_name, variables)
+        plan: ResolverPlan | None = None
+        json_values: Mapping[str, Any] = variables
+        inputs: Mapping[str, Any] = {}
+        if prepared is not None and isinstance(prepared.plan, ResolverPlan):
+            plan, request = prepared.plan, prepared.request
+            json_values, inputs = request.json_values, request.inputs
+            source = await self._run_in_time(prepared, self._call_resolver(prepared, plan))
+        else:
+            source = await self._open_by_schema(context, document, operation_name, variables)
+        if isinstance(source, ExecutionResult):
+            return source
+        operation = self._find_operation(document, operation_name)
+        if operation is None or operation.subscription is None:
+            raise TypeError(f"the operation {operation_name} is not a subscription")
+        renderer = SubscriptionRenderer(
+            self.schema, operation.document, operation.name, json_values, inputs, plan
+        )
+        key = operation.subscription.build_key(variables)
+        stream_request = StreamRequest(
+            context, key, operation.subscription.one_reader, renderer.render_items, push
+        )
+        return OpenedSubscription(source.stream_entries(stream_request), source.get_cursor)
+
+    async def _open_by_schema(
+        self,
+        context: Context,
+        document: Document,
+        operation_name: str | None,
+        variables: dict[str, Any] | None,
+    ) -> Any:
+        """Returns the source of a subscription, or the result with errors."""
+        results = await self.schema.stream(
+            document.text,
+            variable_values=variables,
+            context_value=context,
+            operation_name=operation_name,
+        )
+        async with contextlib.aclosing(results):
+            result = await anext(results)
+        return result if result.errors else result.data
+
+    def _prepare_operation(
+        self,
+        context: Context,
+        document: Document,
+        operation_name: str | None,
+        variables: dict[str, Any],
+    ) -> _PreparedOperation | None:
+        """Reads the input and charges the cost. None if there is no plan that may run."""
         operation = self._find_operation(document, operation_name)
         if operation is None:
             return None
         try:
-            prepared = self._prepare_operation(context, operation, variables or {})
-            if prepared is None:
-                metrics.plan_counter("not_planned").inc()
-                return None
-            if isinstance(prepared.plan, QueryPlan):
-                return await self._execute_in_time(prepared)
+            prepared = self._read_operation(context, operation, variables)
         except Exception as error:
-            _record_failure(error)
+            record_failure(error)
             return None
-        return await self._execute_in_time(prepared)  # a mutation is not repeated, whatever happens
+        if prepared is None:
+            metrics.plan_counter("not_planned").inc()
+        return prepared
 
-    def _prepare_operation(
+    def _read_operation(
         self, context: Context, operation: _CachedOperation, variables: dict[str, Any]
     ) -> _PreparedOperation | None:
-        """Reads the input and charges the cost. None if there is no plan that may run."""
         cost = operation.cost.calculate(variables)
-        if cost > self._schema.documents.limits.cost:
+        if cost > self.schema.documents.limits.cost:
             return None
         json_values, inputs = operation.variable_reader.read_variables(variables)
         request = OperationRequest(context, json_values, inputs)
@@ -139,50 +222,58 @@ class PlanExecutor:
         for permissions in plan.required_permissions:
             if not caller.has_any_permission(permissions):
                 return None
-        arguments = plan.arguments.read_arguments(request) if isinstance(plan, MutationPlan) else {}
+        arguments = plan.arguments.read_arguments(request) if isinstance(plan, ResolverPlan) else {}
         context.charge_in_advance(cost)
         return _PreparedOperation(operation, plan, request, cost, arguments)
 
-    async def _execute_in_time(self, prepared: _PreparedOperation) -> bytes | ExecutionResult:
-        operation, cost, plan = prepared.operation, prepared.cost, prepared.plan
+    async def _run_in_time(
+        self, prepared: _PreparedOperation, running: Awaitable[Result]
+    ) -> Result | ExecutionResult:
+        """Returns what the awaitable returns or, on a timeout, the result with the error."""
+        operation = prepared.operation
         recorder = OperationRecorder()
         try:
-            with OperationTimeLimit(operation.type, self._schema.request_limits):
-                if isinstance(plan, MutationPlan):
-                    response = await self._run_mutation(prepared, plan)
-                else:
-                    [response] = await plan.write_data(prepared.request, [None])
+            with OperationTimeLimit(operation.type, self.schema.request_limits):
+                response: Result | ExecutionResult = await running
         except OperationTimeoutError as error:
             metrics.plan_counter("fallback").inc()
             errors = [GraphQLError(error.message, original_error=error)]
-            response = self._schema.build_result(None, errors, cost)
-        code = "OK" if isinstance(response, str) else find_error_code(response.errors)
+            response = self.schema.build_result(None, errors, prepared.cost)
+        code = "OK"
+        if isinstance(response, ExecutionResult):
+            code = find_error_code(response.errors)
+        else:
+            metrics.plan_counter("planned").inc()
         recorder.record_end(operation.root_field, operation.type.value, code)
-        if not isinstance(response, str):
-            return response
-        metrics.plan_counter("planned").inc()
-        return build_response(response, cost, self._schema.documents.limits.cost)
+        return response
 
-    async def _run_mutation(
-        self, prepared: _PreparedOperation, plan: MutationPlan
-    ) -> str | ExecutionResult:
+    async def _write_data(self, prepared: _PreparedOperation) -> str | ExecutionResult:
         """Returns the data as JSON, or the result with errors."""
-        request = prepared.request
+        request, plan = prepared.request, prepared.plan
+        if isinstance(plan, QueryPlan):
+            [text] = await plan.write_data(request, [None])
+            return text
+        payload = await self._call_resolver(prepared, plan)
+        if isinstance(payload, ExecutionResult):
+            return payload
         try:
-            payload = await plan.run(None, request.context, **prepared.arguments)
+            [text] = await plan.write_result(request, [payload])
         except Exception as error:
-            metrics.plan_counter("fallback").inc()
-            return await self._report_mutation(prepared, error)
-        try:
-            [text] = await plan.write_payload(request, [payload])
-        except Exception as error:
-            _record_failure(error)
-            return await self._report_mutation(prepared, payload)
+            record_failure(error)
+            return await self._report_result(prepared, payload)
         return f'{{"{plan.response_key}":{text}}}'
 
-    async def _report_mutation(self, prepared: _PreparedOperation, result: Any) -> ExecutionResult:
-        """Executes a mutation by graphql-core, with the payload or exception that it has returned
-        or raised instead of its resolver.
+    async def _call_resolver(self, prepared: _PreparedOperation, plan: ResolverPlan) -> Any:
+        """Returns what the resolver returns or, if it raises one, the result with the error."""
+        try:
+            return await plan.call_resolver(None, prepared.request.context, **prepared.arguments)
+        except Exception as error:
+            metrics.plan_counter("fallback").inc()
+            return await self._report_result(prepared, error)
+
+    async def _report_result(self, prepared: _PreparedOperation, result: Any) -> ExecutionResult:
+        """Executes the operation by graphql-core, with the payload or exception that its resolver
+        has returned or raised instead of the resolver.
         """
 
         def resolve(next_: Any, parent: Any, info: Any, **arguments: Any) -> Any:
@@ -198,12 +289,12 @@ class PlanExecutor:
             operation.document,
             context_value=request.context,
             variable_values=dict(request.json_values),
-            operation_name=None if operation.node.name is None else operation.node.name.value,
+            operation_name=operation.name,
             middleware=MiddlewareManager(resolve),
         )
         if inspect.isawaitable(executed):
             executed = await executed
-        return self._schema.build_result(executed.data, executed.errors or [], prepared.cost)
+        return self.schema.build_result(executed.data, executed.errors or [], prepared.cost)
 
     def _find_plan(self, operation: _CachedOperation, request: OperationRequest) -> Plan | None:
         plan_key: Hashable = request.context.database.driver_codec.name
@@ -245,19 +336,18 @@ class PlanExecutor:
         return operation
 
     def _create_operation(self, document: Document, name: str | None) -> _CachedOperation | None:
-        """Prepares a query or mutation. None if there is none, or the document is invalid."""
+        """Prepares an operation. None if there is none, or the document is invalid."""
         node, cost = document.find_operation(name), document.find_operation_cost(name)
         if document.errors or document.node is None or node is None or cost is None:
             return None
-        if node.operation is OperationType.SUBSCRIPTION:
-            return None
+        fragments = document.fragments.values()
         directive_variables: set[str] = set()
 
         class DirectiveVisitor(Visitor):
             def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
                 directive_variables.update(collect_variables(node))
 
-        for definition in (node, *document.fragments.values()):
+        for definition in (node, *fragments):
             visit(definition, DirectiveVisitor())
         return _CachedOperation(
             document.node,
@@ -270,14 +360,7 @@ class PlanExecutor:
                 self._graphql_schema, self._input_readers, node.variable_definitions or ()
             ),
             tuple(sorted(directive_variables)),
+            SubscriptionOperation.from_node(self._graphql_schema, document.text, node, fragments)
+            if node.operation is OperationType.SUBSCRIPTION
+            else None,
         )
-
-
-def _record_failure(error: Exception) -> None:
-    """Counts an error of a plan, and logs it."""
-    if isinstance(error, _FALLBACK_ERRORS) or unavailable_reason(error) is not None:
-        metrics.plan_counter("fallback").inc()
-        log.debug("plan_fallback", reason=repr(error))
-    else:
-        metrics.plan_counter("failed").inc()
-        log.error("plan_failed", exc_info=error)

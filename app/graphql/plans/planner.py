@@ -52,6 +52,7 @@ from app.graphql.shared.field_sources import (
     LookupSource,
     get_field_source,
     get_first_value,
+    get_in_memory_source,
     get_python_type,
     get_strawberry_field,
 )
@@ -70,17 +71,20 @@ class QueryPlan:
 
 
 @dataclass(frozen=True)
-class MutationPlan:
-    """Runs the only mutation of an operation, and writes its payload."""
+class ResolverPlan:
+    """Calls the resolver of the only root field of a mutation or subscription.
+
+    `write_result` writes the payload of the mutation, or the items of the subscription.
+    """
 
     response_key: str
     arguments: FieldArguments
-    run: CallResolver
-    write_payload: WriteValues
+    call_resolver: CallResolver
+    write_result: WriteValues
     required_permissions: frozenset[frozenset[Permission]]
 
 
-Plan = QueryPlan | MutationPlan
+Plan = QueryPlan | ResolverPlan
 
 
 class Planner:
@@ -92,14 +96,14 @@ class Planner:
         """Plans the operation. Raises NotPlannedError if a field is not supported."""
         root = self._operation.root_type
         root_fields = self._operation.collect_root_fields()
-        if self._operation.type is OperationType.MUTATION:
-            return self._plan_mutation(root, root_fields)
+        if self._operation.type is not OperationType.QUERY:
+            return self._plan_root_field(root, root_fields)
         write_data = self._plan_object(root, root_fields)
         return QueryPlan(write_data, frozenset(self._operation.required_permissions))
 
-    def _plan_mutation(self, root: GraphQLObjectType, root_fields: FieldGroups) -> MutationPlan:
+    def _plan_root_field(self, root: GraphQLObjectType, root_fields: FieldGroups) -> ResolverPlan:
         if len(root_fields) != 1:
-            raise NotPlannedError("several mutations")
+            raise NotPlannedError("several root fields")
         [(response_key, details)] = root_fields.items()
         node = details[0].node
         name = node.name.value
@@ -110,11 +114,13 @@ class Planner:
         resolver = get_strawberry_field(field).base_resolver
         if resolver is None:
             raise NotPlannedError(f"{root}.{name}")
-        arguments = FieldArguments(self._input_readers, field, node)
-        return MutationPlan(
+        call_resolver = _create_resolver_call(resolver)
+        if self._operation.type is OperationType.MUTATION:
+            call_resolver = catch_argument_problems(call_resolver, get_named_type(field.type))
+        return ResolverPlan(
             response_key,
-            arguments,
-            catch_argument_problems(_create_resolver_call(resolver), get_named_type(field.type)),
+            FieldArguments(self._input_readers, field, node),
+            call_resolver,
             self._plan_value(field.type, details),
             frozenset(self._operation.required_permissions),
         )
@@ -139,7 +145,7 @@ class Planner:
         field = parent.fields[name]
         strawberry_field, type_ = get_strawberry_field(field), get_named_type(field.type)
         arguments = FieldArguments(self._input_readers, field, node)
-        source, resolver = get_field_source(parent, name), strawberry_field.base_resolver
+        source, resolver = get_in_memory_source(parent, name), strawberry_field.base_resolver
         match source:
             case ListSource():
                 return create_reading_writer(self._plan_list(source, arguments, type_, details))

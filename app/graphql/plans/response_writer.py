@@ -23,10 +23,10 @@ from app.store.engine.driver_statements import DriverRow
 MAX_READS = 3
 
 
-def build_response(data: str, cost: int, max_cost: int) -> bytes:
+def build_response(data: str, cost: int, max_cost: int) -> str:
     """Builds the response with its cost extension."""
     cost_extension = f'{{"cost":{{"requested":{cost},"limit":{max_cost}}}}}'
-    return f'{{"data":{data},"extensions":{cost_extension}}}'.encode()
+    return f'{{"data":{data},"extensions":{cost_extension}}}'
 
 
 @dataclass(frozen=True)

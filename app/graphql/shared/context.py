@@ -124,14 +124,19 @@ class Context:
         """Everything about the caller that a result may depend on. Equal keys share results."""
         return self._audience(one_reader), self.public_url
 
+    def operation_context(self) -> Context:
+        """Returns the context of one of the operations of a WebSocket connection."""
+        context = copy(self)
+        context.__dict__.pop("loaders", None)
+        return context
+
     def shared_context(self, *, one_reader: bool) -> Context:
         """Returns the context that executes results for all callers with the same audience key.
 
         Its caller has neither a name nor a credential, unless all callers are `one_reader`.
         """
-        context = copy(self)
+        context = self.operation_context()
         context.authenticated_caller = self._audience(one_reader)
-        context.__dict__.pop("loaders", None)
         return context
 
     def _audience(self, one_reader: bool) -> Caller:

@@ -22,6 +22,7 @@ from app.store.tables import OrganizationOwned
 
 Type = TypeVar("Type", bound=type)
 _METADATA_KEY = "source"
+_IN_MEMORY_KEY = "in_memory_source"
 _TABLES_BY_TYPE: dict[type, type[OrganizationOwned]] = {}
 _TYPES_BY_TABLE: dict[type[OrganizationOwned], Any] = {}
 
@@ -167,9 +168,14 @@ FieldSource = (
 )
 
 
-def declare_source(source: FieldSource) -> dict[str, FieldSource]:
-    """Returns the `metadata` of a Strawberry field that reads this source."""
-    return {_METADATA_KEY: source}
+def declare_source(
+    source: FieldSource, in_memory: FieldSource | None = None
+) -> dict[str, FieldSource]:
+    """Returns the `metadata` of a Strawberry field that reads this source.
+
+    `in_memory`: the source in objects that are created in memory, if it is another.
+    """
+    return {_METADATA_KEY: source, _IN_MEMORY_KEY: in_memory or source}
 
 
 def backed_by_table(table: type[OrganizationOwned]) -> Callable[[Type], Type]:
@@ -207,6 +213,12 @@ def get_first_value(type_: GraphQLObjectType, node: FieldNode) -> FirstValue | N
     name = node.name.value
     source = None if name.startswith("__") else get_field_source(type_, name)
     return source if isinstance(source, FirstValue) else None
+
+
+def get_in_memory_source(type_: GraphQLObjectType, name: str) -> FieldSource | None:
+    """Returns what a field reads in an object that is created in memory. None if undeclared."""
+    metadata: Mapping[Any, FieldSource] = get_strawberry_field(type_.fields[name]).metadata or {}
+    return metadata.get(_IN_MEMORY_KEY) or get_field_source(type_, name)
 
 
 def get_field_source(type_: GraphQLObjectType, name: str) -> FieldSource | None:

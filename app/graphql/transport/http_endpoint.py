@@ -20,10 +20,13 @@ from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.execution.admission import OperationTimeoutError
 from app.graphql.plans.plan_executor import PlanExecutor
-from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
 from app.graphql.transport.connection_slots import ConnectionSlots
-from app.graphql.transport.operation_responses import is_request_error, stream_responses
+from app.graphql.transport.operation_responses import (
+    execute_operation,
+    is_request_error,
+    stream_responses,
+)
 from app.graphql.transport.requests import (
     EVENTS,
     GRAPHQL_JSON,
@@ -48,14 +51,14 @@ _STREAM_HEADERS = _HEADERS | {"X-Accel-Buffering": "no"}  # nginx then forwards 
 
 
 def create_http_endpoint(
-    schema: Schema,
+    executor: PlanExecutor,
     create_context: CreateContext,
     max_body_bytes: int,
     keep_alive_seconds: float,
     connection_slots: ConnectionSlots,
 ) -> Callable[[Request], Awaitable[Response]]:
     """Creates the handler. `keep_alive_seconds`: interval of comments in event streams."""
-    executor = PlanExecutor(schema)
+    documents = executor.schema.documents
 
     async def serve(request: Request) -> Response:
         media_type = negotiate_media_type(get_header(request.scope, "accept"))
@@ -69,39 +72,25 @@ def create_http_endpoint(
         operation = await _parse_request(request, max_body_bytes)
         if isinstance(operation, RequestRejection):
             return _create_rejection_response(operation, media_type)
-        document = schema.documents.get_document(operation.query)
-        name, variables = operation.operation_name, operation.variables
-        is_mutation_by_get = request.method != "POST" and document.is_mutation(name)
+        is_mutation_by_get = request.method != "POST" and OperationType.MUTATION is (
+            documents.get_document(operation.query).find_operation_type(operation.operation_name)
+        )
         if media_type == EVENTS and not is_mutation_by_get:  # rejected below
             slot = connection_slots.acquire(context.caller.identity)
             credential_lifetime = context.credential_lifetime()
             stream = EventStream(
-                stream_responses(schema, context, operation),
+                stream_responses(executor, context, operation),
                 credential_lifetime,
                 keep_alive_seconds,
                 slot,
             )
             events = stream.stream_events(request.app.state.listeners)
             return StreamingResponse(events, headers=_STREAM_HEADERS, media_type=EVENTS)
-        response = None
-        if not is_mutation_by_get:
-            response = await executor.execute_plan(context, document, name, variables)
-        if isinstance(response, bytes):
-            return EncodedJsonResponse(response, media_type)
-        if response is not None:
-            return _create_result_response(response, media_type)
-        allowed_types = {OperationType.QUERY, OperationType.MUTATION}
-        if request.method != "POST":
-            allowed_types -= {OperationType.MUTATION}
+        allowed_types = {OperationType.QUERY}
+        if request.method == "POST":
+            allowed_types.add(OperationType.MUTATION)
         try:
-            result = await schema.execute(
-                operation.query,
-                variable_values=operation.variables,
-                context_value=context,
-                operation_name=operation.operation_name,
-                allowed_operation_types=allowed_types,
-                operation_extensions=operation.extensions,
-            )
+            response = await execute_operation(executor, context, operation, allowed_types)
         except InvalidOperationTypeError as error:
             message = (
                 f"A subscription requires the header Accept: {EVENTS}, or a WebSocket connection."
@@ -110,7 +99,9 @@ def create_http_endpoint(
             )
             rejection = RequestRejection(405, message)
             return _create_rejection_response(rejection, media_type, Allow="POST")
-        return _create_result_response(result, media_type)
+        if isinstance(response, str):
+            return EncodedJsonResponse(response.encode(), media_type)
+        return _create_result_response(response, media_type)
 
     return serve
 

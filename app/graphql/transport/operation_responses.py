@@ -1,6 +1,7 @@
-"""Responses of an operation as JSON, streamed to a transport.
+"""Responses of an operation as JSON, for all transports.
 
-A subscription is executed once for all that share it (`execution/subscription_execution.py`).
+An operation is executed by its plan, or else by graphql-core. The responses of a subscription are
+rendered once for all that share them (`execution/subscription_execution.py`).
 
 Error codes, masking and logging are those of HTTP: both use the schema's `process_errors`.
 """
@@ -8,20 +9,21 @@ Error codes, masking and logging are those of HTTP: both use the schema's `proce
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from graphql import ExecutionResult as OriginalResult
 from graphql import GraphQLError
 from strawberry.http import process_result
 from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.graphql import OperationType
 
 from app.domain.shared.json_encoding import encode_json
-from app.graphql.execution.subscription_execution import OpenedSubscription, StreamRequest
-from app.graphql.schema import Schema
+from app.graphql.plans.plan_executor import PlanExecutor
 from app.graphql.shared.context import Context
 from app.graphql.transport.requests import GraphQLRequest
 from app.services.change_log.broadcast import Push
+
+_SINGLE_RESULT = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 @dataclass(frozen=True)
@@ -39,54 +41,60 @@ class OperationResponse:
     get_cursor: Callable[[], str] | None = None
 
 
+async def execute_operation(
+    executor: PlanExecutor,
+    context: Context,
+    request: GraphQLRequest,
+    allowed_types: Collection[OperationType] = _SINGLE_RESULT,
+) -> str | ExecutionResult:
+    """Executes a query or a mutation. Returns the response as JSON, or the result.
+
+    Raises InvalidOperationTypeError if the type of the operation is not allowed.
+    """
+    schema = executor.schema
+    document = schema.documents.get_document(request.query)
+    name, variables = request.operation_name, request.variables
+    if document.find_operation_type(name) in allowed_types:
+        response = await executor.execute_plan(context, document, name, variables)
+        if response is not None:
+            return response
+    return await schema.execute(
+        request.query,
+        variable_values=variables,
+        context_value=context,
+        operation_name=name,
+        allowed_operation_types=allowed_types,
+        operation_extensions=request.extensions,
+    )
+
+
 async def stream_responses(
-    schema: Schema, context: Context, request: GraphQLRequest, push: Push | None = None
+    executor: PlanExecutor, context: Context, request: GraphQLRequest, push: Push | None = None
 ) -> AsyncGenerator[OperationResponse, None]:
     """Yields one response of a query or mutation, or each event of a subscription.
 
     A slow consumer makes the source wait. Close the generator after use. Payloads of a subscription
     that arrive while the consumer waits are given to `push` if possible.
     """
-
-    def serialize_result(result: OriginalResult) -> str:
-        if result.errors:
-            schema.process_errors(result.errors)
-        return encode_json(process_result(ExecutionResult(data=result.data, errors=result.errors)))
-
     try:
-        results = await schema.stream(
-            request.query,
-            variable_values=request.variables,
-            context_value=context,
-            operation_name=request.operation_name,
-            operation_extensions=request.extensions,
-        )
-        async with contextlib.aclosing(results):
-            async for result in results:
-                if not isinstance(result, ExecutionResult):
-                    raise TypeError(
-                        "Received a partial result, although @defer and @stream are disabled."
-                    )
-                if is_request_error(result):
-                    yield _create_failed_response(result.errors or ())
-                    return
-                if not isinstance(result.data, OpenedSubscription):
-                    yield OperationResponse(encode_json(process_result(result)))
-                    continue
-                batches = result.data.stream_entries(
-                    StreamRequest(request.query, request.variables or {}, serialize_result, push)
-                )
-                async with contextlib.aclosing(batches):
-                    async for rendered in batches:
-                        for offset, (position, payload) in enumerate(rendered, 1 - len(rendered)):
-                            yield OperationResponse(
-                                payload, False, offset < 0, result.data.get_cursor(position)
-                            )
+        document = executor.schema.documents.get_document(request.query)
+        name, variables = request.operation_name, request.variables
+        if document.find_operation_type(name) is not OperationType.SUBSCRIPTION:
+            yield _create_response(await execute_operation(executor, context, request))
+            return
+        opened = await executor.open_subscription(context, document, name, variables, push)
+        if isinstance(opened, ExecutionResult):
+            yield _create_failed_response(opened.errors or ())
+            return
+        async with contextlib.aclosing(opened.entries) as batches:
+            async for rendered in batches:
+                for offset, (position, payload) in enumerate(rendered, 1 - len(rendered)):
+                    yield OperationResponse(payload, False, offset < 0, opened.get_cursor(position))
     except Exception as error:
         # Admission raises the error of a document that does not parse.
         if not isinstance(error, GraphQLError):
             error = GraphQLError(str(error), original_error=error)
-        schema.process_errors([error])
+        executor.schema.process_errors([error])
         yield _create_failed_response([error])
 
 
@@ -96,6 +104,14 @@ def is_request_error(result: ExecutionResult) -> bool:
         return True
     errors = result.errors or ()
     return result.data is None and bool(errors) and all(error.path is None for error in errors)
+
+
+def _create_response(response: str | ExecutionResult) -> OperationResponse:
+    if isinstance(response, str):
+        return OperationResponse(response)
+    if is_request_error(response):
+        return _create_failed_response(response.errors or ())
+    return OperationResponse(encode_json(process_result(response)))
 
 
 def _create_failed_response(errors: Sequence[GraphQLError]) -> OperationResponse:

@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from app.domain.shared.limits import Limits, SocketLimits
 from app.graphql.loaders import RequestLoaders
+from app.graphql.plans.plan_executor import PlanExecutor
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
 from app.graphql.transport.connection_slots import ConnectionSlots
@@ -66,9 +67,9 @@ def create_graphql_routes(
         context.authenticated_caller = await authenticate_request(request)
         return context
 
-    connection_slots = ConnectionSlots(sockets)
+    executor, connection_slots = PlanExecutor(schema), ConnectionSlots(sockets)
     http_handler = create_http_endpoint(
-        schema,
+        executor,
         create_authenticated_context,
         limits.body_bytes,
         sockets.ping_interval_seconds,
@@ -77,6 +78,7 @@ def create_graphql_routes(
     return (
         Route("/graphql", http_handler, methods=["GET", "POST"]),
         WebSocketRoute(
-            "/graphql", create_websocket_endpoint(schema, sockets, create_context, connection_slots)
+            "/graphql",
+            create_websocket_endpoint(executor, sockets, create_context, connection_slots),
         ),
     )

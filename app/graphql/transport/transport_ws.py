@@ -16,11 +16,12 @@ from uuid import uuid4
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from strawberry.types.graphql import OperationType
 
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import SocketLimits
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.graphql.schema import Schema
+from app.graphql.plans.plan_executor import PlanExecutor
 from app.graphql.shared.context import Context
 from app.graphql.transport.connection_slots import (
     ConnectionSlot,
@@ -70,13 +71,13 @@ class WebSocketConnection:
     def __init__(
         self,
         websocket: WebSocket,
-        schema: Schema,
+        executor: PlanExecutor,
         limits: SocketLimits,
         context: Context,
         connection_slots: ConnectionSlots,
     ) -> None:
         self._websocket = websocket
-        self._schema = schema
+        self._executor = executor
         self._limits = limits
         self._context = context
         self._connection_slots = connection_slots
@@ -246,15 +247,17 @@ class WebSocketConnection:
 
     def _is_mutation(self, message: Subscribe) -> bool:
         try:
-            document = self._schema.documents.get_document(message.query)
+            document = self._executor.schema.documents.get_document(message.query)
         except Exception:  # a bug: the operation's task reports it, and the connection stays open
             return False
-        return document.is_mutation(message.operation_name)
+        return document.find_operation_type(message.operation_name) is OperationType.MUTATION
 
     async def _run_operation(self, message: Subscribe) -> None:
         final_message = build_complete_message(message.id)
         sender = self._senders.get(message.id)
-        responses = stream_responses(self._schema, self._context, message, sender)
+        responses = stream_responses(
+            self._executor, self._context.operation_context(), message, sender
+        )
         async with contextlib.aclosing(responses) as open_responses:
             async for response in open_responses:
                 if response.failed:

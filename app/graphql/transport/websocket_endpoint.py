@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.domain.shared.limits import SocketLimits
-from app.graphql.schema import Schema
+from app.graphql.plans.plan_executor import PlanExecutor
 from app.graphql.shared.context import Context
 from app.graphql.transport.connection_slots import ConnectionSlots
 from app.graphql.transport.messages import PROTOCOL, CloseCode
@@ -16,7 +16,7 @@ from app.graphql.transport.transport_ws import WebSocketConnection
 
 
 def create_websocket_endpoint(
-    schema: Schema,
+    executor: PlanExecutor,
     limits: SocketLimits,
     create_context: Callable[[WebSocket], Context],
     connection_slots: ConnectionSlots,
@@ -35,7 +35,7 @@ def create_websocket_endpoint(
                 await websocket.accept(PROTOCOL)
                 context = create_context(websocket)
                 await WebSocketConnection(
-                    websocket, schema, limits, context, connection_slots
+                    websocket, executor, limits, context, connection_slots
                 ).serve()
 
     return serve_socket

@@ -10,11 +10,17 @@ from strawberry.scalars import JSON
 
 from app.domain.events.filters import MATCH_ALL, EventFilter, find_transition
 from app.domain.events.state import EventChangeKind, ListTransition, diff_states
+from app.graphql.shared.field_sources import InMemoryRow, declare_source
 from app.graphql.shared.nodes import format_id
 from app.graphql.shared.pages import PageInfo, build_page_info
 from app.graphql.types.event import Event
 from app.services.change_log import history
+from app.store import tables
 from app.store.change_log.changes import REPORT, Entry
+
+
+def _resolve_event(root: strawberry.Parent[EventChange]) -> Event | None:
+    return None if root.row is None else Event.from_row(root.row)
 
 
 @strawberry.type(
@@ -44,7 +50,9 @@ class EventChange:
     )
     event_id: strawberry.ID = strawberry.field(description="ID of the event.")
     event: Event | None = strawberry.field(
-        description="The event in its current state. Null if the event has been deleted."
+        resolver=_resolve_event,
+        description="The event in its current state. Null if the event has been deleted.",
+        metadata=declare_source(InMemoryRow("row")),
     )
     changes: JSON = strawberry.field(
         description="Changed attributes with their values before and after the change, such as "
@@ -54,6 +62,7 @@ class EventChange:
         'after, each as `{"eventId": ..., "relation": ...}`. For DUPLICATED, `report` contains '
         "the attributes of the counted duplicate, without null values."
     )
+    row: strawberry.Private[tables.Event | None]
 
     @classmethod
     def from_entry(cls, cursor: str, entry: Entry, filter: EventFilter = MATCH_ALL) -> EventChange:
@@ -69,7 +78,7 @@ class EventChange:
             transition=_find_transition(filter, entry),
             changed_fields=list_changed_fields(changes) + status_fields,
             event_id=format_id(entry.subject_id),
-            event=None if entry.event is None else Event.from_row(entry.event),
+            row=entry.event,
             # Stored for filters. To a client, `at` is the time of the change.
             changes=JSON({name: change for name, change in changes.items() if name != "updatedAt"}),
         )
