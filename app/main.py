@@ -18,7 +18,7 @@ from app.graphql.transport.router import create_graphql_routes
 from app.http import cloudevents, console, graphiql, probes, sources, type_schemas
 from app.http.cross_origin import AllowedHeaders, AllowedOrigins, CrossOriginMiddleware
 from app.http.errors import register_error_handlers
-from app.http.graphql_app import GraphQLApp, is_graphql_post
+from app.http.graphql_app import GraphQLApp, is_graphql_request
 from app.http.request_middleware import RequestMiddleware, move_path_token
 from app.http.webhook_handshake import WebHookHandshake
 from app.services.auth.access import Access
@@ -62,7 +62,7 @@ class Application(FastAPI):
     traces_requests = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_graphql_post(scope) and not self.traces_requests:
+        if is_graphql_request(scope) and not self.traces_requests:
             scope["app"] = self
             await self.graphql(scope, receive, send)
         else:
@@ -157,7 +157,7 @@ def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
         return RequestMiddleware(with_cors, settings.access_log, app.state)
 
     app.add_middleware(wrap_application)
-    app.graphql = wrap_application(GraphQLApp(graphql.endpoint))
+    app.graphql = wrap_application(GraphQLApp(graphql.endpoint, sockets.endpoint))
     register_error_handlers(app)
     app.include_router(probes.router)
     if settings.metrics:

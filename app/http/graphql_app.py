@@ -1,7 +1,7 @@
-"""GraphQL over HTTP as an application beside FastAPI's: POST requests, nearly all of the traffic.
+"""GraphQL as an application beside FastAPI's: POST requests and WebSockets, nearly all traffic.
 
-Neither a router nor FastAPI's own middleware is on the way. GET requests, which may be for the page
-GraphiQL, and WebSockets have routes.
+Neither a router nor FastAPI's own middleware is on the way: they take time for each message, and
+memory for each connection. GET requests, which may be for the page GraphiQL, have a route.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from app.domain.shared.problems import RequestError
 from app.http.errors import error_response
@@ -21,18 +22,27 @@ _PATHS = ("/graphql", "/graphql/")
 
 
 class GraphQLApp:
-    """Responds by the endpoint that the routes have, too."""
+    """Responds by the endpoints that the routes have, too."""
 
-    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
-        self._endpoint = endpoint
+    def __init__(
+        self,
+        http_endpoint: Callable[[Request], Awaitable[Response]],
+        websocket_endpoint: Callable[[WebSocket], Awaitable[None]],
+    ) -> None:
+        self._http_endpoint = http_endpoint
+        self._websocket_endpoint = websocket_endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await self._websocket_endpoint(WebSocket(scope, receive, send))
         try:
-            response = await self._endpoint(Request(scope, receive, send))
+            response = await self._http_endpoint(Request(scope, receive, send))
         except (RequestError, *DATABASE_ERRORS) as error:
             response = error_response(error)
-        await response(scope, receive, send)
+        return await response(scope, receive, send)
 
 
-def is_graphql_post(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] == "POST" and get_route_path(scope) in _PATHS
+def is_graphql_request(scope: Scope) -> bool:
+    """Whether it is a POST request or a WebSocket connection of GraphQL."""
+    is_served = scope["type"] == "websocket" or scope.get("method") == "POST"
+    return is_served and get_route_path(scope) in _PATHS
