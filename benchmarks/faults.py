@@ -9,6 +9,7 @@ if a number that must be 0 is not.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import sys
@@ -241,6 +242,9 @@ def main() -> None:
 def parse_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Parses the options of `publish_results` and those that the parser has."""
     parser.add_argument("--database", default="", help="sqlite or postgresql. Default: both.")
+    parser.add_argument(
+        "--results", type=Path, help="A file that collects results of several runs."
+    )
     add_option(parser)
     return parser.parse_args()
 
@@ -265,12 +269,28 @@ def publish_results(
             cluster = stack.enter_context(running_postgresql(Path(folder) / "postgresql"))
             results["PostgreSQL"] = measure(lambda name: FaultCluster(cluster(name), cluster))
     ended.set()
-    publish_figures(title, [describe_machine(loads), *format_tables(results)], options.into)
+    machines = [describe_machine(loads)]
+    if options.results is not None:
+        machines = collect_results(options.results, results, machines)
+    publish_figures(title, ["\n\n".join(machines), *format_tables(results)], options.into)
     if broken := [
         f"{name}: {each}" for name, figures in results.items() for each in figures.broken
     ]:
         print("\n".join(["", "Broken:", *broken]))
         sys.exit(1)
+
+
+def collect_results(file: Path, results: dict[str, FaultFigures], machines: list[str]) -> list[str]:
+    """Adds the tables of the file to the results, and the other way round. Returns all machines."""
+    if file.exists():
+        earlier_tables, earlier_machines = json.loads(file.read_text())
+        for name, tables in earlier_tables.items():
+            figures = results.setdefault(name, FaultFigures())
+            figures.tables = tables | figures.tables
+        machines = [*earlier_machines, *machines]
+    tables = {name: figures.tables for name, figures in results.items()}
+    file.write_text(json.dumps([tables, machines]))
+    return machines
 
 
 def measure_faults(

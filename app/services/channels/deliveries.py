@@ -85,27 +85,54 @@ def is_pending(table: Any = tables.Delivery) -> ColumnElement[bool]:
     return condition
 
 
-def _select_due(*order: Mapped[Any], held_by_due: bool) -> Select[Any]:
-    """Selects pending deliveries to attempt `now`.
+def _is_due() -> list[ColumnElement[bool]]:
+    """Conditions on pending deliveries whose time has come, though others may hold them back."""
+    table = tables.Delivery
+    return [*_is_of_channel(table), col(table.next_attempt_at) <= bindparam("now")]
 
-    `held_by_due`: whether those that are due hold back later ones, too.
-    """
+
+def _is_of_channel(table: Any) -> list[ColumnElement[bool]]:
+    return [col(table.channel_id) == bindparam("channel_id"), is_pending(table)]
+
+
+def _holds_back(table: Any) -> ColumnElement[bool]:
+    """The condition that a pending delivery still holds back later ones with its order key."""
+    return or_(col(table.hold_until).is_(None), col(table.hold_until) > bindparam("now"))
+
+
+def _select_due() -> Select[Any]:
+    """Selects the oldest deliveries that are due and that no one that is not due holds back."""
+    table = tables.Delivery
+    # Grouped first, because a search of its own for each delivery reads all earlier ones.
+    waiting = (
+        select(col(table.order_key), func.min(table.number).label("number"))
+        .where(
+            *_is_of_channel(table),
+            col(table.next_attempt_at) > bindparam("now"),
+            _holds_back(table),
+        )
+        .group_by(col(table.order_key))
+        .cte("waiting")
+    )
+    is_held = exists().where(
+        waiting.c.order_key == col(table.order_key), waiting.c.number < col(table.number)
+    )
+    number = col(table.number)
+    ids = select(col(table.id)).where(*_is_due(), ~is_held).order_by(number)
+    # Their bodies need not be sorted.
+    return select(table).where(col(table.id).in_(ids.limit(bindparam("limit")))).order_by(number)
+
+
+def _select_probe(*order: Mapped[Any]) -> Select[Any]:
+    """Selects a delivery that is due and that no earlier one holds back, even if that is due."""
     table, earlier = tables.Delivery, aliased(tables.Delivery)
     is_held = exists().where(
-        col(earlier.channel_id) == col(table.channel_id),
-        is_pending(earlier),
+        *_is_of_channel(earlier),
         col(earlier.order_key) == col(table.order_key),
         col(earlier.number) < col(table.number),
-        or_(col(earlier.hold_until).is_(None), col(earlier.hold_until) > bindparam("now")),
-        *([] if held_by_due else [col(earlier.next_attempt_at) > bindparam("now")]),
+        _holds_back(earlier),
     )
-    statement = select(table).where(
-        col(table.channel_id) == bindparam("channel_id"),
-        is_pending(),
-        col(table.next_attempt_at) <= bindparam("now"),
-        ~is_held,
-    )
-    return statement.order_by(*order, col(table.number)).limit(bindparam("limit"))
+    return select(table).where(*_is_due(), ~is_held).order_by(*order, col(table.number)).limit(1)
 
 
 def _select_next_time() -> Select[Any]:
@@ -114,9 +141,7 @@ def _select_next_time() -> Select[Any]:
     times = union_all(
         *(
             select(func.min(time).label("time")).where(
-                col(table.channel_id) == bindparam("channel_id"),
-                is_pending(),
-                time > bindparam("now"),
+                *_is_of_channel(table), time > bindparam("now")
             )
             for time in (col(table.next_attempt_at), col(table.hold_until))
         )
@@ -125,11 +150,9 @@ def _select_next_time() -> Select[Any]:
 
 
 # These statements are built once: building one takes longer than running it.
-_DUE = _select_due(held_by_due=False)
-_PROBE = _select_due(col(tables.Delivery.next_attempt_at), held_by_due=True)
-_PROBE_NEW = _select_due(
-    col(tables.Delivery.attempts), col(tables.Delivery.next_attempt_at), held_by_due=True
-)
+_DUE = _select_due()
+_PROBE = _select_probe(col(tables.Delivery.next_attempt_at))
+_PROBE_NEW = _select_probe(col(tables.Delivery.attempts), col(tables.Delivery.next_attempt_at))
 _NEXT_TIME = _select_next_time()
 _STORE_RESULT = (
     update(_DELIVERIES)
@@ -259,21 +282,21 @@ class LeasedChannel:
         holds it back. Also returns the next time at which another one can become due; None if
         there is none.
         """
-        return await self._load(_DUE, limit)
+        return await self._load(_DUE, limit=limit)
 
     async def load_probe(self, *, new_first: bool) -> tuple[list[tables.Delivery], datetime | None]:
         """Returns the delivery, if any, that shows whether an outage has ended, as `load_due`.
 
         No earlier one holds it back, not even one that is due.
         """
-        return await self._load(_PROBE_NEW if new_first else _PROBE, 1)
+        return await self._load(_PROBE_NEW if new_first else _PROBE)
 
     async def _load(
-        self, statement: Select[Any], limit: int
+        self, statement: Select[Any], **values: int
     ) -> tuple[list[tables.Delivery], datetime | None]:
         place = {"channel_id": self.row.id, "now": datetime.now(UTC)}
         async with self.database.read(self.row.organization_id) as session:
-            rows = list(await session.scalars(statement, place | {"limit": limit}))
+            rows = list(await session.scalars(statement, place | values))
             next_time: datetime | None = await session.scalar(_NEXT_TIME, place)
             return rows, next_time
 
