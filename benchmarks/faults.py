@@ -271,7 +271,7 @@ def publish_results(
     ended.set()
     machines = [describe_machine(loads)]
     if options.results is not None:
-        machines = collect_results(options.results, results, machines)
+        results, machines = collect_results(options.results, results, machines)
     publish_figures(title, ["\n\n".join(machines), *format_tables(results)], options.into)
     if broken := [
         f"{name}: {each}" for name, figures in results.items() for each in figures.broken
@@ -280,17 +280,24 @@ def publish_results(
         sys.exit(1)
 
 
-def collect_results(file: Path, results: dict[str, FaultFigures], machines: list[str]) -> list[str]:
-    """Adds the tables of the file to the results, and the other way round. Returns all machines."""
+def collect_results(
+    file: Path, results: dict[str, FaultFigures], machines: list[str]
+) -> tuple[dict[str, FaultFigures], list[str]]:
+    """Adds the tables to those in the file. Returns the results and machines of all runs."""
+    collected: dict[str, FaultFigures] = {}
     if file.exists():
         earlier_tables, earlier_machines = json.loads(file.read_text())
         for name, tables in earlier_tables.items():
-            figures = results.setdefault(name, FaultFigures())
-            figures.tables = tables | figures.tables
+            collected[name] = FaultFigures()
+            collected[name].tables = tables
         machines = [*earlier_machines, *machines]
-    tables = {name: figures.tables for name, figures in results.items()}
-    file.write_text(json.dumps([tables, machines]))
-    return machines
+    for name, figures in results.items():
+        if name in collected:
+            figures.tables = collected[name].tables | figures.tables
+        collected[name] = figures
+    tables_by_name = {name: figures.tables for name, figures in collected.items()}
+    file.write_text(json.dumps([tables_by_name, machines]))
+    return collected, machines
 
 
 def measure_faults(
