@@ -125,7 +125,8 @@ class Server {
   }
 
   respond({ document, variables }) {
-    if (document.includes("logHead")) return { logHead: String(this.log.length) };
+    const logHead = String(this.log.length);
+    if (document.includes("query LogHead")) return { logHead };
     if (document.includes("markNotificationsRead")) {
       this.raiseMark(Number(variables.upTo));
       return { markNotificationsRead: { userErrors: [] } };
@@ -137,7 +138,7 @@ class Server {
       node,
     }));
     const pageInfo = { hasNextPage: following.length > edges.length, endCursor: edges.at(-1)?.cursor ?? null };
-    return { notifications: { edges, pageInfo } };
+    return { ...(variables.isFirst && { logHead }), notifications: { edges, pageInfo } };
   }
 
   answer(request = this.requests[0]) {

@@ -27,6 +27,8 @@ export default defineConfig({
     cssTarget: ["chrome123", "firefox120", "safari17.5"],
     license: { fileName: "licenses.md" },
     rolldownOptions: {
+      // One script for the first page: each further one takes a request.
+      output: { codeSplitting: { groups: [{ name: "first", tags: ["$initial"] }] } },
       onLog(level, log, report) {
         // Hundreds of "use client" marks in libraries mean nothing to a page without a server side.
         if (log.code !== "MODULE_LEVEL_DIRECTIVE") report(level, log);

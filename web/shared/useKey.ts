@@ -10,9 +10,16 @@ interface Candidate {
   problem: Problem | null;
 }
 
-interface KeyState {
+interface AcceptedKey<Data> {
+  key: string;
+  /** Data of the query that verified the key. Null if an organization has to be chosen. */
+  data: Data | null;
+}
+
+interface KeyState<Data> {
   /** The key that the server has accepted. */
   key: string | null;
+  data: Data | null;
   candidate: Candidate | null;
   isVerifying: boolean;
   verify: (key: string) => void;
@@ -30,16 +37,19 @@ function firstCandidate(): Candidate | null {
   return key ? { key, problem: null } : null;
 }
 
-export function useKey(): KeyState {
-  const [key, setKey] = useState<string | null>(null);
+/** `query` verifies a key: it needs a credential and no permission. */
+export function useKey<Data>(query?: string): KeyState<Data> {
+  const [accepted, setAccepted] = useState<AcceptedKey<Data> | null>(null);
+  const key = accepted?.key ?? null;
   const [candidate, setCandidate] = useState(firstCandidate);
   const verify = useCallback((next: string) => setCandidate({ key: next, problem: null }), []);
 
   useEffect(() => {
     if (!candidate || candidate.problem) return;
     const abort = new AbortController();
-    void verifyKey(candidate.key, abort.signal).then((problem) => {
+    void verifyKey<Data>(candidate.key, abort.signal, query).then((verification) => {
       if (abort.signal.aborted) return;
+      const { problem } = verification;
       // Until the key is verified, the link stays in the address so that a reload tries it again.
       if (!problem?.canRetry) removeLink();
       if (problem) {
@@ -47,12 +57,12 @@ export function useKey(): KeyState {
         setCandidate({ ...candidate, problem });
       } else {
         keepKey(candidate.key);
-        setKey(candidate.key);
+        setAccepted({ key: candidate.key, data: verification.data });
         setCandidate(null);
       }
     });
     return () => abort.abort();
-  }, [candidate]);
+  }, [candidate, query]);
 
   useEffect(() => {
     // A link that is opened in a tab with this page changes the fragment and loads nothing.
@@ -76,7 +86,7 @@ export function useKey(): KeyState {
     // The browser shows the page again as it was before the user has signed out on another page of this tab.
     const show = ({ persisted }: PageTransitionEvent) => {
       if (!persisted || !key || storedKey() === key) return;
-      setKey(null);
+      setAccepted(null);
       setCandidate(firstCandidate());
     };
     addEventListener("pageshow", show);
@@ -91,10 +101,10 @@ export function useKey(): KeyState {
   }, []);
   const signOut = useCallback(() => {
     if (key) forgetKey(key);
-    setKey(null);
+    setAccepted(null);
     setCandidate(null);
   }, [key]);
 
   const isVerifying = candidate !== null && candidate.problem === null;
-  return { key, candidate, isVerifying, verify, retry, cancel, reject, signOut };
+  return { key, data: accepted?.data ?? null, candidate, isVerifying, verify, retry, cancel, reject, signOut };
 }

@@ -22,6 +22,11 @@ export const NO_LONGER_VALID: Problem = {
   canRetry: false,
 };
 
+const UNREACHABLE: Problem = {
+  message: `The server at ${location.host} cannot be reached. Check that it is running and that you are online.`,
+  canRetry: true,
+};
+
 function tooManyAttempts(retryAfter: string | null): Problem {
   const seconds = Number(retryAfter);
   const wait = seconds > 0 ? `${seconds} ${seconds === 1 ? "second" : "seconds"}` : "a minute";
@@ -31,35 +36,40 @@ function tooManyAttempts(retryAfter: string | null): Problem {
   };
 }
 
-/** Returns null if the server accepts the key, whatever its permissions. */
-export async function verifyKey(key: string, signal: AbortSignal): Promise<Problem | null> {
+/** The response to a key: why it cannot be used, or the data of the query. */
+type Verification<Data> = { problem: Problem } | { problem: null; data: Data | null };
+
+/**
+ * Sends a query that needs a credential and no permission. Its data is null if the key is valid for several
+ * organizations, of which one has to be chosen in a header.
+ */
+export async function verifyKey<Data>(
+  key: string,
+  signal: AbortSignal,
+  query = "{ __typename }",
+): Promise<Verification<Data>> {
   const headers = authorization(key);
   try {
     new Headers(headers);
   } catch {
-    return INVALID; // It has characters that no header can carry.
+    return { problem: INVALID }; // It has characters that no header can carry.
   }
-  let response: Response;
+  const signals = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
   try {
-    // Needs a credential and no permission.
-    response = await sendOperation(
-      { query: "{ __typename }" },
-      headers,
-      AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-    );
+    const response = await sendOperation({ query }, headers, signals);
+    if (response.ok) return { problem: null, data: (await response.json()).data };
+    if (response.status === 403) return { problem: null, data: null };
+    return { problem: describeRefusal(response) };
   } catch {
-    return {
-      message: `The server at ${location.host} cannot be reached. Check that it is running and that you are online.`,
-      canRetry: true,
-    };
+    return { problem: UNREACHABLE };
   }
-  if (response.status === 401) return INVALID;
-  if (response.status === 429) return tooManyAttempts(response.headers.get("retry-after"));
-  // 403: The key is valid, and its organization has to be chosen in a header.
-  if (response.ok || response.status === 403) return null;
-  const status = `${response.status} ${response.statusText}`.trim();
+}
+
+function describeRefusal({ status, statusText, headers }: Response): Problem {
+  if (status === 401) return INVALID;
+  if (status === 429) return tooManyAttempts(headers.get("retry-after"));
   return {
-    message: `The server could not verify the key (${status}). Try again in a moment.`,
+    message: `The server could not verify the key (${`${status} ${statusText}`.trim()}). Try again in a moment.`,
     canRetry: true,
   };
 }

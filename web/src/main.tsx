@@ -16,7 +16,7 @@ function Page() {
 
   /** The key may no longer be valid, or a header that the user added was rejected. */
   async function verifyAgain(used: string) {
-    const problem = await verifyKey(used, new AbortController().signal);
+    const { problem } = await verifyKey(used, new AbortController().signal);
     if (problem && !problem.canRetry) reject(used, NO_LONGER_VALID);
   }
 

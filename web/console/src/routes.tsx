@@ -17,6 +17,7 @@ import { createBrowserRouter, Navigate, type RouteObject } from "react-router";
 import { ROOT } from "../../shared/server";
 import { useApi } from "./api/client";
 import type { Permission } from "./api/generated";
+import Events from "./pages/events";
 import { Layout } from "./shell/Layout";
 import { Page } from "./shell/Page";
 import { PageError } from "./shell/PageError";
@@ -55,12 +56,6 @@ function page(path: string, permission: Permission | null, load: Load): RouteObj
   };
 }
 
-/** Loads the page that most users see first, while the credential is verified. */
-function preloadEvents(): null {
-  void import("./pages/events").catch(() => {}); // the route tries again
-  return null;
-}
-
 /** The first page that the user may see. */
 function Start() {
   const { can } = useApi();
@@ -70,14 +65,15 @@ function Start() {
 
 export const router = createBrowserRouter(
   [
+    { index: true, element: <Start />, errorElement: <PageError /> },
     {
       element: <Layout />,
       errorElement: <PageError />,
       children: [
-        { index: true, loader: preloadEvents, element: <Start /> },
         // The identity provider sends users back to this address.
         { path: "sign-in", element: <Navigate to="/" replace /> },
-        page("events", "EVENT_READ", () => import("./pages/events")),
+        // Most users see this page first, so it does not wait for another script.
+        { path: "events", element: <Page permission="EVENT_READ" content={Events} /> },
         page("events/:id", "EVENT_READ", () => import("./pages/event")),
         page("event-types", "EVENT_READ", () => import("./pages/event-types")),
         page("event-types/:id", "EVENT_READ", () => import("./pages/event-types/designer")),

@@ -17,7 +17,7 @@ export function useAlerts(notifications: readonly BellNotification<LiveEvent>[],
   const [preferences, setPreferences] = useStored("alerts", NONE);
   /** Cursors of the notifications that were there before. Null until they are loaded. */
   const known = useRef<ReadonlySet<string> | null>(null);
-  const [permission, setPermission] = useState(hasDesktopApi ? Notification.permission : "denied");
+  const [permission, setPermission] = useState(() => (hasDesktopApi ? Notification.permission : "denied"));
   const hasDesktop = preferences.hasDesktop && permission === "granted";
 
   useEffect(() => {

@@ -29,13 +29,13 @@ export function formatRelative(time: Date, now: number): string {
   return relativeFormat.format(Math.round(seconds / length), unit);
 }
 
+// To create a format takes much longer than to use it.
+const [localFormat, utcFormat] = [undefined, "UTC"].map(
+  (timeZone) => new Intl.DateTimeFormat(texts.dateLocale, { dateStyle: "short", timeStyle: "medium", timeZone }),
+) as [Intl.DateTimeFormat, Intl.DateTimeFormat];
+
 export function formatAbsolute(time: Date, isUtc: boolean): string {
-  const text = new Intl.DateTimeFormat(texts.dateLocale, {
-    dateStyle: "short",
-    timeStyle: "medium",
-    timeZone: isUtc ? "UTC" : undefined,
-  }).format(time);
-  return isUtc ? `${text} UTC` : text;
+  return isUtc ? `${utcFormat.format(time)} UTC` : localFormat.format(time);
 }
 
 const TICK_MS = 10_000;

@@ -18,7 +18,7 @@ import { useKey } from "../../../shared/useKey";
 import { NO_LONGER_VALID } from "../../../shared/verify";
 import { hasUnsavedInput } from "../common/unsavedInput";
 import { type Api, ApiContext, connect, type GetToken, type Viewer } from "../api/client";
-import { ViewerDocument } from "../api/generated";
+import { ViewerDocument, type ViewerQuery } from "../api/generated";
 import { ErrorState, Loading } from "../shell/states";
 import { KeySession } from "./keySession";
 import { HandedOver, OrganizationForm, SignIn, SignInAgain, SignInWithOtherKey } from "./SignIn";
@@ -80,13 +80,15 @@ export function SessionGate({ onReturn, children }: SessionGateProps) {
   );
 }
 
+const VIEWER = String(ViewerDocument);
+
 interface KeyGateProps {
   provider: Pick<ReturnType<typeof useProvider>, "problem" | "signIn" | "dismissProblem">;
   children: ReactNode;
 }
 
 function KeyGate({ provider, children }: KeyGateProps) {
-  const { key, candidate, isVerifying, verify, retry, cancel, reject, signOut } = useKey();
+  const { key, data, candidate, isVerifying, verify, retry, cancel, reject, signOut } = useKey<ViewerQuery>(VIEWER);
   const [session, setSession] = useState<KeySession | null>(null);
   /** The page waits for another key, because leaving it would lose what the user has entered. */
   const [isWaiting, setIsWaiting] = useState(false);
@@ -159,6 +161,7 @@ function KeyGate({ provider, children }: KeyGateProps) {
         getToken={session.getToken}
         displayName={null}
         credential={keyCount}
+        viewerOfCredential={data}
         onViewer={(viewer) => void (session.organizationId = viewer.organization.id)}
         onSignOut={leave}
         onRejected={() => session.onEnd()}
@@ -184,6 +187,8 @@ interface SignedInProps {
   displayName: string | null;
   /** Changes when another credential has replaced that of the session. */
   credential?: number;
+  /** The viewer without a chosen organization, if it is loaded. */
+  viewerOfCredential?: ViewerQuery | null;
   onViewer?: (viewer: Viewer) => void;
   onSignOut: () => void;
   onRejected: (error: TocsinError) => void;
@@ -196,6 +201,7 @@ function SignedIn({
   getToken,
   displayName,
   credential = 1,
+  viewerOfCredential = null,
   onViewer,
   onSignOut,
   onRejected,
@@ -227,7 +233,12 @@ function SignedIn({
 
   return (
     <SessionContext value={session}>
-      <Connected key={`${id} ${organization}`} getToken={getToken} organization={organization}>
+      <Connected
+        key={`${id} ${organization}`}
+        getToken={getToken}
+        organization={organization}
+        viewer={organization === null ? viewerOfCredential : null}
+      >
         {children}
       </Connected>
     </SessionContext>
@@ -237,10 +248,12 @@ function SignedIn({
 interface ConnectedProps {
   getToken: GetToken;
   organization: string | null;
+  /** Null if it has to be loaded. */
+  viewer: ViewerQuery | null;
   children: ReactNode;
 }
 
-function Connected({ getToken, organization, children }: ConnectedProps) {
+function Connected({ getToken, organization, viewer, children }: ConnectedProps) {
   const { reportError } = useSession();
   const connection = useMemo(
     () => connect(getToken, organization, reportError),
@@ -251,17 +264,22 @@ function Connected({ getToken, organization, children }: ConnectedProps) {
   return (
     <QueryClientProvider client={connection.queries}>
       <TocsinProvider client={connection.client}>
-        <WithViewer client={connection.client}>{children}</WithViewer>
+        <WithViewer client={connection.client} viewer={viewer}>
+          {children}
+        </WithViewer>
       </TocsinProvider>
     </QueryClientProvider>
   );
 }
 
-function WithViewer({ client, children }: Pick<Api, "client"> & { children: ReactNode }) {
+interface WithViewerProps extends Pick<Api, "client">, Pick<ConnectedProps, "viewer" | "children"> {}
+
+function WithViewer({ client, viewer, children }: WithViewerProps) {
   const { setOrganization, credential, reportViewer } = useSession();
   const { data, error, refetch } = useQuery({
     queryKey: ["viewer", credential],
     queryFn: ({ signal }) => client.request(ViewerDocument, {}, { signal }),
+    initialData: viewer ?? undefined,
     placeholderData: keepPreviousData, // the page keeps what the user has entered
     staleTime: Infinity,
   });

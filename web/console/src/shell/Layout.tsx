@@ -102,8 +102,7 @@ export function Layout() {
 
   useEffect(() => {
     // A screen reader continues with the new page instead of the link that opened it.
-    // The first page at `/` only leads to another one.
-    if (shown.current !== pathname && shown.current !== "/") main.current?.focus({ preventScroll: true });
+    if (shown.current !== pathname) main.current?.focus({ preventScroll: true });
     shown.current = pathname;
   }, [pathname]);
 

@@ -190,15 +190,16 @@ class BellRows<Fields, Event extends LiveEvent<Fields> = LiveEvent<Fields>> exte
   }
 
   protected async fetchPage(after: string | null, signal: AbortSignal): Promise<LoadedPage<Row<Event>>> {
-    const variables = { filter: this.options.filter, first: this.pageSize, after };
-    const { notifications } = await this.client.request(this.page, variables, { signal });
+    const { filter } = this.options;
+    const variables = { filter, first: this.pageSize, after, isFirst: after === null };
+    const { logHead, notifications } = await this.client.request(this.page, variables, { signal });
     const rows = notifications.edges.map(({ cursor, read, node }) => ({
       event: node as unknown as Event,
       cursor,
       read,
       position: --this.oldest,
     }));
-    return { rows, ...notifications.pageInfo };
+    return { rows, logHead, ...notifications.pageInfo };
   }
 
   protected follow(after: string, { onData, ...handlers }: Parameters<LiveRows<any, Message<Event>, any>["follow"]>[1]) {

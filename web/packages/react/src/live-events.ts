@@ -79,9 +79,10 @@ class LiveEventRows<Fields> extends LiveRows<LiveEvent<Fields>, Message<Fields>,
   }
 
   protected async fetchPage(after: string | null, signal: AbortSignal): Promise<LoadedPage<LiveEvent<Fields>>> {
-    const variables = { filter: this.filter, orderBy: this.options.orderBy, first: this.pageSize, after };
-    const { events } = await this.client.request(this.page, variables, { signal });
-    return { rows: events.nodes as unknown as LiveEvent<Fields>[], ...events.pageInfo };
+    const { orderBy } = this.options;
+    const variables = { filter: this.filter, orderBy, first: this.pageSize, after, isFirst: after === null };
+    const { logHead, events } = await this.client.request(this.page, variables, { signal });
+    return { rows: events.nodes as unknown as LiveEvent<Fields>[], logHead, ...events.pageInfo };
   }
 
   protected follow(after: string, { onData, ...handlers }: Parameters<LiveRows<any, Message<Fields>, any>["follow"]>[1]) {

@@ -20,10 +20,13 @@ const CURSOR_CODES = new Set(["CURSOR_EXPIRED", "INVALID_CURSOR"]);
 // Messages that arrive within this time are shown together.
 const BATCH_MS = 50;
 
+const LOADED = { isLoading: false, isLoadingMore: false };
 const NO_PAGE = { rows: [], hasNextPage: false, endCursor: null };
 
 export interface LoadedPage<Row> extends Page<Row> {
   endCursor: string | null;
+  /** End of the change log before the rows were read. Only of the first page. */
+  logHead?: string;
 }
 
 export interface LiveState<Row> {
@@ -117,22 +120,22 @@ export abstract class LiveRows<Row, Message, State extends LiveState<Row>> exten
   }
 
   private async load(signal: AbortSignal): Promise<void> {
-    const after = await this.fetchHead(signal);
+    const page = await retry(signal, () => this.fetchPage(null, signal), () => this.setStatus("waiting"));
     signal.throwIfAborted();
-    const subscription = this.follow(after, {
+    this.startRequest(); // cancels a request for rows that was made meanwhile
+    const subscription = this.follow(page.logHead!, {
       onData: (message) => signal.aborted || this.receive(message),
       onGap: () => this.recover(signal),
       onError: (error) => signal.aborted || this.fail(error),
       onStatus: (status) => signal.aborted || this.setStatus(status),
     });
     signal.addEventListener("abort", () => subscription.unsubscribe());
-    await this.loadPage(true);
+    this.showPage(page, true);
   }
 
   private async fetchHead(signal: AbortSignal): Promise<string> {
     const request = () => this.client.request(LogHeadDocument, {}, { signal });
-    const { logHead } = await retry(signal, request, () => this.setStatus("waiting"));
-    return logHead;
+    return (await retry(signal, request, () => this.setStatus("waiting"))).logHead;
   }
 
   /** Loads the next page, or the first one instead of all that are loaded. */
@@ -144,13 +147,7 @@ export abstract class LiveRows<Row, Message, State extends LiveState<Row>> exten
     try {
       const after = isFirst ? null : this.endCursor;
       const page = await retry(signal, () => this.fetchPage(after, signal));
-      if (signal.aborted) return;
-      this.applyMessages();
-      const before = isFirst ? { ...emptyList<Row>(), missed: this.list.missed } : this.list;
-      this.loadedCount = (isFirst ? 0 : this.loadedCount) + page.rows.length;
-      this.endCursor = page.endCursor ?? this.endCursor;
-      this.setList(appendPage(this.rules, before, page));
-      this.setState({ isLoading: false, isLoadingMore: false } as Partial<State>);
+      if (!signal.aborted) this.showPage(page, isFirst);
     } catch (error) {
       if (signal.aborted) return;
       this.list = cancelPage(this.list);
@@ -158,6 +155,14 @@ export abstract class LiveRows<Row, Message, State extends LiveState<Row>> exten
       if (!isFirst && CURSOR_CODES.has((error as TocsinError).code)) await this.reloadRows().catch(this.fail);
       else this.fail(error);
     }
+  }
+
+  private showPage(page: LoadedPage<Row>, isFirst: boolean): void {
+    this.applyMessages();
+    const before = isFirst ? { ...emptyList<Row>(), missed: this.list.missed } : this.list;
+    this.loadedCount = (isFirst ? 0 : this.loadedCount) + page.rows.length;
+    this.endCursor = page.endCursor ?? this.endCursor;
+    this.setList(appendPage(this.rules, before, page), LOADED);
   }
 
   /** Loads all rows again, because changes to them were missed. Returns the cursor to follow. */
@@ -199,8 +204,8 @@ export abstract class LiveRows<Row, Message, State extends LiveState<Row>> exten
       this.keepsPlaces && loaded.length <= maxRows
         ? applyChanges(this.rules, replaceRows(this.rules, this.list, page), [...(missed?.values() ?? [])])
         : appendPage(this.rules, { ...emptyList<Row>(), missed }, page),
+      LOADED,
     );
-    this.setState({ isLoading: false, isLoadingMore: false } as Partial<State>);
   }
 
   /** Whether rows stay where they are until the reader shows the new ones. */
@@ -235,14 +240,15 @@ export abstract class LiveRows<Row, Message, State extends LiveState<Row>> exten
     this.list = this.arrange(applyChanges(this.rules, this.list, this.readChanges(messages)));
   }
 
-  protected setList(list: LiveList<Row>): void {
+  protected setList(list: LiveList<Row>, changes: Partial<LiveState<Row>> = {}): void {
     this.list = this.arrange(list);
     const { rows, waiting, moved, overflowed, hasNextPage } = this.list;
     this.setState({
       rows,
       newCount: overflowed ? this.rules.maxWaiting : waiting.size + moved.size,
       hasMoreNew: overflowed,
-      hasNextPage: hasNextPage,
+      hasNextPage,
+      ...changes,
     } as Partial<State>);
   }
 
@@ -255,6 +261,6 @@ export abstract class LiveRows<Row, Message, State extends LiveState<Row>> exten
 
   protected readonly fail = (error: unknown): void => {
     if (this.signal.aborted) return;
-    this.setState({ error: asTocsinError(error), isLoading: false, isLoadingMore: false } as Partial<State>);
+    this.setState({ error: asTocsinError(error), ...LOADED } as Partial<State>);
   };
 }

@@ -400,10 +400,11 @@ export type EventPageQueryVariables = Exact<{
   orderBy?: EventOrder | null | undefined;
   first?: number | null | undefined;
   after?: string | null | undefined;
+  isFirst: boolean;
 }>;
 
 
-export type EventPageQuery = { events: { nodes: Array<{ id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+export type EventPageQuery = { logHead?: string, events: { nodes: Array<{ id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
 export type EventChangesSubscriptionVariables = Exact<{
   filter?: EventFilter | null | undefined;
@@ -417,10 +418,11 @@ export type NotificationPageQueryVariables = Exact<{
   filter?: EventFilter | null | undefined;
   first?: number | null | undefined;
   after?: string | null | undefined;
+  isFirst: boolean;
 }>;
 
 
-export type NotificationPageQuery = { notifications: { edges: Array<{ cursor: string, read: boolean, node: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+export type NotificationPageQuery = { logHead?: string, notifications: { edges: Array<{ cursor: string, read: boolean, node: { id: string, severity: Severity, occurredAt: string, recordedAt: string, lastOccurredAt: string, acknowledged: boolean, status: EventStatus | null, type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
 export type NotificationSummarySubscriptionVariables = Exact<{
   filter?: EventFilter | null | undefined;
@@ -526,9 +528,9 @@ export type EventKeysFragment = { id: string, severity: Severity, occurredAt: st
 export type EventFieldsFragment = { type: string, source: string, summary: string, notification: boolean, acknowledgedAt: string | null, acknowledgedBy: string | null, resolvedAt: string | null, resolvedBy: string | null, entity: { type: string, entityId: string } | null };
 
 export const LogHeadDocument = "query LogHead{logHead}" as Document<LogHeadQuery, LogHeadQueryVariables>;
-export const EventPageDocument = "query EventPage($filter:EventFilter$orderBy:EventOrder$first:Int$after:String){events(filter:$filter orderBy:$orderBy first:$first after:$after){nodes{...EventKeys ...EventFields}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<EventPageQuery, EventPageQueryVariables>;
+export const EventPageDocument = "query EventPage($filter:EventFilter$orderBy:EventOrder$first:Int$after:String$isFirst:Boolean!){logHead@include(if:$isFirst)events(filter:$filter orderBy:$orderBy first:$first after:$after){nodes{...EventKeys ...EventFields}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<EventPageQuery, EventPageQueryVariables>;
 export const EventChangesDocument = "subscription EventChanges($filter:EventFilter$after:String){eventChanged(filter:$filter after:$after){cursor kind transition changedFields eventId event{...EventKeys ...EventFields}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<EventChangesSubscription, EventChangesSubscriptionVariables>;
-export const NotificationPageDocument = "query NotificationPage($filter:EventFilter$first:Int$after:String){notifications(filter:$filter first:$first after:$after){edges{cursor read node{...EventKeys ...EventFields}}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<NotificationPageQuery, NotificationPageQueryVariables>;
+export const NotificationPageDocument = "query NotificationPage($filter:EventFilter$first:Int$after:String$isFirst:Boolean!){logHead@include(if:$isFirst)notifications(filter:$filter first:$first after:$after){edges{cursor read node{...EventKeys ...EventFields}}pageInfo{hasNextPage endCursor}}}fragment EventKeys on Event{id severity occurredAt recordedAt lastOccurredAt acknowledged status}" as Document<NotificationPageQuery, NotificationPageQueryVariables>;
 export const NotificationSummaryDocument = "subscription NotificationSummary($filter:EventFilter){notificationSummaryChanged(filter:$filter){openCount unreadCount bySeverity{severity count}cursor}}" as Document<NotificationSummarySubscription, NotificationSummarySubscriptionVariables>;
 export const AcknowledgeEventsDocument = "mutation AcknowledgeEvents($ids:[ID!]$filter:EventFilter$upTo:String$note:String){acknowledgeEvents(ids:$ids filter:$filter upTo:$upTo note:$note){acknowledgedCount remainingCount userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<AcknowledgeEventsMutation, AcknowledgeEventsMutationVariables>;
 export const MarkNotificationsReadDocument = "mutation MarkNotificationsRead($upTo:String!){markNotificationsRead(upTo:$upTo){userErrors{...Problem}}}fragment Problem on UserError{code message path}" as Document<MarkNotificationsReadMutation, MarkNotificationsReadMutationVariables>;

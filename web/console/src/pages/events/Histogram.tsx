@@ -38,18 +38,19 @@ interface Bar {
 
 interface Props {
   view: View;
-  /** Changes whenever the events of the view change. Null until they are loaded. */
+  /** Changes whenever the events of the view change. Null until they are loaded: the numbers take longer. */
   version: object | null;
   onRange: (from: string, to: string) => void;
 }
 
 export function Histogram({ view, version, onRange }: Props) {
   const now = useNow();
+  const isEnabled = version !== null;
   useReloadAfterChanges(version);
   const first = useApiQuery(
     FirstEventDocument,
     { filter: filterOf(view, now) },
-    { isEnabled: !view.from && !view.range },
+    { isEnabled: isEnabled && !view.from && !view.range },
   );
   const oldest = first.data?.events.nodes[0]?.occurredAt;
   const to = view.to ? Date.parse(view.to) : now;
@@ -59,7 +60,7 @@ export function Histogram({ view, version, onRange }: Props) {
       ? to - lengthOf(view.range)
       : oldest && Date.parse(oldest);
   return from !== undefined && from !== "" && from < to ? (
-    <Chart view={view} from={from} to={to} onRange={onRange} />
+    <Chart view={view} from={from} to={to} isEnabled={isEnabled} onRange={onRange} />
   ) : (
     <Box h={HEIGHT} />
   );
@@ -92,7 +93,13 @@ function useReloadAfterChanges(version: object | null): void {
   );
 }
 
-function Chart({ view, from, to, onRange }: Omit<Props, "version"> & { from: number; to: number }) {
+interface ChartProps extends Omit<Props, "version"> {
+  from: number;
+  to: number;
+  isEnabled: boolean;
+}
+
+function Chart({ view, from, to, isEnabled, onRange }: ChartProps) {
   const [{ isUtc }] = useTimePreferences();
   const [every, length] =
     LENGTHS.find(([, milliseconds]) => (to - from) / milliseconds <= MAX_BUCKETS) ?? LENGTHS.at(-1)!;
@@ -107,7 +114,7 @@ function Chart({ view, from, to, onRange }: Omit<Props, "version"> & { from: num
       every,
       timeZone: isUtc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone,
     },
-    { keepsPrevious: true },
+    { isEnabled, keepsPrevious: true },
   );
   const bars = useMemo(() => {
     const byStart = new Map<number, Bar>();
