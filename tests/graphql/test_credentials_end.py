@@ -99,7 +99,7 @@ async def test_one_statement_checks_the_keys_of_all_sockets(
     await watcher.check_revocations(database)
 
     assert len([each for each in statements if "api_key" in each]) == 1
-    assert [each.revoked.is_set() for each in lifetimes] == [True, True, False]
+    assert [each.ended.done() for each in lifetimes] == [True, True, False]
     statements.clear()
     del lifetimes
     await watcher.check_revocations(database)
@@ -114,7 +114,7 @@ async def test_an_already_expired_credential_ends_immediately(database: Database
 
     lifetime = CredentialWatcher().track_caller(replace(caller, expires_at=past))
 
-    assert await lifetime.wait_until_ended() == "The credential has expired."
+    assert await lifetime.ended == "The credential has expired."
 
 
 async def test_an_operation_on_a_socket_is_a_use_of_its_key(

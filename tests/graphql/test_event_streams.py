@@ -35,7 +35,7 @@ async def test_a_read_ends_completely_when_its_client_disconnects() -> None:
     read = RecordedRead()
     slots = ConnectionSlots(SocketLimits())
     stream = EventStream(
-        read.read_responses(), CredentialLifetime(expires_at=None), 60, slots.acquire("key")
+        read.read_responses(), lambda: CredentialLifetime(None), 60, slots.acquire("key")
     )
 
     async def send_events() -> None:

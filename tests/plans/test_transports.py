@@ -12,6 +12,8 @@ import pytest
 from graphql import get_named_type
 
 from app.domain.access.caller import Permission
+from app.graphql.plans import value_writers
+from app.graphql.plans.cached_event_types import StaleCacheError
 from app.store.change_log import changes
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client, Socket
@@ -216,3 +218,27 @@ async def test_a_subscription_that_may_not_start_has_the_same_error_over_both_tr
         assert over_socket == over_stream, query
         [response] = map(json.loads, over_socket)
         assert [error["extensions"]["code"] for error in response["errors"]] == [code]
+
+
+async def test_a_response_that_a_plan_cannot_write_is_written_by_graphql_core(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise StaleCacheError
+
+    await own_client.execute_field(
+        """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED})
+             { userErrors { code } } }"""
+    )
+    query = "subscription { notificationAdded { node { summary eventType { name } } } }"
+    async with own_client.subscription(query) as subscription:
+        await own_client.log_event(type="g", summary="by plan", notification=True)
+        by_plan = await subscription.receive_next()
+        before = count_plans("fallback")
+        monkeypatch.setattr(value_writers, "fetch_event_types", fail)
+        await own_client.log_event(type="g", summary="by graphql-core", notification=True)
+        by_core = await subscription.receive_next()
+
+    assert by_plan == {"node": {"summary": "by plan", "eventType": {"name": "G"}}}
+    assert by_core == {"node": {"summary": "by graphql-core", "eventType": {"name": "G"}}}
+    assert count_plans("fallback") == before + 2  # also the payload of the mutation

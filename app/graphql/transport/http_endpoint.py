@@ -77,10 +77,9 @@ def create_http_endpoint(
         )
         if media_type == EVENTS and not is_mutation_by_get:  # rejected below
             slot = connection_slots.acquire(context.caller.identity)
-            credential_lifetime = context.credential_lifetime()
             stream = EventStream(
                 stream_responses(executor, context, operation),
-                credential_lifetime,
+                context.credential_lifetime,
                 keep_alive_seconds,
                 slot,
             )

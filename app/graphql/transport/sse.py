@@ -8,7 +8,7 @@ The event ID is the subscription's cursor: `Last-Event-ID` resumes after it. A s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -36,12 +36,12 @@ class EventStream:
     def __init__(
         self,
         responses: AsyncGenerator[OperationResponse, None],
-        credential_lifetime: CredentialLifetime,
+        track_credential: Callable[[], CredentialLifetime],
         keep_alive_seconds: float,
         slot: ConnectionSlot,
     ) -> None:
         self._responses = responses
-        self._credential_lifetime = credential_lifetime
+        self._track_credential = track_credential
         self._keep_alive_seconds = keep_alive_seconds
         self._slot = slot
         self._drain_requested = asyncio.Event()
@@ -52,8 +52,9 @@ class EventStream:
 
     async def stream_events(self, open_streams: set[Any]) -> AsyncIterator[str]:
         """Yields the events. The stream is in `open_streams` until it ends."""
-        end_futures = [
-            asyncio.ensure_future(self._credential_lifetime.wait_until_ended()),
+        credential_lifetime = self._track_credential()
+        end_futures: list[asyncio.Future[Any]] = [
+            credential_lifetime.ended,
             asyncio.ensure_future(self._drain_requested.wait()),
         ]
         open_streams.add(self)
@@ -65,6 +66,7 @@ class EventStream:
                 await self._responses.aclose()
             open_streams.discard(self)
             self._slot.release()
+            credential_lifetime.release()
             for future in end_futures:
                 future.cancel()
 

@@ -46,6 +46,7 @@ from app.graphql.transport.messages import (
 from app.graphql.transport.operation_responses import stream_responses
 from app.graphql.transport.protocol_state import ProtocolState
 from app.graphql.transport.websocket_protocol import BatchSender, create_batch_sender
+from app.services.auth.credential_watcher import CredentialLifetime
 from app.store.engine.database_errors import DATABASE_ERRORS, unavailable_message
 
 _AUTH_ERROR_CODES = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
@@ -82,6 +83,8 @@ class WebSocketConnection:
         self._context = context
         self._connection_slots = connection_slots
         self._slot: ConnectionSlot | None = None
+        self._credential_lifetime: CredentialLifetime | None = None
+        self._ping_timer: asyncio.TimerHandle | None = None
         self._rate_limiter = MessageRateLimiter(limits)
         self._operations: dict[str, asyncio.Task[None]] = {}
         # Senders push payloads of an operation directly, without its task.
@@ -119,8 +122,16 @@ class WebSocketConnection:
             tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
+            self._stop_timers()
             await self._close_websocket(close)
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _stop_timers(self) -> None:
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        if self._credential_lifetime is not None:
+            self._credential_lifetime.release()
+            self._credential_lifetime = None  # its callback refers to this object
 
     async def drain(self) -> None:
         """Starts no more operations, and closes once the running mutations have responded."""
@@ -196,28 +207,33 @@ class WebSocketConnection:
         except (RequestError, *DATABASE_ERRORS) as error:
             self.request_close(_create_rejection_close(error))
         else:
-            self._start_task(self._close_with_credential)
-            self._start_task(self._ping_client)
+            # An idle connection has no tasks for this, as they take memory.
+            self._credential_lifetime = self._context.credential_lifetime()
+            self._credential_lifetime.ended.add_done_callback(self._close_with_credential)
+            self._schedule_ping()
             self._protocol_state.acknowledged = True
             await self._send(ACKNOWLEDGED)
 
-    async def _close_with_credential(self) -> None:
-        self.request_close(
-            Close(CloseCode.FORBIDDEN, await self._context.credential_lifetime().wait_until_ended())
+    def _close_with_credential(self, ended: asyncio.Future[str]) -> None:
+        self.request_close(Close(CloseCode.FORBIDDEN, ended.result()))
+
+    def _schedule_ping(self) -> None:
+        self._ping_timer = asyncio.get_running_loop().call_later(
+            self._limits.ping_interval_seconds, self._start_task, self._ping_client
         )
 
     async def _ping_client(self) -> None:
         """Pings the client, and closes the connection if the client sends nothing in time."""
-        while True:
-            await asyncio.sleep(self._limits.ping_interval_seconds)
-            self._frame_received.clear()
-            try:
-                async with asyncio.timeout(self._limits.pong_timeout_seconds):
-                    await self._send(PING)
-                    await self._frame_received.wait()
-            except TimeoutError:
-                reason = f"No response to a ping within {self._limits.pong_timeout_seconds:g} s."
-                return self.request_close(Close(CloseCode.TIMEOUT, reason))
+        self._frame_received.clear()
+        try:
+            async with asyncio.timeout(self._limits.pong_timeout_seconds):
+                await self._send(PING)
+                await self._frame_received.wait()
+        except TimeoutError:
+            reason = f"No response to a ping within {self._limits.pong_timeout_seconds:g} s."
+            self.request_close(Close(CloseCode.TIMEOUT, reason))
+        else:
+            self._schedule_ping()
 
     async def _handle_subscribe(self, message: Subscribe) -> None:
         max_operations = self._limits.operations_per_socket

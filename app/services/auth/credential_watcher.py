@@ -29,26 +29,39 @@ log = structlog.get_logger(__name__)
 
 
 class CredentialLifetime:
-    """Credential of a connection or stream. It is watched while this object is referenced."""
+    """Credential of a connection or stream. It is watched while this object is referenced.
+
+    `ended`: the reason why it has ended. No task waits for it, as tasks take memory of each
+    connection. Call `release` when the connection ends.
+    """
 
     def __init__(self, expires_at: datetime | None) -> None:
-        self.revoked = asyncio.Event()
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._expires_at = expires_at
+        self._timer: asyncio.TimerHandle | None = None
+        self._check_expiration()
 
-    async def wait_until_ended(self) -> str:
-        """Waits until the credential expires or is revoked, and returns the reason."""
-        while True:
-            remaining = _MAX_TIMER_SECONDS
-            if self._expires_at is not None:
-                remaining = min(remaining, (self._expires_at - datetime.now(UTC)).total_seconds())
-            if remaining <= 0:
-                return "The credential has expired."
-            try:
-                async with asyncio.timeout(remaining):
-                    await self.revoked.wait()
-            except TimeoutError:
-                continue
-            return "The API key was revoked."
+    def revoke(self) -> None:
+        self._end("The API key was revoked.")
+
+    def release(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _check_expiration(self) -> None:
+        if self._expires_at is None:
+            return
+        remaining = (self._expires_at - datetime.now(UTC)).total_seconds()
+        if remaining <= 0:
+            self._end("The credential has expired.")
+        else:
+            self._timer = self.ended.get_loop().call_later(
+                min(remaining, _MAX_TIMER_SECONDS), self._check_expiration
+            )
+
+    def _end(self, reason: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(reason)
 
 
 class CredentialWatcher:
@@ -75,7 +88,7 @@ class CredentialWatcher:
                 log_failure("credential_check_failed", error)
 
     async def check_revocations(self, database: Database) -> None:
-        """Sets `revoked` of the lifetimes whose keys were revoked."""
+        """Ends the lifetimes whose keys were revoked."""
         for key_id in [id for id, lifetimes in self._lifetimes.items() if not lifetimes]:
             del self._lifetimes[key_id]
         if not self._lifetimes:
@@ -86,4 +99,4 @@ class CredentialWatcher:
             revoked = list(await session.scalars(select(col(key.id)).where(*conditions)))
         for key_id in revoked:
             for lifetime in self._lifetimes.pop(key_id, ()):
-                lifetime.revoked.set()
+                lifetime.revoke()
