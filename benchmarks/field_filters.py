@@ -94,7 +94,7 @@ def build_event(number: int) -> EventState:
 async def fill_database(database: Database, owner: UUID, count: int) -> None:
     for start in range(0, count, BATCH):
         states = [build_event(number) for number in range(start, min(start + BATCH, count))]
-        rows = [tables.Event.from_domain(state, owner).to_columns() for state in states]
+        rows = [tables.Event.build_columns(state, owner) for state in states]
         async with database.write(owner, writes_log=False) as session:
             await insert_rows(
                 session, (tables.Event, rows), *search_index.build_index_rows(owner, states)

@@ -285,7 +285,7 @@ def draw_examples(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
 
 async def insert_events(database: Database, owner: UUID, states: Sequence[EventState]) -> None:
     async with database.write(owner) as session:
-        rows = [tables.Event.from_domain(state, owner).to_columns() for state in states]
+        rows = [tables.Event.build_columns(state, owner) for state in states]
         index_rows = search_index.build_index_rows(owner, states)
         receipt_rows = build_receipt_rows(owner, states)
         await insert_rows(

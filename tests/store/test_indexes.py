@@ -147,7 +147,7 @@ async def _fill_organization(
         replace(state, duplicate_of_id=states[0].id) if n % 500 == 499 else state
         for n, state in enumerate(states)
     ]
-    rows = [tables.Event.from_domain(state, owner).to_columns() for state in flagged]
+    rows = [tables.Event.build_columns(state, owner) for state in flagged]
     for place, row in enumerate(rows, start=1):
         if row["notification"]:
             row |= {"rang_tx": 1, "rang_seq": place}

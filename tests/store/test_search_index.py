@@ -333,7 +333,7 @@ async def store_older_events(database: Database, *contents: str) -> list[UUID]:
             )
             for content in contents
         ]
-        rows = [tables.Event.from_domain(each, organization_id).to_columns() for each in states]
+        rows = [tables.Event.build_columns(each, organization_id) for each in states]
         await insert_rows(session, (tables.Event, rows))
         owned = {"organization_id": organization_id, "version": 1}
         mark = f"@{organization_id.hex}"

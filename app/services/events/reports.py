@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -540,46 +541,50 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
     entries = batch.log_entries
     if not entries:
         return {}
-    organization_id = session.info["scope"]
-    rows = {
-        event.id: tables.Event.from_domain(
-            event,
-            organization_id,
-            reporter=batch.reporters.get(event.id),
-            reported_at=batch.reported_times.get(event.id),
-            state_digest=batch.state_digests.get(event.id),
-        )
-        for event in batch.new_events.values()
-    }
     if any(each.notifies or each.kind == "RESOLVED" for each in entries):
         positions = await changes.append_entries(session, entries)
-        known_rows = batch.lookup.events | rows
-        _update_changed(batch)
-        for entry, position in zip(entries, positions, strict=True):
-            row = known_rows[entry.subject_id]
-            if entry.notifies and row.silenced_by_id is None:  # a later report may be silenced
-                row.set_rang(position)
+        notified = {
+            entry.subject_id: position
+            for entry, position in zip(entries, positions, strict=True)
+            if entry.notifies
+        }
+        _update_changed(batch, notified)
         # First, because a new event may have the alert key of one that was resolved.
         await session.flush()
-        await insert_rows(session, *_new_rows(organization_id, batch, rows))
+        event_rows, index_rows = _build_new_rows(session.info["scope"], batch, notified)
+        await insert_rows(session, (tables.Event, event_rows), *index_rows)
     else:
-        await changes.append_entries(session, entries, _new_rows(organization_id, batch, rows))
-        _update_changed(batch)
+        event_rows, index_rows = _build_new_rows(session.info["scope"], batch, {})
+        await changes.append_entries(session, entries, [(tables.Event, event_rows), *index_rows])
+        _update_changed(batch, {})
         await session.flush()
-    return rows
+    return {columns["id"]: tables.Event.from_columns(columns) for columns in event_rows}
 
 
-def _update_changed(batch: ReportBatch) -> None:
+def _update_changed(batch: ReportBatch, notified: Mapping[UUID, changes.LogPosition]) -> None:
+    """Updates the existing events. `notified`: the last positions that notified of an event."""
     for event_id, event in batch.changed_events.items():
         row = batch.lookup.events[event_id]
         row.update_from(event)
         row.reported_at = batch.reported_times.get(event_id, row.reported_at)
         row.state_digest = batch.state_digests.get(event_id, row.state_digest)
+        if event_id in notified and event.silenced_by_id is None:  # a later report may be silenced
+            row.set_rang(notified[event_id])
 
 
-def _new_rows(
-    organization_id: UUID, batch: ReportBatch, rows: dict[UUID, tables.Event]
-) -> list[TableRows]:
-    event_rows = [row.to_columns() for row in rows.values()]
-    index_rows = search_index.build_index_rows(organization_id, batch.new_events.values())
-    return [(tables.Event, event_rows), *index_rows]
+def _build_new_rows(
+    organization_id: UUID, batch: ReportBatch, notified: Mapping[UUID, changes.LogPosition]
+) -> tuple[list[dict[str, Any]], list[TableRows]]:
+    """Builds the rows of the new events, and the rows of their search index."""
+    event_rows = [
+        tables.Event.build_columns(
+            event,
+            organization_id,
+            notified.get(event_id, (None, None)) if event.silenced_by_id is None else (None, None),
+            batch.reporters.get(event_id),
+            batch.reported_times.get(event_id),
+            batch.state_digests.get(event_id),
+        )
+        for event_id, event in batch.new_events.items()
+    ]
+    return event_rows, search_index.build_index_rows(organization_id, batch.new_events.values())

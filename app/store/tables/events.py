@@ -190,26 +190,23 @@ class Event(OrganizationOwned, table=True):
         default=None, sa_column=Column(enum_column(EventStatus), _generated_value(STATUS))
     )
 
-    @classmethod
-    def from_domain(
-        cls,
+    @staticmethod
+    def build_columns(
         state: EventState,
         organization_id: UUID,
         rang: tuple[int, int] | tuple[None, None] = (None, None),
         reporter: str | None = None,
         reported_at: datetime | None = None,
         state_digest: str | None = None,
-    ) -> Event:
-        tx, seq = rang
-        owner = {
-            "organization_id": organization_id,
-            "rang_tx": tx,
-            "rang_seq": seq,
-            "reporter": reporter,
-            "reported_at": reported_at,
-            "state_digest": state_digest,
-        }
-        return cls.from_columns(_state_columns(state) | owner)
+    ) -> dict[str, Any]:
+        """Builds the columns of a new event, without those that the database generates."""
+        columns = _state_columns(state)
+        columns["organization_id"] = organization_id
+        columns["rang_tx"], columns["rang_seq"] = rang
+        columns["reporter"] = reporter
+        columns["reported_at"] = reported_at
+        columns["state_digest"] = state_digest
+        return columns
 
     def update_from(self, state: EventState) -> None:
         """Copies the values of the state that differ."""
@@ -373,9 +370,9 @@ _SHARED_COLUMNS = tuple(
 
 
 def _state_columns(state: EventState) -> dict[str, Any]:
-    entity = state.entity
-    return {name: getattr(state, name) for name in _SHARED_COLUMNS} | {
-        "entity_type": entity and entity.type,
-        "entity_id": entity and entity.id,
-        "tags": list(state.tags),
-    }
+    entity, attributes = state.entity, vars(state)
+    columns = {name: attributes[name] for name in _SHARED_COLUMNS}
+    columns["entity_type"] = entity and entity.type
+    columns["entity_id"] = entity and entity.id
+    columns["tags"] = list(state.tags)
+    return columns
