@@ -15,10 +15,13 @@ from tests.browser.console.actions import (
 )
 from tests.browser.page_actions import create_key
 from tests.client import Client
+from tests.event_type_client import define_event_type
 
 POLICIES = "{ retentionPolicies { nodes { name target filter keepFor } } }"
 KEYS = "{ organization { name apiKeys { name permissions revokedAt } } }"
 VIEWER = "{ viewer { name permissions } }"
+CREATE_DUPLICATION_RULE = """mutation ($input: CreateDuplicationRuleInput!) {
+  createDuplicationRule(input: $input) { userErrors { message } } }"""
 LOG = """mutation ($id: String!, $event: ContainerEventInput!) {
   logContainerEvent(containerId: $id, event: $event) { userErrors { message } } }"""
 # The page is not rendered between the two changes.
@@ -98,16 +101,23 @@ async def test_keys_organizations_the_audit_trail_and_health_are_managed(
     # The audit trail has all of it.
     await page.get_by_role("link", name="Audit trail").click()
     await expect(page.get_by_role("row", name="Revoked: API key field app")).to_be_visible()
+    created = page.get_by_role("row", name="Created: API key field app")
+    await expect(created).to_contain_text("Permissions: EVENT_CREATE, EVENT_READ")
+    created = page.get_by_role("row", name="Created: Retention policy Old readings")
+    for line in ("Deletes: Events", "Severity: Info and Source: /pumps/7", "Kept for: 30 days"):
+        await expect(created).to_contain_text(line)
     await page.get_by_label("Action").select_option("UPDATED")
     await expect(page.get_by_role("row")).to_have_count(2)
-    await expect(page.get_by_role("row").nth(1)).to_contain_text("→ South")
+    await expect(page.get_by_role("row").nth(1)).to_contain_text(re.compile("Name: .* → South"))
     assert await find_violations(page) == []
 
     # The address has the filters, and the name of an object leads to all of its entries.
     await page.get_by_label("From").fill("2100-01-01T00:00")
+    await page.get_by_label("From").press("Enter")
     await expect(page.get_by_text("No entry matches the filters")).to_be_visible()
     await expect(page).to_have_url(re.compile(r"\?action=UPDATED&from=\d{4}-"))
     await page.get_by_label("From").fill("2000-01-01T00:00")
+    await page.get_by_label("From").blur()
     await page.get_by_label("Object").select_option("API key")
     await expect(page.get_by_text("No entry matches the filters")).to_be_visible()
     await page.get_by_label("Action").select_option("REVOKED")
@@ -133,6 +143,61 @@ async def test_keys_organizations_the_audit_trail_and_health_are_managed(
     assert key["revokedAt"] is not None
     assert visitor.strayed == []
     assert visitor.complaints == []
+
+
+async def test_changes_to_event_types_and_rules_are_shown_in_words(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    depth = {"name": "depth", "label": "Depth", "kind": "NUMBER", "unit": "m"}
+    note = {"name": "note", "kind": "TEXT"}
+    condition = {"field": {"field": "depth", "operator": "GTE", "value": 100}}
+    deep = {"name": "Deep", "effect": "SHOW", "targets": ["note"], "condition": condition}
+    gauge = await define_event_type(client, depth, note, conditionalRules=[deep])
+    rule = {
+        "name": "Repeats",
+        "eventTypeId": gauge["id"],
+        "fingerprint": ["entity.id", "fields.depth"],
+        "window": "PT15M",
+        "action": "COUNT",
+    }
+    await client.execute_field(CREATE_DUPLICATION_RULE, input=rule)
+    page = await sign_in_to(visitor, "/administration/audit")
+
+    lines = {
+        "Created: Duplication rule Repeats": (
+            "Event type: Gauge",
+            "Fingerprint: ID of the entity, Depth",
+            "Window: 15 minutes",
+            "Duplicates: Count the duplicate",
+            "Enabled: Yes",
+        ),
+        "Created: Conditional rule Deep": ("Effect: Show", "Condition: Depth ≥ 100"),
+        "Created: Field depth": ("Kind: Number", "Unit: m"),
+    }
+    for name, expected in lines.items():
+        row = page.get_by_role("row", name=name)
+        for line in expected:
+            await expect(row.get_by_text(line, exact=True)).to_be_visible()
+    assert await find_violations(page) == []
+
+
+async def test_a_time_of_the_audit_trail_is_applied_when_its_user_has_entered_it(
+    visitor: BrowserVisit,
+) -> None:
+    page = await sign_in_to(visitor, "/administration/audit")
+    await expect(page.get_by_role("row", name="Created: API key")).to_be_visible()
+    await page.clock.install()
+
+    await page.get_by_label("From").fill("2100-01-01T00:00")
+    await page.clock.fast_forward(5_000)
+    address_while_typing = page.url
+    await page.get_by_label("From").press("Enter")
+
+    await expect(page.get_by_text("No entry matches the filters")).to_be_visible()
+    assert address_while_typing == f"{visitor.url}/administration/audit"
+    await page.get_by_label("From").fill("")
+    await page.get_by_label("From").blur()
+    await expect(page.get_by_role("row", name="Created: API key")).to_be_visible()
 
 
 async def test_administration_fits_a_phone_and_needs_a_permission(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import BrowserVisit, on_both_databases
 from tests.browser.console.actions import expect_to_fit, find_violations, sign_in_to
@@ -290,6 +290,33 @@ async def test_events_are_linked_followed_and_unlinked(
     await links.get_by_role("button", name="Add a link to Power is back").click()
     await expect(links.get_by_role("row")).to_contain_text("Power is back")
     await expect(other).to_have_value("")
+
+
+async def test_a_search_that_fails_shows_its_error_instead_of_earlier_matches(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await client.log_event(summary="Power failed")
+    await client.log_event(summary="Valve leaks")
+    page = await open_event(visitor, await client.log_event(summary="Pump stopped"))
+    links = page.get_by_role("region", name="Correlated events")
+
+    async def fail(route: Route) -> None:
+        if "query EventMatches" in (route.request.post_data or ""):
+            await route.fulfill(status=400, json={"errors": [{"message": "Out of order."}]})
+        else:
+            await route.fallback()
+
+    await links.get_by_label("Other event").fill("power")
+    await expect(links.get_by_role("link", name="Power failed")).to_be_visible()
+    await page.route("**/graphql", fail)
+    await links.get_by_label("Other event").fill("valve")
+    await expect(links.get_by_role("alert")).to_contain_text("Out of order.")
+    await expect(links.get_by_role("link", name="Power failed")).to_have_count(0)
+    await page.unroute("**/graphql", fail)
+    await links.get_by_role("button", name="Try again").click()
+
+    await expect(links.get_by_role("link", name="Valve leaks")).to_be_visible()
+    await expect(links.get_by_role("alert")).to_have_count(0)
 
 
 async def test_links_are_followed_added_and_removed_in_the_graph(

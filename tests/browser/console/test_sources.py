@@ -174,6 +174,19 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(main).to_contain_text("There are no sources yet")
 
+    # A source can be created disabled.
+    await page.get_by_role("link", name="New source").click()
+    await page.get_by_label("Name", exact=True).fill("Later")
+    await page.get_by_role("checkbox", name="The source is enabled").uncheck()
+    await page.get_by_role("button", name="New source").click()
+    await take_token(page)
+    await expect(page.get_by_text("The source is disabled.")).to_be_visible()
+    [later] = (await client.execute_field(SOURCES))["nodes"]
+    assert (later["name"], later["enabled"]) == ("Later", False)
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(main).to_contain_text("There are no sources yet")
+
     # A PagerDuty sender uses another address.
     await page.get_by_role("link", name="New source").click()
     await page.get_by_label("Kind", exact=True).select_option("PAGERDUTY")

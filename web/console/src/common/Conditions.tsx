@@ -12,7 +12,7 @@ const t = texts.filter;
 type Attribute = Exclude<keyof EventFilter, "fields" | "and" | "or" | "not" | "tags" | "entity">;
 type Describe = (filter: EventFilter) => string[];
 
-interface Field {
+export interface LabeledField {
   name: string;
   label: string;
   unit?: string | null;
@@ -36,7 +36,7 @@ export function Conditions({ filter }: { filter: EventFilter }) {
   const fields = types.data?.eventTypes.nodes.flatMap((type) => type.fields) ?? [];
   return (
     <Group gap={4}>
-      {describe(filter, fields, isUtc).map((words) => (
+      {describeFilter(filter, fields, isUtc).map((words) => (
         <Badge key={words} variant="default" tt="none" fw={500} h="auto" styles={{ label: { whiteSpace: "normal" } }}>
           {words}
         </Badge>
@@ -46,8 +46,8 @@ export function Conditions({ filter }: { filter: EventFilter }) {
 }
 
 /** Returns the conditions, all of which must hold. */
-function describe(filter: EventFilter, fields: readonly Field[], isUtc: boolean): string[] {
-  const describePart: Describe = (part) => describe(part, fields, isUtc);
+export function describeFilter(filter: EventFilter, fields: readonly LabeledField[], isUtc: boolean): string[] {
+  const describePart: Describe = (part) => describeFilter(part, fields, isUtc);
   const join = (parts: readonly EventFilter[], word: string): string =>
     parts.map((part) => describePart(part).join(t.and)).map((words) => `(${words})`).join(word);
   const { fields: predicates, and, or, not, tags, entity, ...attributes } = filter;

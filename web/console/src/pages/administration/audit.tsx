@@ -2,16 +2,17 @@
 
 import { Anchor, Group, NativeSelect, Stack, Table, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
-import { type AuditAction, AuditTrailDocument } from "../../api/generated";
+import { useApi, useApiQuery } from "../../api/client";
+import { type AuditAction, AuditTrailDocument, FilterValuesDocument } from "../../api/generated";
 import { useApiPages } from "../../api/pages";
 import { timeOf, useAddressParameters, withParameters } from "../../common/address";
 import { DebouncedInput } from "../../common/DebouncedInput";
-import { fromLocalInput, toLocalInput } from "../../common/localTime";
 import { PagedList } from "../../common/PagedList";
-import { Time } from "../../common/time";
-import { formatValue } from "../../common/values";
+import { Time, useTimePreferences } from "../../common/time";
+import { TimeInput } from "../../common/TimeInput";
 import { Empty } from "../../shell/states";
 import { texts } from "../../texts";
+import { describeChanges } from "./changes";
 
 const t = texts.administration;
 const ACTIONS = Object.keys(t.actions) as AuditAction[];
@@ -21,6 +22,10 @@ type SubjectType = keyof typeof t.subjectTypes;
 const typeOf = (name: string): string => t.subjectTypes[name as SubjectType] ?? name;
 
 export default function AuditPage() {
+  const { can } = useApi();
+  const [{ isUtc }] = useTimePreferences();
+  const types = useApiQuery(FilterValuesDocument, {}, { isEnabled: can("EVENT_READ") });
+  const names = { eventTypes: types.data?.eventTypes.nodes ?? [], isUtc };
   const [parameters, changeParameters] = useAddressParameters();
   const action = ACTIONS.find((each) => each === parameters.get("action"));
   const type = TYPES.find((each) => each === parameters.get("type"));
@@ -65,18 +70,8 @@ export default function AuditPage() {
           value={actor ?? ""}
           onChange={(value) => change({ actor: value })}
         />
-        <DebouncedInput
-          type="datetime-local"
-          label={t.from}
-          value={toLocalInput(from)}
-          onChange={(value) => change({ from: fromLocalInput(value) ?? "" })}
-        />
-        <DebouncedInput
-          type="datetime-local"
-          label={t.to}
-          value={toLocalInput(to)}
-          onChange={(value) => change({ to: fromLocalInput(value) ?? "" })}
-        />
+        <TimeInput label={t.from} value={from} onChange={(value) => change({ from: value })} />
+        <TimeInput label={t.to} value={to} onChange={(value) => change({ to: value })} />
       </Group>
       {subject && (
         <Text style={{ overflowWrap: "anywhere" }}>
@@ -105,9 +100,9 @@ export default function AuditPage() {
                         {`${typeOf(entry.subjectType)} ${entry.subjectName ?? ""}`.trim()}
                       </Anchor>
                     </Text>
-                    {Object.entries(entry.changes as Record<string, unknown>).map(([name, value]) => (
-                      <Text key={name} size="sm" c="dimmed">
-                        {`${name}: ${formatChange(value)}`}
+                    {describeChanges(entry, names).map((line) => (
+                      <Text key={line} size="sm" c="dimmed">
+                        {line}
                       </Text>
                     ))}
                   </Table.Td>
@@ -125,10 +120,4 @@ export default function AuditPage() {
       </PagedList>
     </Stack>
   );
-}
-
-/** The values before and after a change. */
-function formatChange(value: unknown): string {
-  if (!Array.isArray(value) || value.length !== 2) return formatValue(value);
-  return value.map((each) => formatValue(each) || texts.event.nothing).join(" → ");
 }

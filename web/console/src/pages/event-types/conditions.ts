@@ -21,7 +21,7 @@ export function describeRule(rule: RuleDraft, fields: readonly FieldDraft[]): st
   return t.ruleInWords(t.effects[rule.effect], targets, describeCondition(rule.condition, labels));
 }
 
-function describeCondition(condition: Condition, labels: Labels, isNested = false): string {
+export function describeCondition(condition: Condition, labels: Labels, isNested = false): string {
   if ("field" in condition) return describePredicate(condition.field, labels);
   if ("not" in condition) return t.not(describeCondition(condition.not, labels, true));
   const [operands, word, empty] =

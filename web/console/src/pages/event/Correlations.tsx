@@ -194,12 +194,16 @@ function Matches({ id, text, isPending, onChoose }: MatchesProps) {
   const isSearch = /[\p{L}\p{N}]/u.test(words) && !idOf(words);
   // The last word may not be complete.
   const search = /[a-z0-9]$/i.test(words) ? `${words}*` : words;
-  const { data } = useApiQuery(
+  const { data, error, failureReason, isPlaceholderData, refetch } = useApiQuery(
     EventMatchesDocument,
     { filter: { search, not: { ids: [id] } } },
     { isEnabled: isSearch, keepsPrevious: true },
   );
-  if (!isSearch || !text.trim() || !data) return null;
+  // A search that is tried again shows why, instead of the matches of other words.
+  const problem = error ?? (isPlaceholderData ? failureReason : null);
+  if (!isSearch || !text.trim()) return null;
+  if (problem) return <ErrorState error={problem} onRetry={() => void refetch()} />;
+  if (!data) return null;
   const { nodes } = data.events;
   return (
     <Stack gap={4} role="group" aria-label={t.matches}>

@@ -1,6 +1,6 @@
 // A source: its state, how systems send to it, its mapping, and what it has rejected. Also a new source.
 
-import { Anchor, Button, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Button, Checkbox, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useMemo, useRef, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
@@ -221,6 +221,8 @@ function Actions({ source, isReadOnly }: { source: SourceDetails; isReadOnly: bo
 interface Draft {
   name: string;
   kind: SourceKind;
+  /** Of a new source. Others are enabled and disabled at once. */
+  enabled: boolean;
   mapping: Mapping;
 }
 
@@ -247,11 +249,12 @@ function SourceForm({ source, sample = null, onSample }: FormProps) {
   const [base, setBase] = useState<Draft>(() => ({
     name: source?.name ?? "",
     kind: source?.kind ?? "ALERTMANAGER",
+    enabled: true,
     mapping: mappingOf(source),
   }));
   const [draft, setDraft] = useState(base);
   const [ownSample, setOwnSample] = useState<string | null>(null);
-  const { name, kind, mapping } = draft;
+  const { name, kind, enabled, mapping } = draft;
   const isMapped = kind === "JSON";
   const text = sample ?? ownSample ?? formatSample(kind);
   const parsed = useMemo(() => parseSample(text), [text]);
@@ -264,7 +267,7 @@ function SourceForm({ source, sample = null, onSample }: FormProps) {
   const saving = useMutation({
     mutationFn: async (_draft: Draft) => {
       if (!source) {
-        const input = { name, kind, mapping: isMapped ? toInput(mapping) : null };
+        const input = { name, kind, enabled, mapping: isMapped ? toInput(mapping) : null };
         const { source: created, token } = checked((await client.request(CreateSourceDocument, { input })).createSource);
         return { ...created!, token: token! };
       }
@@ -319,6 +322,14 @@ function SourceForm({ source, sample = null, onSample }: FormProps) {
             />
           )}
         </Playground>
+        {!source && (
+          <Checkbox
+            label={t.enabledFromStart}
+            description={t.enabledHint}
+            checked={enabled}
+            onChange={({ currentTarget }) => change({ enabled: currentTarget.checked })}
+          />
+        )}
         <SaveError error={saving.error} />
         <Group>
           <Button type="submit" loading={saving.isPending} disabled={source !== null && !isChanged}>
