@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from os import stat_result
 from pathlib import Path
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
 
 STATIC = Path(__file__).parent / "static"
+_ACCEPTS_GZIP = re.compile(r"(^|,)\s*gzip\s*(,|$|;\s*q=(1|0\.0*[1-9]))", re.IGNORECASE)
 
 
 def build_security_headers(policy: str) -> dict[str, str]:
@@ -23,12 +26,19 @@ def build_security_headers(policy: str) -> dict[str, str]:
 
 
 class AssetFiles(StaticFiles):
-    """Files with a content hash in their names, which can be cached permanently."""
+    """Files with a content hash in their names, which can be cached permanently.
+
+    If `web/build` has compressed a file, clients that accept gzip get the compressed file, which
+    has its own ETag.
+    """
 
     def __init__(self, folder: Path, headers: dict[str, str]) -> None:
         """Without the folder the server starts, and its files return 404."""
         super().__init__(directory=folder, check_dir=False)
-        self._headers = headers | {"Cache-Control": "public, max-age=31536000, immutable"}
+        self._headers = headers | {
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Vary": "Accept-Encoding",
+        }
 
     def file_response(
         self,
@@ -37,8 +47,15 @@ class AssetFiles(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
+        accepted = ",".join(Headers(scope=scope).getlist("accept-encoding"))
+        compressed = Path(f"{full_path}.gz")
+        is_compressed = _ACCEPTS_GZIP.search(accepted) is not None and compressed.is_file()
+        if is_compressed:
+            full_path, stat_result = compressed, compressed.stat()
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(self._headers)
+        if is_compressed and response.status_code == status_code:  # a 304 has no content
+            response.headers["Content-Encoding"] = "gzip"
         return response
 
     async def check_config(self) -> None:

@@ -331,6 +331,49 @@ def test_the_server_has_the_paths_of_the_navigation() -> None:
     assert all(re.search(rf'(page\(|path: )"{section}"', routes) for section in sections)
 
 
+async def test_assets_are_compressed_for_clients_that_accept_gzip(client: Client) -> None:
+    async with client.as_key(None) as anonymous:
+        [script] = re.findall(r'src="\./([^"]*)"', (await anonymous.http.get("/")).text)
+
+        async def fetch(**headers: str) -> httpx.Response:
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            return await anonymous.http.get(f"/{script}", headers=names)
+
+        plain = [
+            await fetch(accept_encoding=encoding)
+            for encoding in ("", "identity", "br", "gzip;q=0", "gzip; q=0.000, br")
+        ]
+        compressed = [
+            await fetch(accept_encoding=encoding)
+            for encoding in ("gzip", "br, GZIP;q=0.5", "gzip, deflate, br, zstd")
+        ]
+        etags = plain[0].headers["ETag"], compressed[0].headers["ETag"]
+        unchanged = [
+            await fetch(accept_encoding=encoding, if_none_match=etag)
+            for encoding, etag in zip(("identity", "gzip"), etags, strict=True)
+        ]
+        part = await fetch(accept_encoding="identity", range="bytes=0-9", if_range=etags[0])
+
+    assert [response.headers.get("Content-Encoding") for response in plain] == [None] * 5
+    assert [response.headers["Content-Encoding"] for response in compressed] == ["gzip"] * 3
+    assert {response.headers["ETag"] for response in plain} == {etags[0]}
+    assert {response.headers["ETag"] for response in compressed} == {etags[1]}
+    assert etags[0] != etags[1]
+    size = int(plain[0].headers["Content-Length"])
+    assert size == len(plain[0].content)
+    assert 3 * int(compressed[0].headers["Content-Length"]) < size
+    for response in (*plain, *compressed):
+        assert response.content == plain[0].content  # the client has decompressed it
+        assert response.headers["Content-Type"].startswith("text/javascript")
+    for response in unchanged:
+        assert (response.status_code, response.content) == (304, b"")
+        assert "Content-Encoding" not in response.headers
+    assert (part.status_code, part.content) == (206, plain[0].content[:10])
+    for response in (*plain, *compressed, *unchanged, part):
+        assert response.headers["Vary"] == "Accept-Encoding"
+        assert "immutable" in response.headers["Cache-Control"]
+
+
 @pytest.mark.parametrize("path", ["/console/assets/none.js", "/console/assets/../index.html"])
 async def test_a_missing_asset_is_not_found_and_not_cached(client: Client, path: str) -> None:
     async with client.as_key(None) as anonymous:
