@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -87,6 +88,28 @@ async def test_the_address_has_the_filters_and_a_chip_removes_one(
     await expect_summaries(page, "Pump stopped")
     await page.get_by_role("searchbox", name="Search").fill("pum")
     await expect(page.get_by_text("The search finds whole words")).to_be_visible()
+
+
+async def test_the_list_does_not_move_when_the_histogram_has_loaded(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    await log_three(client)
+    may_load = asyncio.Event()
+
+    async def hold_counts(route: Route) -> None:
+        if re.search("query (FirstEvent|Histogram)", route.request.post_data or ""):
+            await may_load.wait()
+        await route.fallback()
+
+    await visitor.context.route("**/graphql", hold_counts)
+    page = await sign_in_to(visitor)
+    await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
+    table = page.get_by_role("table", name="Events", exact=True)
+    place = await table.bounding_box()
+    may_load.set()
+
+    await expect(page.get_by_role("figure")).to_contain_text("3 events")
+    assert await table.bounding_box() == place
 
 
 async def test_dragging_across_the_histogram_selects_a_time(

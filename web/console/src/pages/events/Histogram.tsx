@@ -1,6 +1,6 @@
 // Numbers of events over time, by severity, loaded again when the list changes. Dragging across the bars selects a time range.
 
-import { Box, Group, Text, VisuallyHidden } from "@mantine/core";
+import { Group, Text, VisuallyHidden } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
 import { useApiQuery } from "../../api/client";
@@ -62,7 +62,7 @@ export function Histogram({ view, version, onRange }: Props) {
   return from !== undefined && from !== "" && from < to ? (
     <Chart view={view} from={from} to={to} isEnabled={isEnabled} onRange={onRange} />
   ) : (
-    <Box h={HEIGHT} />
+    <div className={classes.figure} />
   );
 }
 
