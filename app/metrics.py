@@ -92,8 +92,9 @@ RESPONSES = Counter(
 )
 OPERATIONS = Counter(
     "tocsin_operations",
-    "Number of finished GraphQL operations, by root field, operation type and result (OK or the "
-    "code of the first error). A subscription is counted when it has started.",
+    "Number of finished GraphQL operations, by root field, operation type and result: OK, the code "
+    "of the first error, or CANCELLED (the client completed the operation early or left, or its "
+    "credential ended). A subscription is counted when it has started.",
     ["operation", "kind", "result"],
 )
 OPERATION_DURATION = Histogram(
@@ -108,8 +109,8 @@ PLANS = Counter(
     "(no plan covers the operation), fallback (the plan stopped, for example because of an invalid "
     "argument or a failed mutation) or failed (a bug in the plan). Unless the result is planned, "
     "graphql-core executed the operation or, if a mutation had already run, wrote its response. A "
-    "subscription is counted when it starts, and each response that its plan could not write is "
-    "counted as fallback or failed.",
+    "subscription is counted when it starts, and responses that its plan could not write are "
+    "counted as fallback or failed, once for up to 50 that are written together.",
     ["result"],
 )
 FAILED_AUTHENTICATIONS = Counter(

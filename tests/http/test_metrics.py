@@ -10,6 +10,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from prometheus_client import REGISTRY
@@ -22,6 +23,10 @@ from tests.conftest import Serve
 
 ROOT = Path(__file__).parents[2]
 FOLLOW = "subscription { notificationAdded { cursor } }"
+UNNAMED = "query A { logHead } query B { logHead }"
+WAITING = (
+    "SELECT count(*) FROM pg_locks WHERE relation = 'duplication_rule'::regclass AND NOT granted"
+)
 
 
 @pytest.fixture
@@ -64,6 +69,83 @@ async def test_operations_are_counted_by_root_field_kind_and_result(client: Clie
         ]
         == 1
     )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"query": UNNAMED},
+        {"query": UNNAMED, "operationName": "C"},
+        {"query": "fragment F on Query { logHead }"},
+    ],
+)
+async def test_a_request_without_a_known_operation_counts_as_a_mistake_of_the_client(
+    client: Client, payload: dict[str, str]
+) -> None:
+    before = await scrape_metrics(client)
+
+    over_http = await client.http.post("/graphql", json=payload)
+    stream = {"accept": "text/event-stream"}
+    over_stream = await client.http.post("/graphql", json=payload, headers=stream)
+    async with client.socket() as socket:
+        assert (await socket.receive())["type"] == "connection_ack"
+        await socket.send(id="1", type="subscribe", payload=payload)
+        over_socket = await socket.receive()
+    after = await scrape_metrics(client)
+
+    [error] = over_socket["payload"]
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert over_http.json() == {"errors": [error]}
+    assert f"data: {json.dumps({'errors': [error]}, separators=(',', ':'))}\n" in over_stream.text
+    assert metric_increases(before, after, "tocsin_operations_total") == {
+        '{kind="unknown",operation="invalid",result="BAD_USER_INPUT"}': 3
+    }
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("query", "operation"),
+    [
+        ("{ duplicationRules { nodes { id } } }", "duplicationRules"),  # by a plan
+        (
+            "{ duplicationRules { nodes { id } } __schema { description } }",
+            "several",
+        ),  # graphql-core
+    ],
+)
+async def test_operations_that_their_client_ends_early_count_as_cancelled(
+    client: Client, database_url: str, query: str, operation: str
+) -> None:
+    """PostgreSQL only, because a table lock there can block the reads of a query."""
+    before = await scrape_metrics(client)
+    subscribe = {"id": "1", "type": "subscribe", "payload": {"query": query}}
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("BEGIN; LOCK TABLE duplication_rule IN ACCESS EXCLUSIVE MODE")
+
+    async def wait_for_reads(count: int) -> None:
+        while await connection.fetchval(WAITING) != count:
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        async with client.socket() as socket:
+            assert (await socket.receive())["type"] == "connection_ack"
+            await socket.send(**subscribe)
+            await wait_for_reads(1)
+            await socket.send(id="1", type="complete")
+            await wait_for_reads(0)
+            await socket.send(**subscribe)
+            await wait_for_reads(1)
+        await wait_for_reads(0)
+        await connection.close()
+        while (after := await scrape_metrics(client))["tocsin_sockets"]:
+            await asyncio.sleep(0.01)
+
+    labels = f'kind="query",operation="{operation}"'
+    assert metric_increases(before, after, "tocsin_operations_total") == {
+        f'{{{labels},result="CANCELLED"}}': 2
+    }
+    durations = metric_increases(before, after, "tocsin_operation_duration_seconds_count")
+    assert durations == {f"{{{labels}}}": 2}
 
 
 async def test_events_are_counted_by_api_and_result(client: Client) -> None:

@@ -5,6 +5,7 @@ The operation name is not recorded: clients choose it, so it is unbounded and ma
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
@@ -12,11 +13,13 @@ from typing import Protocol, cast
 from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode
 from opentelemetry import trace
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from app import metrics
 from app.domain.shared.problems import ErrorCode
 
+# Result of an operation whose client completed it early or left, or whose credential was revoked.
+CANCELLED = "CANCELLED"
 _TRACER = trace.get_tracer("tocsin")  # does nothing unless an exporter is set
 
 
@@ -32,15 +35,19 @@ class OperationMetrics(SchemaExtension):
 
     def on_operation(self) -> Iterator[None]:
         recorder = OperationRecorder()
-        failure: ErrorCode | None = ErrorCode.INTERNAL_SERVER_ERROR
+        failure: str | None = ErrorCode.INTERNAL_SERVER_ERROR.value
         try:
             yield
             failure = None
-        except GeneratorExit:  # the client ended the subscription
+        except GeneratorExit:  # the subscription has started, and its source was returned
             failure = None
             raise
-        except InvalidOperationTypeError:  # a mutation by GET, or a subscription without a stream
-            failure = ErrorCode.BAD_USER_INPUT
+        except asyncio.CancelledError:
+            failure = CANCELLED
+            raise
+        # A mutation by GET, a subscription without a stream, or an unknown operationName.
+        except (InvalidOperationTypeError, CannotGetOperationTypeError):
+            failure = ErrorCode.BAD_USER_INPUT.value
             raise
         finally:
             operation = self._find_operation()
@@ -58,13 +65,13 @@ class OperationMetrics(SchemaExtension):
                     return definition
         return None
 
-    def _result_code(self, failure: ErrorCode | None) -> str:
+    def _result_code(self, failure: str | None) -> str:
         if errors := self.execution_context.pre_execution_errors:
             return find_error_code(errors)
         if failure is None:
             return "OK"
         parse_failed = self.execution_context.graphql_document is None
-        return (ErrorCode.GRAPHQL_PARSE_FAILED if parse_failed else failure).value
+        return ErrorCode.GRAPHQL_PARSE_FAILED.value if parse_failed else failure
 
 
 class OperationRecorder:

@@ -7,6 +7,7 @@ graphql-core gets its result instead of calling it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
@@ -31,10 +32,12 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from app import metrics
+from app.domain.shared.problems import ErrorCode
 from app.graphql.execution.admission import OperationTimeLimit, OperationTimeoutError
 from app.graphql.execution.document_costs import OperationCost
 from app.graphql.execution.documents import Document
 from app.graphql.execution.operation_metrics import (
+    CANCELLED,
     OperationRecorder,
     find_error_code,
     root_field_label,
@@ -229,22 +232,42 @@ class PlanExecutor:
     async def _run_in_time(
         self, prepared: _PreparedOperation, running: Awaitable[Result]
     ) -> Result | ExecutionResult:
-        """Returns what the awaitable returns or, on a timeout, the result with the error."""
-        operation = prepared.operation
-        recorder = OperationRecorder()
+        """Returns what the awaitable returns or, on a timeout, the result with the error.
+
+        Records the operation, unless its plan fails before anything ran: graphql-core then
+        executes and records it.
+        """
+        operation, recorder = prepared.operation, OperationRecorder()
+        result: str | None = ErrorCode.INTERNAL_SERVER_ERROR.value
         try:
-            with OperationTimeLimit(operation.type, self.schema.request_limits):
+            response = await self._limit_time(prepared, running)
+            result = "OK"
+            if isinstance(response, ExecutionResult):
+                result = find_error_code(response.errors)
+            return response
+        except asyncio.CancelledError:
+            result = CANCELLED
+            raise
+        except Exception:
+            if isinstance(prepared.plan, QueryPlan):
+                result = None
+            raise
+        finally:
+            if result is not None:
+                recorder.record_end(operation.root_field, operation.type.value, result)
+
+    async def _limit_time(
+        self, prepared: _PreparedOperation, running: Awaitable[Result]
+    ) -> Result | ExecutionResult:
+        try:
+            with OperationTimeLimit(prepared.operation.type, self.schema.request_limits):
                 response: Result | ExecutionResult = await running
         except OperationTimeoutError as error:
             metrics.plan_counter("fallback").inc()
             errors = [GraphQLError(error.message, original_error=error)]
-            response = self.schema.build_result(None, errors, prepared.cost)
-        code = "OK"
-        if isinstance(response, ExecutionResult):
-            code = find_error_code(response.errors)
-        else:
+            return self.schema.build_result(None, errors, prepared.cost)
+        if not isinstance(response, ExecutionResult):
             metrics.plan_counter("planned").inc()
-        recorder.record_end(operation.root_field, operation.type.value, code)
         return response
 
     async def _write_data(self, prepared: _PreparedOperation) -> str | ExecutionResult:
