@@ -48,6 +48,7 @@ bench-peers: setup ## Measure Tocsin beside its peers (ARGS="--events 20000"), a
 bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawberry and Node
 	$(BIN)/python -m benchmarks.fanout $(if $(INTO),--into $(INTO))
 	$(BIN)/python -m benchmarks.fanout_summaries $(if $(INTO),--into $(INTO))
+	$(BIN)/python -m benchmarks.fanout_servers $(if $(INTO),--into $(INTO))
 
 bench-faults: setup ## Break servers, sockets and the database, and count what is lost
 	$(BIN)/python -m benchmarks.faults $(if $(INTO),--into $(INTO))

@@ -48,6 +48,8 @@ class Receivers:
         body = b""
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return  # the server was killed
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break

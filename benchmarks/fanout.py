@@ -82,13 +82,22 @@ class FanoutRun:
     """The subscribers of servers that share a database, in their own processes.
 
     Events are logged with the client `http`. The servers have equally many subscribers.
+    `since_recorded`: latency is measured from the time in the event, and not from the call.
     """
 
-    def __init__(self, http: httpx.Client, servers: Sequence[httpx.URL], sockets: int) -> None:
+    def __init__(
+        self,
+        http: httpx.Client,
+        servers: Sequence[httpx.URL],
+        sockets: int,
+        *,
+        since_recorded: bool = False,
+    ) -> None:
         self._http = http
         each = sockets // PROCESSES // len(GROUPS)
+        more = "node { recordedAt }" if since_recorded else ""
         groups = [
-            {"query": FOLLOW % selection, "variables": {"filter": filter}}
+            {"query": FOLLOW % f"{selection} {more}", "variables": {"filter": filter}}
             for selection, filter in GROUPS
         ]
         instructions = {

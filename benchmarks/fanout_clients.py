@@ -12,6 +12,7 @@ import select
 import sys
 import time
 from array import array
+from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.frames import PONG, Socket
@@ -84,7 +85,7 @@ class SubscriberGroup:
     def _receive(self, subscriber: Subscriber) -> int:
         """Parses received messages. Messages of the warm-up are not counted afterwards."""
         messages = subscriber.receive()
-        now = time.monotonic()
+        now, date = time.monotonic(), datetime.now(UTC)
         received = 0
         for message in messages:
             if message["type"] == "ping":
@@ -99,7 +100,11 @@ class SubscriberGroup:
                     subscriber.ids.append(node["id"])
                 continue
             subscriber.ids.append(node["id"])
-            self._late.append(now - float(sent))
+            if recorded_at := node.get("recordedAt"):
+                late = (date - datetime.fromisoformat(recorded_at)).total_seconds()
+            else:
+                late = now - float(sent)
+            self._late.append(late)
             received += 1
         return received
 
