@@ -4,6 +4,8 @@ channel.
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -116,11 +118,30 @@ async def test_a_delivery_that_is_held_back_is_not_looked_for_again_and_again(
     channel = LeasedChannel(database, await take_lease(database, channel_id, "x"), "x")
     now = datetime.now(UTC)
 
-    due, next_time = await channel.load_due(10)
+    due, next_time = await channel.load_due(10, 10)
 
     assert due == []
     assert next_time is not None
     assert now + timedelta(seconds=200) < next_time <= now + timedelta(seconds=300)
+
+
+async def test_a_long_queue_of_an_entity_does_not_hide_others(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    async with receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(release=asyncio.Event())
+        async with serve(database_url) as client:
+            channel_id, _ = await create_channel(client, receiver.url)
+            for number in range(6):
+                await log_notification(client, f"pump {number}", entity="pump")
+            await log_notification(client, "valve", entity="valve")
+            await wait_for_deliveries(client, channel_id, "PENDING", 7)
+    channel = LeasedChannel(database, await take_lease(database, channel_id, "x"), "x")
+
+    due, _ = await channel.load_due(5, 3)
+
+    summaries = [json.loads(each.body)["data"]["event"]["summary"] for each in due]
+    assert summaries == ["pump 0", "pump 1", "pump 2", "valve"]
 
 
 async def test_a_locked_row_delays_the_lease_of_no_other_one(

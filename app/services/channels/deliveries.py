@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -26,7 +26,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -85,13 +84,13 @@ def is_pending(table: Any = tables.Delivery) -> ColumnElement[bool]:
     return condition
 
 
-def _is_due() -> list[ColumnElement[bool]]:
+def _due_conditions() -> list[ColumnElement[bool]]:
     """Conditions on pending deliveries whose time has come, though others may hold them back."""
     table = tables.Delivery
-    return [*_is_of_channel(table), col(table.next_attempt_at) <= bindparam("now")]
+    return [*_channel_conditions(table), col(table.next_attempt_at) <= bindparam("now")]
 
 
-def _is_of_channel(table: Any) -> list[ColumnElement[bool]]:
+def _channel_conditions(table: Any) -> list[ColumnElement[bool]]:
     return [col(table.channel_id) == bindparam("channel_id"), is_pending(table)]
 
 
@@ -101,59 +100,76 @@ def _holds_back(table: Any) -> ColumnElement[bool]:
 
 
 def _select_due() -> Select[Any]:
-    """Selects the oldest deliveries that are due and that no one that is not due holds back."""
+    """Selects the oldest deliveries that are due and that no one that is not due holds back.
+
+    Of each order key, the first `per_key`.
+    """
     table = tables.Delivery
-    # Grouped first, because a search of its own for each delivery reads all earlier ones.
+    key, number = col(table.order_key), col(table.number)
+    # Grouped once, because a search for each delivery would read all earlier ones.
     waiting = (
-        select(col(table.order_key), func.min(table.number).label("number"))
+        select(key, func.min(number).label("number"))
         .where(
-            *_is_of_channel(table),
+            *_channel_conditions(table),
             col(table.next_attempt_at) > bindparam("now"),
             _holds_back(table),
         )
-        .group_by(col(table.order_key))
+        .group_by(key)
         .cte("waiting")
+        .prefix_with("MATERIALIZED")
     )
-    is_held = exists().where(
-        waiting.c.order_key == col(table.order_key), waiting.c.number < col(table.number)
+    is_held = exists().where(waiting.c.order_key == key, waiting.c.number < number)
+    rank = func.row_number().over(partition_by=key, order_by=number)
+    ranked = (
+        select(col(table.id), number, rank.label("rank"))
+        .where(*_due_conditions(), ~is_held)
+        .subquery()
     )
-    number = col(table.number)
-    ids = select(col(table.id)).where(*_is_due(), ~is_held).order_by(number)
+    ids = (
+        select(ranked.c.id)
+        .where(ranked.c.rank <= bindparam("per_key"))
+        .order_by(ranked.c.number)
+        .limit(bindparam("limit"))
+    )
     # Their bodies need not be sorted.
-    return select(table).where(col(table.id).in_(ids.limit(bindparam("limit")))).order_by(number)
+    return select(table).where(col(table.id).in_(ids)).order_by(number)
 
 
 def _select_probe(*order: Mapped[Any]) -> Select[Any]:
     """Selects a delivery that is due and that no earlier one holds back, even if that is due."""
     table, earlier = tables.Delivery, aliased(tables.Delivery)
     is_held = exists().where(
-        *_is_of_channel(earlier),
+        *_channel_conditions(earlier),
         col(earlier.order_key) == col(table.order_key),
         col(earlier.number) < col(table.number),
         _holds_back(earlier),
     )
-    return select(table).where(*_is_due(), ~is_held).order_by(*order, col(table.number)).limit(1)
+    return (
+        select(table)
+        .where(*_due_conditions(), ~is_held)
+        .order_by(*order, col(table.number))
+        .limit(1)
+    )
 
 
-def _select_next_time() -> Select[Any]:
-    """Selects the next time after `now` at which a pending delivery can become due."""
+def _select_next_times() -> Select[Any, Any]:
+    """Selects the times after `now` at which a pending delivery can become due.
+
+    At the second one, a delivery that waits no longer holds back later ones.
+    """
     table = tables.Delivery
-    times = union_all(
-        *(
-            select(func.min(time).label("time")).where(
-                *_is_of_channel(table), time > bindparam("now")
-            )
-            for time in (col(table.next_attempt_at), col(table.hold_until))
-        )
-    ).subquery()
-    return select(func.min(times.c.time))
+    waits = col(table.next_attempt_at) > bindparam("now")
+    hold = case((col(table.hold_until) > bindparam("now"), col(table.hold_until)))
+    return select(func.min(table.next_attempt_at), func.min(hold)).where(
+        *_channel_conditions(table), waits
+    )
 
 
 # These statements are built once: building one takes longer than running it.
 _DUE = _select_due()
 _PROBE = _select_probe(col(tables.Delivery.next_attempt_at))
 _PROBE_NEW = _select_probe(col(tables.Delivery.attempts), col(tables.Delivery.next_attempt_at))
-_NEXT_TIME = _select_next_time()
+_NEXT_TIMES = _select_next_times()
 _STORE_RESULT = (
     update(_DELIVERIES)
     .where(_DELIVERIES.c.id == bindparam("delivery_id"))
@@ -226,13 +242,6 @@ def build_delivery(
     }
 
 
-class DeliveryCounts(NamedTuple):
-    """Pending deliveries of a channel. `new`: those that were not attempted yet."""
-
-    new: int
-    all: int
-
-
 @dataclass(frozen=True)
 class LeasedChannel:
     """A channel whose lease this process has, as `holder`."""
@@ -266,23 +275,27 @@ class LeasedChannel:
         ids = {id for [id] in inserted}
         return [tables.Delivery(**row) for row in numbered if row["id"] in ids]
 
-    async def count_pending(self) -> DeliveryCounts:
+    async def count_new(self) -> int:
+        """Returns the number of deliveries that were not attempted yet."""
         table = tables.Delivery
-        is_new = case((col(table.attempts) == 0, 1))
-        statement = select(func.count(is_new), func.count(col(table.id))).where(
-            col(table.channel_id) == self.row.id, is_pending()
+        statement = (
+            select(func.count())
+            .select_from(table)
+            .where(col(table.channel_id) == self.row.id, is_pending(), col(table.attempts) == 0)
         )
         async with self.database.read(self.row.organization_id) as session:
-            return DeliveryCounts(*(await session.execute(statement)).one())
+            return (await session.scalars(statement)).one()
 
-    async def load_due(self, limit: int) -> tuple[list[tables.Delivery], datetime | None]:
-        """Returns the oldest deliveries to attempt now, in their order.
+    async def load_due(
+        self, limit: int, per_key: int
+    ) -> tuple[list[tables.Delivery], datetime | None]:
+        """Returns the oldest deliveries to attempt now, in order, `per_key` of each order key.
 
         A delivery is due at its time, unless an earlier one with its order key that is not due
         holds it back. Also returns the next time at which another one can become due; None if
         there is none.
         """
-        return await self._load(_DUE, limit=limit)
+        return await self._load(_DUE, limit=limit, per_key=per_key)
 
     async def load_probe(self, *, new_first: bool) -> tuple[list[tables.Delivery], datetime | None]:
         """Returns the delivery, if any, that shows whether an outage has ended, as `load_due`.
@@ -294,11 +307,11 @@ class LeasedChannel:
     async def _load(
         self, statement: Select[Any], **values: int
     ) -> tuple[list[tables.Delivery], datetime | None]:
-        place = {"channel_id": self.row.id, "now": datetime.now(UTC)}
+        parameters = {"channel_id": self.row.id, "now": datetime.now(UTC)}
         async with self.database.read(self.row.organization_id) as session:
-            rows = list(await session.scalars(statement, place | values))
-            next_time: datetime | None = await session.scalar(_NEXT_TIME, place)
-            return rows, next_time
+            rows = list(await session.scalars(statement, parameters | values))
+            next_times = (await session.execute(_NEXT_TIMES, parameters)).one()
+        return rows, min((time for time in next_times if time is not None), default=None)
 
     @retry_on_deadlock
     async def record_results(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,8 @@ ORPHANS_SECONDS = 3_600.0
 # for each of them.
 MAX_LOADED_DELIVERIES = 50
 MIN_LOADED_DELIVERIES = 25
+# Of each order key, so that a long queue of one entity does not delay others.
+MAX_LOADED_OF_KEY = 10
 # New deliveries that are stored before they are attempted. The change log has the others.
 MAX_NEW_DELIVERIES = 1_000
 # The position of a channel is stored at least so often, also if no entry is for the channel.
@@ -268,8 +271,6 @@ class _Worker:
         self._source = tools.format_source(self._row.id)
         self._position = changes.LOG_START
         self._new_count = 0
-        # Maximum number of pending deliveries, including those in flight.
-        self._pending_count = 0
         self._has_room = asyncio.Event()
         self._has_work = asyncio.Event()
         self._is_stopping = False
@@ -284,6 +285,10 @@ class _Worker:
         self._attempts: _Attempts = {}
         # Deliveries to attempt now, in their order.
         self._loaded: list[tables.Delivery] = []
+        # When others can be found. None if all pending deliveries are loaded or in flight.
+        self._search_at: datetime | None = datetime.min.replace(tzinfo=UTC)
+        # Held while deliveries are stored or loaded, so that each is loaded once.
+        self._loading_lock = asyncio.Lock()
         self._task = asyncio.create_task(self._run(), name=f"channel {self._row.id}")
 
     @property
@@ -323,9 +328,6 @@ class _Worker:
                 self._limits,
             )
             position, snapshot = await self._find_start()
-            counts = await self._channel.count_pending()
-            self._pending_count = counts.all
-            self._change_new_count(counts.new)
             self._position = position
             async with (
                 self._sender,
@@ -392,6 +394,8 @@ class _Worker:
             except LeaseLostError:
                 return self.request_stop()
             except Exception as error:
+                self._search_at = datetime.now(UTC)  # what it has stored is not known
+                self._has_work.set()
                 if isinstance(error, RequestError) and error.code is ErrorCode.CURSOR_EXPIRED:
                     return self.request_stop()  # the change log was replaced: start again
                 failures = 1 if self._position > begin else failures + 1
@@ -402,6 +406,7 @@ class _Worker:
                 await asyncio.sleep(pause_seconds(failures, MAX_RESTART_SECONDS))
 
     async def _add_deliveries(self, selector: DeliverySelector, snapshot: LogSnapshot) -> None:
+        self._change_new_count(await self._channel.count_new() - self._new_count)
         retry_time = timedelta(seconds=self._limits.retry_seconds)
         own_events = find_source(self._row)
         progress = self._feed.follow_progress(
@@ -418,7 +423,8 @@ class _Worker:
                     for entry, trigger in await selector.select(others)
                 ]
                 await self._has_room.wait()
-                self._add_pending(await self._channel.add_deliveries(rows, end))
+                async with self._loading_lock:
+                    self._add_loaded(await self._channel.add_deliveries(rows, end))
                 self._position = end
                 if self._reading_error is not None:
                     await self._end_reading_error()
@@ -433,16 +439,13 @@ class _Worker:
                 await self._store_health([], health)
             self._reading_error = None
 
-    def _add_pending(self, deliveries: Sequence[tables.Delivery]) -> None:
-        if self._is_all_known:  # none of which the worker does not know holds these back
+    def _add_loaded(self, deliveries: Sequence[tables.Delivery]) -> None:
+        """Adds new deliveries to the loaded ones, if no unknown one can hold them back."""
+        if self._search_at is None and len(self._loaded) < MAX_LOADED_DELIVERIES:
             self._loaded += deliveries
-        self._pending_count += len(deliveries)
+        elif deliveries:
+            self._search_at = datetime.now(UTC)
         self._change_new_count(len(deliveries))
-
-    @property
-    def _is_all_known(self) -> bool:
-        """Whether all pending deliveries are loaded or in flight."""
-        return self._pending_count == len(self._loaded) + len(self._in_flight)
 
     @property
     def _in_flight(self) -> list[tables.Delivery]:
@@ -483,13 +486,7 @@ class _Worker:
         begin = max(self._probe_at if in_outage else 0.0, self._next_message_at)
         if now < begin:
             return begin
-        next_attempt = None
-        if in_outage:
-            # New and failed deliveries take turns: either may be what is rejected.
-            self._loaded, next_attempt = await self._channel.load_probe(new_first=self._probes_new)
-            self._probes_new = not self._probes_new
-        elif not self._is_all_known and len(self._loaded) < MIN_LOADED_DELIVERIES:
-            next_attempt = await self._load_due()
+        next_time = await (self._load_probe() if in_outage else self._load_due(is_text=is_text))
         messages = [[delivery] for delivery in self._take_loaded(room)]
         if is_text and messages and not in_outage:  # a digest
             more = self._limits.apprise_digest - 1
@@ -499,22 +496,47 @@ class _Worker:
             self._attempts[asyncio.create_task(self._attempt(message, secrets))] = message
         if is_text and messages:
             self._next_message_at = now + self._limits.apprise_interval_seconds
-        if len(messages) == room or next_attempt is None:
+        if len(messages) == room or next_time is None:
             return None
-        pause = (next_attempt - datetime.now(UTC)).total_seconds()
-        return time.monotonic() + min(pause, PROGRESS_SECONDS)
+        pause = (next_time - datetime.now(UTC)).total_seconds()
+        return time.monotonic() + min(max(pause, 0), PROGRESS_SECONDS)
 
-    async def _load_due(self) -> datetime | None:
-        """Loads deliveries to attempt now. Returns the next time at which others become due."""
-        known, pending_count = [*self._loaded, *self._in_flight], self._pending_count
-        limit = MAX_LOADED_DELIVERIES + len(known)
-        due, next_attempt = await self._channel.load_due(limit)
-        known_ids = {delivery.id for delivery in known}
-        self._loaded += [delivery for delivery in due if delivery.id not in known_ids]
-        self._loaded.sort(key=lambda delivery: delivery.number)
-        if not (known or due or next_attempt):
-            self._pending_count -= pending_count  # all of them have failed for good
-        return next_attempt
+    async def _load_due(self, *, is_text: bool) -> datetime | None:
+        """Loads deliveries to attempt now if few are loaded and others can be found.
+
+        Returns the time at which others become due. None if there are none, or if those that
+        are due can be found when an attempt ends.
+        """
+        digest = self._limits.apprise_digest
+        least = digest if is_text else MIN_LOADED_DELIVERIES
+        async with self._loading_lock:
+            now = datetime.now(UTC)
+            if self._search_at is None or self._search_at > now:
+                return self._search_at
+            if len(self._loaded) >= least:
+                return None
+            known_ids = {each.id for each in (*self._loaded, *self._in_flight)}
+            limit = len(known_ids) + (digest if is_text else MAX_LOADED_DELIVERIES)
+            per_key = limit if is_text else MAX_LOADED_OF_KEY
+            due, next_time = await self._channel.load_due(limit, per_key)
+            self._loaded += [each for each in due if each.id not in known_ids]
+            self._loaded.sort(key=lambda delivery: delivery.number)
+            largest = max(Counter(each.order_key for each in due).values(), default=0)
+            has_all = len(due) < limit and largest < per_key
+            self._search_at = next_time if has_all else now
+            return next_time if has_all else None
+
+    async def _load_probe(self) -> datetime | None:
+        """Loads the delivery that shows whether an outage has ended, in place of the others.
+
+        Returns the time of the next one.
+        """
+        async with self._loading_lock:
+            # New and failed deliveries take turns: either may be what is rejected.
+            self._loaded, next_time = await self._channel.load_probe(new_first=self._probes_new)
+            self._probes_new = not self._probes_new
+            self._search_at = datetime.now(UTC)
+            return next_time
 
     def _take_loaded(self, limit: int) -> list[tables.Delivery]:
         """Takes deliveries whose order keys are not those of earlier ones, also in flight."""
@@ -564,11 +586,11 @@ class _Worker:
             is_current = await self._store_health(attempted, self._judge_health(results))
         for task in done:
             del self._attempts[task]
-        self._pending_count -= sum(result.is_success for _, result in attempted)
         self._change_new_count(-sum(delivery.attempts == 0 for delivery, _ in attempted))
-        # A delivery that has failed holds back later ones.
         failed = {delivery.order_key for delivery, result in attempted if not result.is_success}
-        self._loaded = [each for each in self._loaded if each.order_key not in failed]
+        if failed:  # they hold back later ones
+            self._loaded = [each for each in self._loaded if each.order_key not in failed]
+            self._search_at = datetime.now(UTC)
         for result in results:
             metrics.DELIVERY_ATTEMPTS.labels("success" if result.is_success else "error").inc()
         if not is_current or any(result.is_gone for result in results):
