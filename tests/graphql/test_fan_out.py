@@ -4,13 +4,16 @@ it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from starlette.websockets import WebSocket
 from structlog.testing import capture_logs
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -20,7 +23,7 @@ from app.graphql.shared import permissions
 from app.services.change_log import history
 from app.store.change_log.changes import Entry
 from app.store.engine.database import Database
-from tests.client import Client, Socket
+from tests.client import TIMEOUT_SECONDS, Client, Socket
 from tests.conftest import Serve, Statements, build_shared_schema
 from tests.factories import create_api_key
 
@@ -37,6 +40,7 @@ subscription ($filter: EventFilter, $after: String) {
   notificationAdded(filter: $filter, after: $after) { node { summary } }
 }
 """
+EXECUTED = SHORT.replace("summary", "summary cloudEvent")  # no plan covers it
 CHANGED = """
 subscription ($filter: EventFilter, $after: String) {
   eventChanged(filter: $filter, after: $after) { kind event { summary severity } }
@@ -133,6 +137,36 @@ async def test_twenty_subscribers_share_one_execution_of_an_entry(
     assert [entry.state.summary for entry in executed_entries] == ["to all"]
     assert all(payloads == [own] for each in received for payloads in each.values())
     assert len(histories) == 1
+
+
+@pytest.mark.parametrize("query", [SHORT, EXECUTED])
+async def test_a_broadcast_does_not_keep_the_connection_of_its_first_subscriber(
+    own_client: Client, query: str
+) -> None:
+    head = await own_client.execute_field("{ logHead }")
+    async with asyncio.timeout(TIMEOUT_SECONDS), AsyncExitStack() as stack:
+        async with open_listener(own_client) as first:
+            await first.subscribe("1", query, after=head)
+            await log_notifications(own_client, "to one")
+            await first.receive_messages(1)
+            other = await stack.enter_async_context(open_listener(own_client))
+            await other.subscribe("1", query, after=head)
+            await other.receive_messages(1)
+            assert count_sockets(own_client) == 2
+        while count_sockets(own_client) > 1:
+            await asyncio.sleep(0.05)
+        await log_notifications(own_client, "to the other")
+        received = await other.receive_messages(1)
+
+    assert extract_summaries(received["1"]) == ["to the other"]
+
+
+def count_sockets(client: Client) -> int:
+    """Returns the number of WebSocket connections of the server in memory, open or closed."""
+    gc.collect()
+    port = client.http.base_url.port
+    sockets = [each for each in gc.get_objects() if type(each) is WebSocket]
+    return len([each for each in sockets if each.scope["server"][1] == port])
 
 
 async def test_available_responses_are_sent_in_one_write(

@@ -139,7 +139,8 @@ class FollowedFeed(SubscriptionSource[Item]):
     def _get_broadcast(self, request: StreamRequest) -> Broadcast:
         """Returns the broadcast for all subscribers with the same audience and operation.
 
-        It keeps nothing of the subscriber that starts it but what all of them have in common.
+        The subscriber that starts it may leave first: the broadcast keeps neither its connection
+        nor its credential, and no response depends on its start position.
         """
         context, one_reader = request.context, request.one_reader
         audience = context.audience_key(one_reader=one_reader)
@@ -153,6 +154,8 @@ class FollowedFeed(SubscriptionSource[Item]):
                 cursor = self.subscription.encode_cursor(entry.position)
                 if (item := self.build_item(cursor, entry)) is not None:
                     items.append((entry.position, item))
+            if not items:
+                return []
             # All together, so that the loaders batch their reads.
             texts = await render_items(shared_context, [item for _, item in items])
             return [(position, text) for (position, _), text in zip(items, texts, strict=True)]
@@ -249,14 +252,17 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         result = super().execute_operation(serially)
         return await result if self.is_awaitable(result) else result
 
-    def build_per_event_executor(self, payload: Any) -> Any:
-        """Returns a new executor: a copy would share the fields collected for earlier events."""
+    def build_per_event_executor(self, payload: Any, context: Context | None = None) -> Any:
+        """Returns a new executor: a copy would share the fields collected for earlier events.
+
+        `context`: the context of the event, if it is another.
+        """
         return type(self)(
             schema=self.schema,
             fragment_definitions=self.fragment_definitions,
             fragments=self.fragments,
             root_value=payload,
-            context_value=self.context_value,
+            context_value=context or self.context_value,
             operation=self.operation,
             variable_values=self.variable_values,
             field_resolver=self.field_resolver,

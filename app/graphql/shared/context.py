@@ -25,7 +25,10 @@ from app.services.channels.channels import ChannelTools
 
 
 class Context:
-    """Context of one HTTP request or WebSocket connection. It holds no database session."""
+    """Context of one HTTP request, of a WebSocket connection or of one of its operations.
+
+    It holds no database session.
+    """
 
     def __init__(
         self,
@@ -133,10 +136,13 @@ class Context:
     def shared_context(self, *, one_reader: bool) -> Context:
         """Returns the context that executes results for all callers with the same audience key.
 
-        Its caller has neither a name nor a credential, unless all callers are `one_reader`.
+        Its caller has neither a name nor a credential, unless all callers are `one_reader`. It
+        refers neither to this context nor to its connection, which may end earlier.
         """
-        context = self.operation_context()
+        context, public_url = self.operation_context(), self.public_url
         context.authenticated_caller = self._audience(one_reader)
+        context._get_public_url = lambda: public_url
+        context._client_address = context._received_at = context._last_event_id = None
         return context
 
     def _audience(self, one_reader: bool) -> Caller:
