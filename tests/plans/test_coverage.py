@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from typing import Any, cast
 
-from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
+import pytest
+from graphql import (
+    GraphQLError,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    get_named_type,
+    is_leaf_type,
+)
 
+from app.graphql.plans.value_writers import create_leaf_writer
 from app.graphql.shared.field_sources import FirstValue, get_field_source
 from app.graphql.shared.permissions import ANY_CREDENTIAL, REQUIRED_PERMISSIONS
 from tests.plans.random_documents import CORE, is_planned
@@ -134,3 +143,15 @@ def _reachable_types(
                 if is_followed(type_, name)
             ]
             yield type_
+
+
+LEAF_TYPES = [name for name, type_ in CORE.type_map.items() if is_leaf_type(type_)]
+
+
+@pytest.mark.parametrize("name", LEAF_TYPES)
+async def test_a_plan_writes_no_null_for_a_value_that_may_not_be_null(name: str) -> None:
+    type_, unused = CORE.type_map[name], cast("Any", None)
+    assert is_leaf_type(type_)
+
+    with pytest.raises((AttributeError, GraphQLError, TypeError)):
+        await create_leaf_writer(type_)(unused, [None])

@@ -73,10 +73,14 @@ def create_list_writer(write_items: WriteValues) -> WriteValues:
 
 
 def create_leaf_writer(type_: GraphQLScalarType | GraphQLEnumType) -> WriteValues:
+    """Creates the writer of values that are not None. It raises an error for None."""
     serialize = type_.coerce_output_value
 
     async def write(_request: OperationRequest, values: Sequence[Any]) -> Sequence[str]:
-        return [encode_json(serialize(value)) for value in values]
+        texts = [encode_json(serialize(value)) for value in values]
+        if "null" in texts:  # the scalar JSON accepts None
+            raise TypeError(f"a value of the type {type_.name}! is None")
+        return texts
 
     async def write_booleans(_request: OperationRequest, values: Sequence[Any]) -> Sequence[str]:
         return [BOOLEANS[value] for value in values]
