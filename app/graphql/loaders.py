@@ -45,7 +45,7 @@ Value = TypeVar("Value")
 
 
 class RequestLoaders:
-    """Data loaders of one HTTP request or of one WebSocket connection."""
+    """Data loaders of one operation, or of all responses of a broadcast."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -289,8 +289,8 @@ class RequestLoaders:
             values = await read(keys)
             return [values.get(key) for key in keys]
 
-        # A WebSocket connection has one context: without `cache=False`, later operations would
-        # get the values that an earlier operation read.
+        # A broadcast has one context: without `cache=False`, later responses would have the values
+        # that were read for an earlier one.
         return DataLoader(load_fn=load, cache=False)
 
 
