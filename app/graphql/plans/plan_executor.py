@@ -12,7 +12,7 @@ import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import structlog
 from graphql import (
@@ -152,23 +152,22 @@ class PlanExecutor:
         plan: ResolverPlan | None = None
         json_values: Mapping[str, Any] = variables
         inputs: Mapping[str, Any] = {}
-        if prepared is not None and isinstance(prepared.plan, ResolverPlan):
-            plan, request = prepared.plan, prepared.request
+        if prepared is None:
+            source = await self._open_by_schema(context, document, operation_name, variables)
+        else:
+            plan, request = cast("ResolverPlan", prepared.plan), prepared.request
             json_values, inputs = request.json_values, request.inputs
             source = await self._run_in_time(prepared, self._call_resolver(prepared, plan))
-        else:
-            source = await self._open_by_schema(context, document, operation_name, variables)
         if isinstance(source, ExecutionResult):
             return source
-        operation = self._find_operation(document, operation_name)
-        if operation is None or operation.subscription is None:
-            raise TypeError(f"the operation {operation_name} is not a subscription")
+        operation = cast("_CachedOperation", self._find_operation(document, operation_name))
+        subscription = cast("SubscriptionOperation", operation.subscription)
         renderer = SubscriptionRenderer(
             self.schema, operation.document, operation.name, json_values, inputs, plan
         )
-        key = operation.subscription.build_key(variables)
+        key = subscription.build_key(variables)
         stream_request = StreamRequest(
-            context, key, operation.subscription.one_reader, renderer.render_items, push
+            context, key, subscription.one_reader, renderer.render_items, push
         )
         return OpenedSubscription(source.stream_entries(stream_request), source.get_cursor)
 

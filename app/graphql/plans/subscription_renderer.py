@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from graphql import DocumentNode
@@ -45,21 +46,22 @@ class SubscriptionRenderer:
 
     async def _execute_items(self, context: Context, items: Sequence[Any]) -> Sequence[str]:
         """Executes the items concurrently, so that the loaders batch their reads."""
-        executor = Executor.build(
-            self.schema.graphql_schema,
-            self.document,
-            None,
-            context,
-            dict(self.json_values),
-            self.operation_name,
-        )
-        executors = [executor.build_per_event_executor(item) for item in items]
+        executors = [self._executor.build_per_event_executor(item, context) for item in items]
         results = [each.execute_operation(False) for each in executors]
         pending = iter(await asyncio.gather(*filter(asyncio.iscoroutine, results)))
         return [
             self._serialize_result(next(pending) if asyncio.iscoroutine(result) else result)
             for result in results
         ]
+
+    @cached_property
+    def _executor(self) -> Any:
+        return Executor.build(
+            self.schema.graphql_schema,
+            self.document,
+            raw_variable_values=dict(self.json_values),
+            operation_name=self.operation_name,
+        )
 
     def _serialize_result(self, result: Any) -> str:
         if result.errors:

@@ -175,7 +175,7 @@ def declare_source(
 
     `in_memory`: the source in objects that are created in memory, if it is another.
     """
-    return {_METADATA_KEY: source, _IN_MEMORY_KEY: in_memory or source}
+    return {_METADATA_KEY: source} | ({_IN_MEMORY_KEY: in_memory} if in_memory else {})
 
 
 def backed_by_table(table: type[OrganizationOwned]) -> Callable[[Type], Type]:
