@@ -259,24 +259,42 @@ async def test_log_lines_of_a_request_have_its_id(
     assert (of_it[1]["path"], of_it[1]["status"]) == ("/graphql", 200)
 
 
-async def test_the_access_log_has_the_status_of_a_refused_socket_and_the_code_of_a_closed_one(
+@pytest.mark.parametrize("path", ["/nowhere", "/graphql"])  # by FastAPI, and past it
+async def test_a_socket_that_is_refused_is_in_the_access_log_with_its_request_id(
+    database_url: str, serve: Serve, logged: io.StringIO, path: str
+) -> None:
+    headers = {"x-request-id": "socket-1", "origin": "http://evil.example"}
+    async with serve(database_url, access_log=True) as client:
+        address = client.url.replace("http", "ws", 1)
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"{address}{path}", additional_headers=headers):
+                pass
+
+    lines: list[dict[str, Any]] = [json.loads(line) for line in logged.getvalue().splitlines()]
+    [line] = [each for each in lines if each.get("method") == "WEBSOCKET"]
+    assert refused.value.response.status_code == 403
+    assert (line["path"], line["status"], line["request_id"]) == (path, 403, "socket-1")
+
+
+async def test_an_accepted_socket_has_its_request_id_and_is_in_the_access_log_when_it_is_closed(
     database_url: str, serve: Serve, logged: io.StringIO
 ) -> None:
     async with serve(database_url, access_log=True) as client:
         address = client.url.replace("http", "ws", 1)
-        with pytest.raises(InvalidStatus) as refused:
-            async with connect(f"{address}/nowhere"):
-                pass
-        async with connect(f"{address}/graphql", subprotocols=[Subprotocol("other")]) as socket:
+        headers = {"x-request-id": "socket-1", "origin": client.url}
+        async with connect(
+            f"{address}/graphql",
+            subprotocols=[Subprotocol("other")],
+            additional_headers=headers,
+        ) as socket:
             await socket.wait_closed()
 
     lines: list[dict[str, Any]] = [json.loads(line) for line in logged.getvalue().splitlines()]
-    sockets = [each for each in lines if each.get("method") == "WEBSOCKET"]
-    assert refused.value.response.status_code == 403
-    assert [(each["path"], each["status"]) for each in sockets] == [
-        ("/nowhere", 403),
-        ("/graphql", socket.close_code),
-    ]
+    [line] = [each for each in lines if each.get("method") == "WEBSOCKET"]
+    assert socket.response is not None
+    assert socket.response.headers["x-request-id"] == "socket-1"
+    assert (line["path"], line["request_id"]) == ("/graphql", "socket-1")
+    assert line["status"] == socket.close_code
 
 
 @pytest.fixture
