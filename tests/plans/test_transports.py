@@ -29,6 +29,21 @@ QUERIES = 60
 SELECTIONS = 30
 # Number of entries from the start of the change log.
 ENTRIES = {"notificationAdded": 11, "eventChanged": 42}
+LIVE_SELECTIONS = 10
+REPORTS: list[dict[str, Any]] = [
+    {"summary": "first"},
+    {"summary": 'second "\u00e9\U0001f525"', "fields": {"a": [1, {"b": None}], "c": 0.1}},
+    {
+        "type": "t2",
+        "fields": {"volume": 100.5, "cause": "wind"},
+        "entity": {"type": "Well", "id": "w-1"},
+        "occurredAt": "2026-04-01T10:30:00.5Z",
+        "tags": ["a:b"],
+        "outcome": "FAILURE",
+        "source": "/live",
+        "sourceId": "1",
+    },
+]
 # The variable is inside a JSON scalar, which no plan supports. All events match.
 EXECUTED_FILTER = """, filter: {or: [
   {fields: [{field: "none", operator: IN, value: [$value]}]},
@@ -184,6 +199,69 @@ async def test_subscriptions_have_the_responses_of_graphql_core_over_every_trans
     assert increments == {"planned": 2 * SELECTIONS, "not_planned": 2 * SELECTIONS, "failed": 0}
     item: Any = get_named_type(CORE.subscription_type.fields[field].type)  # type: ignore[union-attr]
     assert {f"{item}.{name}" for name in item.fields if is_planned(item, name)} <= used
+
+
+@pytest.mark.parametrize("field", ENTRIES)
+async def test_live_entries_have_the_responses_of_graphql_core(
+    both: PlanAndExecution, serve: Serve, database_url: str, field: str
+) -> None:
+    received: dict[str, list[str]] = {}
+    async with (
+        serve(database_url, documents=asdict(AMPLE)) as client,
+        client.socket() as socket,
+    ):
+        assert (await socket.receive())["type"] == "connection_ack"
+
+        async def receive_from_all() -> None:
+            for _ in range(2 * LIVE_SELECTIONS):
+                message = await socket.receive()
+                received.setdefault(message["id"], []).append(json.dumps(message["payload"]))
+
+        start = {"after": await client.execute_field("{ logHead }")}
+        before = {result: count_plans(result) for result in ("not_planned", "fallback", "failed")}
+        for seed in range(LIVE_SELECTIONS):
+            drawn, again = (RandomDocument(seed, {}) for _ in range(2))
+            planned = drawn.subscription_text(field)
+            executed = again.subscription_text(field, EXECUTED_FILTER, "$value: Int")
+            for id, query, more in (
+                (f"{seed} by plan", planned, {}),
+                (f"{seed} by core", executed, {"value": 1}),
+            ):
+                payload = {"query": query, "variables": drawn.variables | start | more}
+                await socket.send(id=id, type="subscribe", payload=payload)
+        for report in REPORTS:  # all subscribers have read up to the first, and wait for the others
+            event = await client.log_event(**report, notification=True)
+            await receive_from_all()
+        if field == "eventChanged":
+            await client.execute_field(
+                'mutation ($id: ID!) { acknowledgeEvent(id: $id, note: "n") { event { id } } }',
+                id=event["id"],
+            )
+            await receive_from_all()
+        increments = {result: count_plans(result) - count for result, count in before.items()}
+
+    for seed in range(LIVE_SELECTIONS):
+        assert received[f"{seed} by plan"] == received[f"{seed} by core"]
+    assert not any('"errors":' in each for payloads in received.values() for each in payloads)
+    assert increments == {"not_planned": LIVE_SELECTIONS, "fallback": 0, "failed": 0}
+
+
+async def test_live_values_have_the_responses_of_graphql_core(
+    both: PlanAndExecution, transports: Transports
+) -> None:
+    selection = "{ __typename cursor openCount unreadCount bySeverity { severity count } }"
+    planned = f"subscription {{ notificationSummaryChanged {selection} }}"
+    executed = f"""subscription ($value: Int) {{
+      notificationSummaryChanged({EXECUTED_FILTER.removeprefix(", ")}) {selection} }}"""
+    before = count_plans("planned"), count_plans("not_planned")
+
+    by_plan = await transports.receive(1, planned, {})
+    by_core = await transports.receive(1, executed, {"value": 1})
+
+    assert by_plan == by_core
+    assert by_plan[0] == by_plan[1]
+    assert json.loads(by_plan[0][0])["data"]["notificationSummaryChanged"]["openCount"] > 0
+    assert (count_plans("planned"), count_plans("not_planned")) == (before[0] + 2, before[1] + 2)
 
 
 async def encode_log_start(both: PlanAndExecution) -> str:
