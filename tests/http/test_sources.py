@@ -13,13 +13,11 @@ from uuid import UUID
 import httpx
 import pytest
 import structlog
-from sqlalchemy import update
 
 from app.domain.access.caller import Permission
 from app.services.events import alert_keys
 from app.services.events.alert_keys import remove_old_reports
-from app.store import tables
-from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import POSTGRESQL, Serve
 from tests.factories import create_api_key
@@ -303,7 +301,7 @@ async def test_any_report_with_a_time_that_is_sent_again_makes_nothing_twice(
     ]
 
 
-async def test_a_report_is_recognized_while_its_event_is_unresolved_and_for_a_day_after_it_is_over(
+async def test_a_report_is_recognized_for_seven_days_after_it_arrived_also_while_its_event_is_open(
     own_client: Client, database: Database
 ) -> None:
     sender = await create_sender(own_client, "PAGERDUTY")
@@ -312,26 +310,17 @@ async def test_a_report_is_recognized_while_its_event_is_unresolved_and_for_a_da
         payload = {"summary": str(minute), "timestamp": f"2026-04-10T10:{minute}:00Z"}
         return pagerduty_event(action, key, payload)
 
-    keys = ("open", "over", "deleted")
-    reports = [build("trigger", key, minute) for key in keys for minute in (10, 20)]
-    results = [(await sender.send(each))[0] for each in reports]
-    delete = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
-    await own_client.execute_field(delete, id=results[4]["event"])
-    long_ago = datetime.now(UTC) - timedelta(days=9)
-    for table, time in ((tables.AlertReport, "received_at"), (tables.AlertKey, "used_at")):
-        async with database.write(ALL_ORGANIZATIONS) as session:
-            await session.execute(update(table).values({time: long_ago}))
-    await sender.send(build("resolve", "over", 30))
+    reports = [build("trigger", key, minute) for key in ("open", "over") for minute in (10, 20)]
+    for each in (*reports, build("resolve", "over", 30)):
+        await sender.send(each)
 
     now = datetime.now(UTC)
-    removed = [
-        await remove_old_reports(database, now + timedelta(hours=hours)) for hours in (0, 23)
-    ]
-    again = [(await sender.send(each))[0] for each in reports[:4]]
-    removed.append(await remove_old_reports(database, now + timedelta(hours=25)))
+    early = await remove_old_reports(database, now + timedelta(days=6, hours=23))
+    again = [(await sender.send(each))[0] for each in reports]
+    removed = await remove_old_reports(database, now + timedelta(days=7, hours=1))
     events = await list_events(own_client)
 
-    assert removed == [2, 0, 2]
+    assert (early, removed) == (0, 4)
     assert [each["duplicate"] for each in again] == [True] * 4
     assert [(each["status"], each["occurrences"]) for each in events] == [
         ("OPEN", 2),
@@ -349,13 +338,10 @@ async def test_reports_are_removed_in_short_transactions_until_none_is_left(
         for key in ("open", "over"):
             await sender.send(pagerduty_event("trigger", key, payload))
     await sender.send(pagerduty_event("resolve", "over", payload=None))
-    long_ago = datetime.now(UTC) - timedelta(days=9)
-    async with database.write(ALL_ORGANIZATIONS) as session:
-        await session.execute(update(tables.AlertReport).values(received_at=long_ago))
 
-    removed = await remove_old_reports(database, datetime.now(UTC) + timedelta(hours=25))
+    removed = await remove_old_reports(database, datetime.now(UTC) + timedelta(days=8))
 
-    assert removed == 7
+    assert removed == 14
 
 
 @pytest.mark.parametrize("kind", ["PAGERDUTY", "JSON"])

@@ -230,18 +230,16 @@ def validate_resolution(draft: EventDraft, command: CommandContext) -> Resolutio
     source = draft.source if draft.source is not None else command.actor.source
     at = min(draft.occurred_at or command.now, command.now)  # the clock of a source may be ahead
     key = AlertKey(source, draft.alert_key)
-    return Resolution(key, at, draft.summary, find_reported_time(draft, command))
+    return Resolution(key, at, draft.summary, find_reported_time(draft))
 
 
-def find_reported_time(draft: EventDraft, command: CommandContext) -> datetime | None:
+def find_reported_time(draft: EventDraft) -> datetime | None:
     """Returns the time of a report by the clock of its sender. None if it has none.
 
-    It is ahead by at most the allowed clock skew, and not at all in reports of an occurrence, which
-    are recognized by its start: those that follow when the clock is right again would be earlier.
+    Reports of an occurrence, which are recognized by its start, have that of the server instead if
+    the clock of their sender is ahead: those that follow when it is right again would be earlier.
     """
-    if draft.sent_at is None or draft.started_at is not None:
-        return draft.occurred_at
-    return min(draft.sent_at, command.now + command.limits.max_clock_skew)
+    return draft.occurred_at if draft.started_at is not None else draft.sent_at or draft.occurred_at
 
 
 def validate_update(

@@ -526,7 +526,11 @@ class LogEventInput:
         "arrived before, nothing is resolved: `event` is null, and the warning is `NOT_FOUND`. A "
         "resolution with `occurredAt` is remembered for 24 hours: a "
         "report of the same `source` and `alertKey` whose `occurredAt` is not later is stored as a "
-        "resolved event, and does not notify. With EVENT_UPDATE, a resolution applies to events "
+        "resolved event, and does not notify. A resolution without `occurredAt` by the API key or "
+        "user that reported the event is remembered for reports of the same API key or user, as "
+        "of the latest `occurredAt` of the event's reports. A time after the current time counts "
+        "as the current time when it is compared. Alerts that a source repeats are compared only "
+        "with resolutions by the source. With EVENT_UPDATE, a resolution applies to events "
         "that anyone reported; otherwise, only to those that the same API key or user reported.",
     )
     source_id: str | None = strawberry.field(

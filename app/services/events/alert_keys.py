@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import String, and_, delete, exists, or_, select, tuple_
+from sqlalchemy import String, delete, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -34,6 +34,8 @@ from app.store.writing.inserts import insert_rows
 
 # How long a resolution applies to reports of earlier occurrences that arrive later.
 RESOLUTION_LIFETIME = timedelta(hours=24)
+# How long a dated report is recognized when it is sent again.
+REPORT_LIFETIME = timedelta(days=7)
 MAX_REMOVED_ROWS = 500
 REMOVAL_INTERVAL_SECONDS = 600.0
 _EVERY_CALLER = ""
@@ -84,7 +86,8 @@ class Alert:
 
     def remember_report(self, digest: str, event_id: UUID, now: datetime) -> None:
         """Remembers the event of a dated report, which is nothing new when it is sent again."""
-        self.reported_events[digest] = ReportedEvent(event_id, now)
+        known = self.reported_events.get(digest)
+        self.reported_events[digest] = ReportedEvent(event_id, known.received_at if known else now)
         self.new_digests.add(digest)
 
     def remember(
@@ -92,11 +95,14 @@ class Alert:
     ) -> bool:
         """Remembers that reports up to a time of their sender are over.
 
-        Returns False if a resolution as of this time, or of a later one, has arrived before.
+        A resolution without a time of its own applies only to reports of this caller.
+        Returns False if this resolution has arrived before, or one that is over later. One that is
+        earlier only by a clock that was ahead is new: the clock of its sender may be right.
         """
-        resolver = _EVERY_CALLER if may_resolve_all(caller) else caller.reader
+        is_general = resolution.reported_at is not None and may_resolve_all(caller)
+        resolver = _EVERY_CALLER if is_general else caller.reader
         latest = self.resolutions.get(resolver)
-        if latest is not None and resolved_at <= latest.resolved_at:
+        if latest and (resolved_at == latest.resolved_at or resolved_at < latest.at):
             return False
         self.new_resolvers.add(resolver)
         self.resolutions[resolver] = RememberedResolution(
@@ -104,17 +110,21 @@ class Alert:
         )
         return True
 
-    def find_resolution(self, occurred_at: datetime, caller: Caller) -> RememberedResolution | None:
+    def find_resolution(
+        self, occurred_at: datetime, caller: Caller, *, of_sender: bool
+    ) -> RememberedResolution | None:
         """Returns the latest resolution of what this caller reports to have occurred at a time.
 
-        The time is by the clock of the sender.
+        A resolution of a clock that is ahead applies up to its arrival, so that it hides no alarm
+        of a clock that is right. `of_sender` excludes the resolutions of other callers.
         """
+        resolvers = (caller.reader,) if of_sender else (_EVERY_CALLER, caller.reader)
         applicable = [
             each
-            for resolver in (_EVERY_CALLER, caller.reader)
-            if (each := self.resolutions.get(resolver)) and occurred_at <= each.resolved_at
+            for resolver in resolvers
+            if (each := self.resolutions.get(resolver)) and occurred_at <= each.at
         ]
-        return max(applicable, key=lambda each: each.resolved_at, default=None)
+        return max(applicable, key=lambda each: each.at, default=None)
 
 
 def may_resolve_all(caller: Caller) -> bool:
@@ -283,59 +293,43 @@ async def remove_unused_keys(database: Database, now: datetime) -> int:
     """
     key = tables.AlertKey
     names = ("organization_id", "source", "alert_key", "resolver")
-    return await _remove_rows(database, key, names, col(key.used_at), now)
+    return await _remove_rows(database, key, names, col(key.used_at), now - RESOLUTION_LIFETIME)
 
 
 async def remove_old_reports(database: Database, now: datetime) -> int:
-    """Removes the dated reports of alerts that no longer apply. Returns how many.
-
-    The reports of an unresolved event apply, and those that a resolution is remembered for.
-    """
-    report, event, key = tables.AlertReport, tables.Event, tables.AlertKey
-    is_remembered = exists().where(
-        col(key.organization_id) == col(event.organization_id),
-        col(key.source) == col(event.source),
-        col(key.alert_key) == col(event.alert_key),
-        col(key.resolved_at).is_not(None),
-        col(key.used_at) > now - RESOLUTION_LIFETIME,
-    )
-    applies = exists().where(
-        col(event.id) == col(report.event_id),
-        or_(col(event.resolved_at).is_(None), is_remembered),
-    )
+    """Removes the dated reports that arrived REPORT_LIFETIME ago. Returns how many."""
+    report = tables.AlertReport
     names = ("organization_id", "source", "digest")
-    return await _remove_rows(database, report, names, col(report.received_at), now, ~applies)
+    before = now - REPORT_LIFETIME
+    return await _remove_rows(database, report, names, col(report.received_at), before)
 
 
 async def _remove_rows(
-    database: Database,
-    table: Any,
-    names: Collection[str],
-    used_at: Any,
-    now: datetime,
-    *conditions: Condition,
+    database: Database, table: Any, names: Collection[str], used_at: Any, before: datetime
 ) -> int:
     """Removes the rows in transactions of MAX_REMOVED_ROWS, so that no report waits for long."""
     columns = tuple(col(getattr(table, name)) for name in names)
-    count, last = 0, None
+    is_unused = used_at <= before
+    unused = select(*columns).where(is_unused).order_by(used_at).limit(MAX_REMOVED_ROWS)
+    count = 0
     while True:
-        is_unused = and_(used_at <= now - RESOLUTION_LIFETIME, *conditions)
-        if last is not None:  # the rows before it are kept
-            is_unused = and_(is_unused, used_at >= last)
-        unused = select(*columns).where(is_unused).order_by(used_at).limit(MAX_REMOVED_ROWS)
         async with database.read(ALL_ORGANIZATIONS) as session:
-            if (await session.execute(unused.limit(1))).first() is None:
-                return count
+            keys = [tuple(row) for row in await session.execute(unused)]
+        if not keys:
+            return count
         async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
+            key_rows = build_rows_cte(
+                session, {name: table.__table__.c[name].type for name in names}, keys
+            )
             # Rows that reports have locked are left for the next time: their order is another.
-            unlocked = unused.with_for_update(skip_locked=True, of=table)
+            unlocked = select(*columns).where(tuple_(*columns).in_(select(key_rows)), is_unused)
+            unlocked = unlocked.with_for_update(skip_locked=True, of=table)
             removed = await session.scalars(
-                delete(table).where(tuple_(*columns).in_(unlocked), is_unused).returning(used_at),
+                delete(table).where(tuple_(*columns).in_(unlocked)).returning(used_at),
                 execution_options={"synchronize_session": False},
             )
-            times = list(removed)
-        count += len(times)
-        if len(times) < MAX_REMOVED_ROWS:
+            removed_count = len(removed.all())
+        count += removed_count
+        if removed_count < MAX_REMOVED_ROWS:
             return count
-        last = max(times)
         await asyncio.sleep(dialect.pause_for_writers_seconds(database.url))

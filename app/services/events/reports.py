@@ -194,10 +194,12 @@ class ReportBatch:
         known = alert.reported_events.get(draft.dated_digest or "")
         known_id = None if known is None else known.event_id
         resolution = None
-        if (occurred_at := find_reported_time(draft, command)) is not None:
+        if (occurred_at := find_reported_time(draft)) is not None:
             # It had occurred when it first arrived, also if the clock of the sender is ahead.
             occurred_at = min(occurred_at, known.received_at if known else occurred_at)
-            resolution = alert.find_resolution(occurred_at, command.actor)
+            # An alert that its sender repeats still fires, although another caller resolved it.
+            of_sender = draft.started_at is not None
+            resolution = alert.find_resolution(occurred_at, command.actor, of_sender=of_sender)
         if resolution is not None and (
             known_id not in (None, alert.event_id)
             or (draft.started_at is not None and not self._is_resolved_by(resolution, alert))
@@ -233,7 +235,7 @@ class ReportBatch:
         if alert.event_id is None:
             return False
         reported_at = self._find_reported_time(alert.event_id)
-        return reported_at is None or reported_at <= resolution.resolved_at
+        return reported_at is None or reported_at <= resolution.at
 
     def _repeats_state(self, event_id: UUID, draft: EventDraft) -> bool:
         """Whether the draft is the state of an alert that the last report of its event had."""
@@ -248,11 +250,15 @@ class ReportBatch:
         """Records what later reports of the alert key are compared with."""
         if draft.state_digest is not None:
             self.state_digests[event_id] = draft.state_digest
-        if (reported_at := find_reported_time(draft, command)) is not None:
+        if (reported_at := find_reported_time(draft)) is not None:
+            # Not later than its arrival: the resolution may come from a clock that is right.
+            reported_at = min(reported_at, command.now)
             latest = self._find_reported_time(event_id) or reported_at
             self.reported_times[event_id] = max(latest, reported_at)
         digest = draft.dated_digest
-        if digest is not None and (draft.started_at is None or _begins_later(draft, command)):
+        # A start that is not ahead is compared with resolutions instead.
+        is_compared = draft.started_at is not None and draft.sent_at is None
+        if digest is not None and (not is_compared or digest in alert.reported_events):
             alert.remember_report(digest, event_id, command.now)
 
     def _resolve(
@@ -263,7 +269,7 @@ class ReportBatch:
         event_id = alert.event_id
         digest = draft.dated_digest
         known = alert.reported_events.get(digest or "")
-        if digest is not None and known is None and _begins_later(draft, command):
+        if digest is not None and known is None and draft.sent_at is not None:
             alert.remember_report(digest, event_id or uuid7(), command.now)  # maybe of no event
         is_new = event_id is None or known is None or known.event_id == event_id
         if is_new and resolution.reported_at is not None:
@@ -276,7 +282,7 @@ class ReportBatch:
                 "earlier and is reported later is stored as resolved."
             )
             return _resolve_nothing(message)
-        # Both times are by the clock of the sender: what had no time is over as of any resolution.
+        # What had no time is over as of any resolution.
         reported_at = self._find_reported_time(event_id)
         if reported_at and resolution.reported_at and resolution.reported_at < reported_at:
             message = (
@@ -292,7 +298,8 @@ class ReportBatch:
                 "occurredAt, or without one."
             )
             return _resolve_nothing(message)
-        if resolution.reported_at is None and reported_at is not None:
+        is_reporter = self._find_reporter(event_id) == caller.reader
+        if resolution.reported_at is None and reported_at is not None and is_reporter:
             # What was reported up to now is over, also if it is sent again.
             alert.remember(resolution, reported_at, caller, command.now)
         states, before = self._find_state(event_id)
@@ -309,10 +316,10 @@ class ReportBatch:
 
     def _may_resolve(self, caller: Caller, event_id: UUID) -> bool:
         """Whether a report of this caller resolves the event. Its own need no EVENT_UPDATE."""
-        if alert_keys.may_resolve_all(caller):
-            return True
-        reporter = self.reporters.get(event_id) or self.lookup.events[event_id].reporter
-        return reporter == caller.reader
+        return alert_keys.may_resolve_all(caller) or self._find_reporter(event_id) == caller.reader
+
+    def _find_reporter(self, event_id: UUID) -> str | None:
+        return self.reporters.get(event_id) or self.lookup.events[event_id].reporter
 
     def _find_reported_time(self, event_id: UUID) -> datetime | None:
         """Returns the latest time that a report of the event had. None if none had one."""
@@ -471,14 +478,6 @@ async def load_batch(
         if alert.event_id not in lookup.events:  # deleted or resolved meanwhile
             alert.event_id = None
     return ReportBatch(existing_receipts, lookup, alerts)
-
-
-def _begins_later(draft: EventDraft, command: CommandContext) -> bool:
-    """Whether an occurrence begins later than now, so that its start cannot be compared.
-
-    The clock of its sender is ahead.
-    """
-    return draft.started_at is not None and draft.started_at > command.now
 
 
 def _resolved_before_warning(event: EventState, resolution: RememberedResolution) -> Problem:

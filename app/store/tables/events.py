@@ -253,8 +253,8 @@ class AlertKey(OrganizationOwned, table=True):
 class AlertReport(OrganizationOwned, table=True):
     """A report of an alert that had a time, by its digest, and the event that it counts for.
 
-    With `started_at` of a draft, the digest is that of the occurrence. It is removed when the event
-    is resolved and no resolution is remembered for it, at the earliest a day after `received_at`.
+    With `started_at` of a draft, the digest is that of the occurrence. It is removed seven days
+    after `received_at`, when the report arrived first.
     """
 
     __tablename__ = "alert_report"
