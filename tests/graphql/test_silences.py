@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import structlog
-from sqlalchemy import bindparam, text, update
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlmodel import col
 
 from app.services.change_log import silence_expiry
@@ -763,6 +763,36 @@ async def test_an_event_that_cannot_be_read_is_logged_once_and_delays_no_other_o
     assert {(each["event"], each["silence"]) for each in failures} == {
         ("silenced_events_not_readable", first["id"])
     }
+
+
+@pytest.mark.usefixtures("without_sweeps")
+async def test_an_event_that_cannot_be_read_is_not_logged_again_while_another_server_locks_it(
+    own_client: Client, database: Database, database_url: str, dialect: str
+) -> None:
+    if dialect != POSTGRESQL:
+        pytest.skip("SQLite has no locks on rows")
+    created = await silence(own_client)
+    ids = [UUID(await notify(own_client, name)) for name in ("unreadable", "deleted")]
+    event = tables.METADATA.tables["event"]
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(update(event).values(tags=text("'5'")))
+    await end_by_clock(database, created)
+    logged: set[UUID] = set()
+    other = Database(database_url)
+    with structlog.testing.capture_logs() as logs:
+        await silence_expiry.ring_silenced_events(database, logged)
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            await session.execute(delete(event).where(event.c.id == ids[1]))
+        async with other.write(ALL_ORGANIZATIONS) as session:
+            lock = select(event.c.id).where(event.c.id == ids[0]).with_for_update()
+            await session.execute(lock)
+            await silence_expiry.ring_silenced_events(database, logged)
+        await silence_expiry.ring_silenced_events(database, logged)
+    await other.close()
+
+    assert logged == {ids[0]}
+    errors = [each for each in logs if each["log_level"] == "error"]
+    assert [each["new"] for each in errors] == [2]
 
 
 @pytest.mark.usefixtures("without_sweeps")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -33,6 +33,7 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_dead
 from app.store.engine.dialect import lock_definitions_shared
 from app.store.reading.distinct_values import select_distinct_values
 from app.store.reading.event_conditions import has_status
+from app.store.reading.input_rows import build_rows_cte
 
 SWEEP_SECONDS = 1.0
 BATCH_SIZE = 100
@@ -54,6 +55,7 @@ class BatchResult:
     """What a transaction did. `last_id`: the last event of the batch, if there may be more."""
 
     rang: int = 0
+    handled: tuple[UUID, ...] = ()
     unreadable: tuple[UUID, ...] = ()
     last_id: UUID | None = None
 
@@ -79,34 +81,33 @@ async def ring_silenced_events(database: Database, logged: set[UUID] | None = No
     """Notifies of the open events whose silences are over, or gives them to other silences.
 
     `logged`: the events that cannot be read and were logged by earlier calls. It logs the others,
-    adds them, and removes those that can be read or are no longer there.
+    adds them, and removes those that can be read or are no longer there. One that another server
+    has locked is kept.
     """
     logged = set() if logged is None else logged
-    unreadable: set[UUID] = set()
-    is_complete = True
     last: EndedSilence | None = None
     while page := await _fetch_ended_silences(database, last):
         for silence in page:
             try:
-                unreadable.update(await _ring_events(database, silence, logged))
+                await _ring_events(database, silence, logged)
             except Exception as error:  # other silences do not wait for it
-                is_complete = False
                 log_failure("silence_expiry_failed", error, silence=str(silence.id))
         if len(page) < SILENCES_PER_PAGE:
             break
         last = page[-1]
-    if is_complete:
-        logged.intersection_update(unreadable)
+    if logged:
+        logged.intersection_update(await _fetch_silenced_ids(database, logged))
 
 
-async def _ring_events(database: Database, silence: EndedSilence, logged: set[UUID]) -> list[UUID]:
-    """Notifies of the open events of a silence. Returns those that cannot be read."""
+async def _ring_events(database: Database, silence: EndedSilence, logged: set[UUID]) -> None:
+    """Notifies of the open events of a silence. Logs those that cannot be read once."""
     rang = 0
     unreadable: list[UUID] = []
     last_id: UUID | None = None
     while True:
         result = await _ring_batch(database, silence, last_id)
         rang += result.rang
+        logged.difference_update(result.handled)
         unreadable += result.unreadable
         last_id = result.last_id
         if last_id is None:
@@ -125,7 +126,23 @@ async def _ring_events(database: Database, silence: EndedSilence, logged: set[UU
             **values,
         )
         logged.update(new)
-    return unreadable
+
+
+async def _fetch_silenced_ids(database: Database, ids: Collection[UUID]) -> set[UUID]:
+    """Returns those of the events that are still open and silenced."""
+    event_id = col(tables.Event.id)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        rows = build_rows_cte(
+            session,
+            {"id": tables.METADATA.tables["event"].c.id.type},
+            [(each,) for each in sorted(ids)],
+        )
+        statement = select(event_id).where(
+            event_id.in_(select(rows.c.id)),
+            col(tables.Event.silenced_by_id).is_not(None),
+            has_status((EventStatus.OPEN,)),
+        )
+        return set(await session.scalars(statement))
 
 
 async def _fetch_ended_silences(
@@ -172,6 +189,7 @@ async def _ring_batch(
     handled = {update.row.id for update in updates}
     return BatchResult(
         sum(update.notifies for update in updates),
+        tuple(handled),
         tuple(each for each in ids if each not in handled),
         ids[-1] if len(ids) == BATCH_SIZE else None,
     )
