@@ -766,11 +766,10 @@ async def test_an_event_that_cannot_be_read_is_logged_once_and_delays_no_other_o
 
 
 @pytest.mark.usefixtures("without_sweeps")
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)  # SQLite has no locks on rows
 async def test_an_event_that_cannot_be_read_is_not_logged_again_while_another_server_locks_it(
-    own_client: Client, database: Database, database_url: str, dialect: str
+    own_client: Client, database: Database, database_url: str
 ) -> None:
-    if dialect != POSTGRESQL:
-        pytest.skip("SQLite has no locks on rows")
     created = await silence(own_client)
     ids = [UUID(await notify(own_client, name)) for name in ("unreadable", "deleted")]
     event = tables.METADATA.tables["event"]
