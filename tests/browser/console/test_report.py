@@ -47,7 +47,8 @@ async def define_flaring(client: Client) -> Any:
 
 
 async def choose_flaring(page: Page) -> None:
-    await page.get_by_role("link", name="Report an event").click()
+    navigation = page.get_by_role("navigation", name="Main")
+    await navigation.get_by_role("link", name="Report an event").click()
     await page.get_by_role("link", name="Flaring incident").click()
     heading = page.get_by_role("heading", name="Report: Flaring incident", level=1)
     await expect(heading).to_be_visible()
