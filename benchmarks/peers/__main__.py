@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.peers import page, results
 from benchmarks.peers.deployments import Deployment, create_deployments
-from benchmarks.peers.documents import READS, WRITES
+from benchmarks.peers.documents import OPERATIONS
 from benchmarks.peers.machine import describe_machine
 from benchmarks.peers.servers import KINDS, POSTGRESQL, SQLITE, US, install_node_peers
 from benchmarks.peers.turns import measure_tasks, page_depth
@@ -33,7 +33,7 @@ def main() -> None:
     options = _parse_arguments()
     chosen = {each.strip() for each in options.only.split(",") if each.strip()}
     names = [kind.name for kind in KINDS]
-    known = {*READS, *WRITES, *DATABASES, *names}
+    known = {*OPERATIONS, *DATABASES, *names}
     if chosen - known:
         raise SystemExit(f"Unknown name in --only: expected {', '.join(sorted(known))}.")
     install_node_peers()
@@ -45,7 +45,7 @@ def main() -> None:
             Path(folder),
             logs,
             options,
-            _select_names(READS + WRITES, chosen),
+            _select_names(OPERATIONS, chosen),
             _select_names(DATABASES, chosen),
             _select_names(tuple(names), chosen),
         )

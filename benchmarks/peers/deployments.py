@@ -17,7 +17,7 @@ import asyncpg
 import httpx
 
 from benchmarks.peers import answers, data, documents
-from benchmarks.peers.documents import BULK, PAGE, PeerOperation
+from benchmarks.peers.documents import BULK, PAGE, STATE_CHANGE, PeerOperation
 from benchmarks.peers.load import number_request
 from benchmarks.peers.servers import KINDS, POSTGRAPHILE, SQLITE, US, Peer, RunningPeer, start_peers
 from benchmarks.processes import KEY, running_postgresql
@@ -102,7 +102,7 @@ class Deployment:
         document = server.document(operation)
         first = {"first": PAGE}
         variables: list[dict[str, Any]]
-        if operation == "single":
+        if operation in ("single", STATE_CHANGE):
             rows = self.fetch_rows(f"SELECT id FROM event ORDER BY id DESC LIMIT {SINGLES}")
             variables = [{"id": str(UUID(str(id)))} for (id,) in rows]
         elif operation == "deep":
@@ -116,7 +116,11 @@ class Deployment:
         else:
             variables = [first]
         named = {"deep": "list", "bulk at once": "bulk"}
-        return PeerOperation.from_document(named.get(operation, operation), document, variables)
+        built = PeerOperation.from_document(named.get(operation, operation), document, variables)
+        if operation == STATE_CHANGE:
+            undo = "unacknowledge"
+            built += PeerOperation.from_document(undo, server.document(undo), variables)
+        return built
 
     def fetch_cursor(self, server: Peer, depth: int) -> str:
         """Returns the cursor of the event at this depth; opaque ones are read from the server

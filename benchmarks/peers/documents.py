@@ -13,12 +13,16 @@ from benchmarks.peers.load import UNIQUE
 READS = ("list", "nested", "single", "deep", "count")
 COMPARED_WRITES = ("log", "bulk")
 WRITES = (*COMPARED_WRITES, "bulk at once")
+# Only Tocsin has it: it is compared with itself, with fewer events.
+STATE_CHANGE = "acknowledge"
+OPERATIONS = (*READS, STATE_CHANGE, *WRITES)
 TOLD = {
     "list": "list of 50 with event type",
     "nested": "list of 50 with event type, its fields, tags",
     "single": "one event",
     "deep": "page deep in the list, by cursor",
     "count": "`totalCount` of all",
+    STATE_CHANGE: "`acknowledgeEvent` and `unacknowledgeEvent` in turn",
     "log": "`logEvent`",
     "bulk": "`logEvents` of 500",
     "bulk at once": "`logEvents` of 500; naive Strawberry commits once",
@@ -52,6 +56,15 @@ query single($id: ID!) {
 }
 """,
     "count": "query count { events { totalCount } }",
+    STATE_CHANGE: """
+mutation acknowledge($id: ID!) { acknowledgeEvent(id: $id) { event { id acknowledged } } }
+""",
+    "unacknowledge": """
+mutation unacknowledge($id: ID!) { unacknowledgeEvent(id: $id) { event { id acknowledged } } }
+""",
+    "unacknowledge all": """
+mutation { unacknowledgeEvents(filter: { acknowledged: true }) { remainingCount } }
+""",
     "log": """
 mutation log($input: LogEventInput!) { logEvent(input: $input) { event { id type summary } } }
 """,
@@ -72,6 +85,9 @@ class PeerOperation:
     """The request bodies of one operation, which are sent in turn, repeatedly."""
 
     bodies: tuple[str, ...]
+
+    def __add__(self, other: PeerOperation) -> PeerOperation:
+        return PeerOperation(self.bodies + other.bodies)
 
     @classmethod
     def from_document(

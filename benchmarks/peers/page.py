@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.peers.documents import READS, TOLD, WRITES
+from benchmarks.peers.documents import OPERATIONS, TOLD
 from benchmarks.peers.picture import render_picture
 from benchmarks.peers.results import BenchmarkRun, load_runs
 from benchmarks.peers.servers import KINDS, POSTGRESQL, SQLITE, US
@@ -47,7 +47,7 @@ def render_page(runs: Sequence[BenchmarkRun]) -> str:
         _render_rates(main),
         _render_ratios(main),
         _render_cpu(main),
-        _render_targets(main, runs[-1]),
+        _render_targets(main, runs),
         _render_growth(runs),
         _render_machine(main),
     ]
@@ -105,7 +105,7 @@ def _render_by_server(
     names: Sequence[str],
 ) -> str:
     rows = []
-    for operation in READS + WRITES:
+    for operation in OPERATIONS:
         for database in _DATABASES:
             rates = [measured(database, operation, name) for name in names]
             if any(each is not None for each in rates):
@@ -115,7 +115,7 @@ def _render_by_server(
     return _render_table(["", "", *names], rows)
 
 
-def _render_targets(run: BenchmarkRun, largest: BenchmarkRun) -> str:
+def _render_targets(run: BenchmarkRun, runs: Sequence[BenchmarkRun]) -> str:
     head = "### Goals\n"
     rows = [
         [
@@ -125,7 +125,7 @@ def _render_targets(run: BenchmarkRun, largest: BenchmarkRun) -> str:
             _format_measured(each.measured, each.threshold),
             "yes" if each.reached else f"no, by a factor of {_format_shortfall(each.shortfall)}",
         ]
-        for each in list_targets(run, largest, TOLD)
+        for each in list_targets(run, runs, TOLD)
     ]
     return f"{head}\n{_render_table(['', '', 'goal', 'measured', 'reached'], rows)}"
 
@@ -133,7 +133,7 @@ def _render_targets(run: BenchmarkRun, largest: BenchmarkRun) -> str:
 def _render_growth(runs: Sequence[BenchmarkRun]) -> str:
     head = "### Growth with the number of events\n\nTocsin's responses per second.\n"
     rows = []
-    for operation in READS + WRITES[:2]:
+    for operation in OPERATIONS[:-1]:
         for database in _DATABASES:
             rates = [run.rate(database, operation, US) for run in runs]
             rows.append([TOLD[operation], database, *map(_format_rate, rates)])

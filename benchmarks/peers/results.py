@@ -45,6 +45,10 @@ class BenchmarkRun:
         row = self.row(database, operation, server)
         return float(median(row["cpu_us"])) if row and row["cpu_us"] else None
 
+    def p99_ms(self, database: str, operation: str, server: str) -> float | None:
+        row = self.row(database, operation, server)
+        return float(median(filter(None, row["p99_ms"]))) if row and any(row["p99_ms"]) else None
+
     def wrong_answers(self) -> list[str]:
         return [
             f"{row['server']} on {row['database']}, {row['operation']}: "

@@ -13,7 +13,7 @@ from typing import IO
 
 from app.services.auth.organizations import ADMINISTRATOR
 from benchmarks.peers import documents
-from benchmarks.peers.documents import COMPARED_WRITES, READS, WRITES
+from benchmarks.peers.documents import COMPARED_WRITES, OPERATIONS, READS, WRITES
 from benchmarks.processes import TOCSIN, ServerProcess, build_environment
 
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
@@ -43,7 +43,7 @@ KINDS = (
     ),
     PeerKind(MERCURIUS, ("node", str(FOLDER / "mercurius.mjs")), (*READS, *COMPARED_WRITES)),
     PeerKind(BARE, (sys.executable, "-m", "benchmarks.peers.bare"), READS),
-    PeerKind(US, (*TOCSIN, "0"), READS + WRITES),
+    PeerKind(US, (*TOCSIN, "0"), OPERATIONS),
 )
 
 

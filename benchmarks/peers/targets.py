@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.peers.documents import STATE_CHANGE
 from benchmarks.peers.results import BenchmarkRun
 from benchmarks.peers.servers import (
     BARE,
@@ -34,6 +35,7 @@ RATIOS = (
     ("bulk", NAIVE, 35.0),
 )
 DEEP_AT_MOST = 1.1
+STATE_CHANGE_AT_MOST = 1.5
 IN_PROCESS = 0.3
 
 
@@ -57,9 +59,10 @@ class Target:
 
 
 def list_targets(
-    run: BenchmarkRun, largest: BenchmarkRun, descriptions: dict[str, str]
+    run: BenchmarkRun, runs: Sequence[BenchmarkRun], descriptions: dict[str, str]
 ) -> Iterator[Target]:
-    """Returns the targets of this run. The depth of a page is that of the largest run."""
+    """Returns the targets of this run. Growth is that from the smallest to the largest run."""
+    smallest, largest = runs[0], runs[-1]
     for operation, other, threshold in RATIOS:
         for database in (SQLITE, POSTGRESQL):
             if measured := run.ratio(database, operation, other):
@@ -71,6 +74,13 @@ def list_targets(
         if first and deep:
             what = f"page at position {largest.results['deep']:,}: time relative to the first page"
             yield Target(what, database, DEEP_AT_MOST, first / deep, most=True)
+        few, many = (each.p99_ms(database, STATE_CHANGE, US) for each in (smallest, largest))
+        if few and many and few != many:
+            what = (
+                f"{descriptions[STATE_CHANGE]}: p99 with {largest.events:,} events, relative to "
+                f"{smallest.events:,}"
+            )
+            yield Target(what, database, STATE_CHANGE_AT_MOST, many / few, most=True)
     own_rate, in_process = run.rate(SQLITE, "log", US), run.results["in_process"]
     if own_rate and in_process:
         what = "`logEvent`: ratio to the rate in process, 32 per transaction"

@@ -12,7 +12,7 @@ import uvicorn
 from benchmarks.peers import answers, data, page, results
 from benchmarks.peers.bare import BareServer
 from benchmarks.peers.deployments import Deployment
-from benchmarks.peers.documents import BULK, PAGE, READS, PeerOperation
+from benchmarks.peers.documents import BULK, PAGE, READS, STATE_CHANGE, PeerOperation
 from benchmarks.peers.naive import create_app
 from benchmarks.peers.picture import render_picture
 from benchmarks.peers.servers import BARE, NAIVE, POSTGRESQL, SQLITE, US, Peer
@@ -56,6 +56,7 @@ async def test_the_peers_return_the_same_responses_as_tocsin(
         read = {
             each: await asyncio.to_thread(_fetch_answers, deployment, peers, each) for each in READS
         }
+        changed = await asyncio.to_thread(_fetch_answers, deployment, peers[:1], STATE_CHANGE)
         logged = await asyncio.to_thread(_fetch_answers, deployment, peers[:2], "log")
         bulk = await asyncio.to_thread(_fetch_answers, deployment, peers[:1], "bulk")
 
@@ -65,6 +66,8 @@ async def test_the_peers_return_the_same_responses_as_tocsin(
     assert len(first["events"]["nodes"]) == len(deep["events"]["nodes"]) == PAGE
     assert first != deep
     assert read["count"][US] == [{"events": {"totalCount": EVENTS}}]
+    payloads = [payload for each in changed[US] for payload in each.values()]
+    assert [each["event"]["acknowledged"] for each in payloads] == [True] * FEW + [False] * FEW
     assert [each["logEvent"]["event"] | {"id": None} for each in logged[US]] == [
         each["logEvent"]["event"] | {"id": None} for each in logged[NAIVE]
     ]
@@ -78,7 +81,9 @@ def _fetch_answers(
 ) -> dict[str, list[Any]]:
     answers_by_peer = {}
     for peer in peers:
-        request_set = PeerOperation(deployment.build_operation(peer, operation, 100).bodies[:FEW])
+        bodies = deployment.build_operation(peer, operation, 100).bodies
+        last = bodies[-FEW:] if operation == STATE_CHANGE else ()
+        request_set = PeerOperation(bodies[:FEW] + last)
         answers_by_peer[peer.name] = [
             answers.read_answer(200, text) for text in deployment.format_requests(peer, request_set)
         ]

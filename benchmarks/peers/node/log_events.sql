@@ -1,6 +1,6 @@
--- Mutations for PostGraphile: they write the rows that Tocsin writes for new events of registered
--- types with flat fields. A report whose source ID is known results in its first event.
--- They check no fields. ORGANIZATION is replaced by the ID of the organization of the events.
+-- Functions for mercurius, and for PostGraphile, whose schema has them as mutations: they write the rows
+-- that Tocsin writes for new events of registered types with flat fields. A report whose source ID is
+-- known results in its first event. They check no fields. ORGANIZATION is replaced by the ID of the organization of the events.
 CREATE OR REPLACE FUNCTION log_events(reports jsonb) RETURNS SETOF event
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column

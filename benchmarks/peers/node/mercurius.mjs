@@ -5,11 +5,13 @@ import Database from "better-sqlite3";
 import fastify from "fastify";
 import mercurius from "mercurius";
 import pg from "pg";
+import { createFunctions } from "./functions.mjs";
 import { buildRows, COLUMNS, dashed } from "./rows.mjs";
 
 const url = process.env.TOCSIN_DATABASE_URL;
 const sqlite = url.startsWith("sqlite:///");
 const organization = process.env.ORGANIZATION_ID;
+const actor = process.env.ACTOR;
 const owner = sqlite ? organization.replaceAll("-", "") : organization;
 
 const schema = `
@@ -39,8 +41,9 @@ const schema = `
   }
 `;
 
-const EVENT = `SELECT id, type, severity, summary, source, occurred_at AS "occurredAt", tags, fields,
-  event_type_id AS "eventTypeId" FROM event WHERE organization_id = $1`;
+const EVENTS = `SELECT id, type, severity, summary, source, occurred_at AS "occurredAt", tags, fields,
+  event_type_id AS "eventTypeId", source_id AS "sourceId" FROM`;
+const EVENT = `${EVENTS} event WHERE organization_id = $1`;
 const SQL = {
   first: `${EVENT} ORDER BY occurred_at DESC, id DESC LIMIT $2`,
   after: `${EVENT} AND (occurred_at, id) < ($2, $3) ORDER BY occurred_at DESC, id DESC LIMIT $4`,
@@ -50,21 +53,15 @@ const SQL = {
   count: "SELECT count(*) AS count FROM event WHERE organization_id = $1",
   types: `SELECT id, type, name, category FROM event_type WHERE id ${among("$1")}`,
   named: `SELECT id, type, version, category FROM event_type
-    WHERE organization_id = $1 AND type ${among("$2", "text")}`,
+    WHERE organization_id = $1 AND type ${among("$2")}`,
   fields: `SELECT event_type_id AS "eventTypeId", name, kind, label, required, unit
     FROM event_field WHERE event_type_id ${among("$1")} ORDER BY event_type_id, position`,
 };
 
-function among(list, type = "uuid") {
+function among(list) {
   return sqlite
     ? `IN (SELECT value FROM json_each(${list}))`
-    : `= ANY(${list}::${type}[])`;
-}
-
-// A word as a token of the search index on SQLite.
-function token(word) {
-  const encode = (text) => String.fromCharCode(0xe000 + text.charCodeAt(0));
-  return `a${word.replaceAll(/[\x00-\x7f]/g, (each) => (/[a-z0-9]/i.test(each) ? each : encode(each)))}`;
+    : `= ANY(${list}::uuid[])`;
 }
 
 function onSqlite() {
@@ -83,120 +80,75 @@ function onSqlite() {
       ),
     ];
   });
-  const insertNew = database.transaction((reports) =>
-    reports.map((rows) => {
-      for (const [table, insert] of inserts)
-        for (const row of rows[table])
-          if (insert.run(row).changes === 0) return false; // the receipt exists
-      return true;
-    }),
+  // Returns the event of the report, or nothing if there is one with its source ID.
+  function insertNew(report, type) {
+    const rows = buildRows(report, type, actor, organization);
+    for (const [table, insert] of inserts)
+      for (const row of rows[table])
+        if (insert.run(row).changes === 0) return null; // the receipt exists
+    return { ...rows.event[0], id: rows.id };
+  }
+  const insertAll = database.transaction((reports, types) =>
+    reports.map((report) => insertNew(report, types.get(report.type))),
   );
+  const rows = (name, ...given) => statements[name].all(...given);
+  const event = (row) =>
+    row && {
+      ...row,
+      id: dashed(row.id),
+      tags: JSON.parse(row.tags),
+      fields: JSON.parse(row.fields),
+    };
+  const type = (row) => ({ ...row, id: dashed(row.id), key: row.id });
   return {
-    rows: (name, ...given) => statements[name].all(...given),
-    insertNew: insertNew.immediate,
-    codec: {
-      id: (text) => text.replaceAll("-", ""),
-      time: (text) => text.replace("Z", "+00:00"),
-      boolean: Number,
-      json: JSON.stringify,
-      words: (words) => [...words].map(token).sort().join(" "),
+    rows,
+    logEvents(reports) {
+      const names = [...new Set(reports.map((report) => report.type))];
+      const named = rows("named", owner, JSON.stringify(names));
+      const types = new Map(named.map((row) => [row.type, type(row)]));
+      const added = insertAll.immediate(reports, types);
+      return reports.map(
+        ({ source, sourceId }, number) =>
+          added[number] ??
+          event(rows("repeated", owner, owner, source, sourceId)[0]),
+      );
     },
     list: (ids) => JSON.stringify(ids),
     id: (text) => text.replaceAll("-", ""),
-    event: (row) =>
-      row && {
-        ...row,
-        id: dashed(row.id),
-        tags: JSON.parse(row.tags),
-        fields: JSON.parse(row.fields),
-      },
-    type: (row) => ({ ...row, id: dashed(row.id), key: row.id }),
+    event,
+    type,
     field: (row) => ({ ...row, required: row.required === 1 }),
   };
 }
 
-function onPostgresql() {
+async function onPostgresql() {
+  await createFunctions(url, organization, actor);
   const pool = new pg.Pool({ connectionString: url });
-  const inserts = Object.entries(COLUMNS).map(([table, columns]) => {
-    const rows = `SELECT ${columns} FROM json_populate_recordset(NULL::${table}, $1)`;
-    const conflict =
-      table === "receipt" ? "ON CONFLICT DO NOTHING RETURNING event_id" : "";
-    return [
-      table,
-      {
-        name: table,
-        text: `INSERT INTO ${table} (${columns}) ${rows} ${conflict}`,
-      },
-    ];
-  });
+  const sql = { ...SQL, log: `${EVENTS} log_events($1::jsonb)` };
+  const rows = async (name, ...values) =>
+    (await pool.query({ name, text: sql[name], values })).rows;
+  const event = (row) =>
+    row && { ...row, occurredAt: row.occurredAt.toISOString() };
   return {
-    rows: async (name, ...values) =>
-      (await pool.query({ name, text: SQL[name], values })).rows,
-    async insertNew(reports) {
-      const client = await pool.connect();
-      try {
-        await client.query("BEGIN");
-        let added = reports;
-        for (const [table, insert] of inserts) {
-          const values = [JSON.stringify(added.flatMap((rows) => rows[table]))];
-          const result = await client.query({ ...insert, values });
-          if (table !== "receipt") continue;
-          const claimed = new Set(result.rows.map((row) => row.event_id));
-          added = reports.filter((rows) => claimed.has(rows.event[0].id));
-        }
-        await client.query("COMMIT");
-        const stored = new Set(added);
-        return reports.map((rows) => stored.has(rows));
-      } catch (error) {
-        await client.query("ROLLBACK");
-        throw error;
-      } finally {
-        client.release();
-      }
-    },
-    codec: {
-      id: (text) => text,
-      time: (text) => text,
-      boolean: (value) => value,
-      json: (value) => value,
-      words: (words) => [...words].map((word) => `'${word}'`).join(" "),
+    rows,
+    async logEvents(reports) {
+      const key = ({ source, sourceId }) => `${source} ${sourceId}`;
+      const logged = await rows("log", JSON.stringify(reports));
+      const found = new Map(logged.map((row) => [key(row), event(row)]));
+      return reports.map((report) => found.get(key(report)));
     },
     list: (ids) => ids,
     id: (text) => text,
-    event: (row) => row && { ...row, occurredAt: row.occurredAt.toISOString() },
+    event,
     type: (row) => ({ ...row, key: row.id }),
     field: (row) => row,
   };
 }
 
-const source = sqlite ? onSqlite() : onPostgresql();
+const source = sqlite ? onSqlite() : await onPostgresql();
 
-async function logEvents(reports) {
-  const names = [...new Set(reports.map((report) => report.type))];
-  const named = await source.rows("named", owner, source.list(names));
-  const types = new Map(named.map((row) => [row.type, source.type(row)]));
-  const built = reports.map((report) =>
-    buildRows(
-      report,
-      types.get(report.type),
-      process.env.ACTOR,
-      organization,
-      source.codec,
-    ),
-  );
-  const isNew = await source.insertNew(built);
-  return Promise.all(
-    built.map(async (rows, number) => {
-      if (isNew[number]) return { event: { ...rows.event[0], id: rows.id } };
-      const { source: from, sourceId } = reports[number];
-      return {
-        event: source.event(
-          (await source.rows("repeated", owner, owner, from, sourceId))[0],
-        ),
-      };
-    }),
-  );
-}
+const logEvents = async (reports) =>
+  (await source.logEvents(reports)).map((event) => ({ event }));
 
 const resolvers = {
   Mutation: {

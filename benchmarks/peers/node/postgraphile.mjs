@@ -1,13 +1,12 @@
 // PostGraphile 5 on the same tables, with its recommended preset, and functions of the database that log
 // events. It checks no key. ORGANIZATION_ID is the organization of the events, ACTOR the name of who logs
 // them.
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import pg from "pg";
 import { postgraphile } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { grafserv } from "postgraphile/grafserv/node";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { createFunctions } from "./functions.mjs";
 
 const preset = {
   extends: [PostGraphileAmberPreset],
@@ -26,20 +25,8 @@ const preset = {
   schema: { defaultBehavior: "+list" },
 };
 
-const organization = process.env.ORGANIZATION_ID;
-const functions = readFileSync(
-  new URL("log_events.sql", import.meta.url),
-  "utf8",
-)
-  .replaceAll("'ACTOR'", `'${process.env.ACTOR}'`)
-  .replaceAll("'MARK'", `'@2@${organization.replaceAll("-", "")}'`)
-  .replaceAll("ORGANIZATION", `'${organization}'::uuid`);
-const client = new pg.Client({
-  connectionString: process.env.TOCSIN_DATABASE_URL,
-});
-await client.connect();
-await client.query(functions);
-await client.end();
+const { TOCSIN_DATABASE_URL, ORGANIZATION_ID, ACTOR } = process.env;
+await createFunctions(TOCSIN_DATABASE_URL, ORGANIZATION_ID, ACTOR);
 
 const instance = postgraphile(preset);
 if (process.argv[2] === "schema") {

@@ -1,5 +1,5 @@
-// The rows that Tocsin writes for a new event of a registered type with flat fields. mercurius.mjs
-// inserts them. It checks no fields, and nothing but the source ID for duplicates.
+// The rows that Tocsin writes on SQLite for a new event of a registered type with flat fields.
+// mercurius.mjs inserts them. It checks no fields, and nothing but the source ID for duplicates.
 import { createHash, randomFillSync } from "node:crypto";
 
 // Columns by table, in the order of the references between the tables.
@@ -95,14 +95,13 @@ const EMPTY_STATE = Object.fromEntries(
 
 /**
  * The ID of the event of a report, and its rows by table.
- * `codec` has the forms in which the database stores IDs, times, words and JSON.
  */
-export function buildRows(report, type, actor, owner, codec) {
+export function buildRows(report, type, actor, owner) {
   const id = createId();
-  const organization_id = codec.id(owner);
-  const event_id = codec.id(id);
+  const organization_id = owner.replaceAll("-", "");
+  const event_id = id.replaceAll("-", "");
   const now = `${new Date().toISOString().slice(0, -1)}000Z`;
-  const at = codec.time(now);
+  const at = now.replace("Z", "+00:00");
   const severity = report.severity.toUpperCase();
   const { summary, source, sourceId, fields, tags } = report;
   const event = {
@@ -116,7 +115,7 @@ export function buildRows(report, type, actor, owner, codec) {
     ...{
       severity_text: report.severity,
       summary,
-      summary_given: codec.boolean(true),
+      summary_given: 1,
       source,
     },
     ...{
@@ -125,8 +124,8 @@ export function buildRows(report, type, actor, owner, codec) {
       recorded_at: at,
       updated_at: at,
     },
-    ...{ fields: codec.json(fields), tags: codec.json(tags), occurrences: 1 },
-    ...{ notification: codec.boolean(false), version: 1 },
+    ...{ fields: JSON.stringify(fields), tags: JSON.stringify(tags), occurrences: 1 },
+    ...{ notification: 0, version: 1 },
   };
   const state = {
     ...EMPTY_STATE,
@@ -158,7 +157,7 @@ export function buildRows(report, type, actor, owner, codec) {
       .normalize("NFKC")
       .toLowerCase()
       .match(/[\p{L}\p{N}]+/gu) ?? [];
-  const mark = `@2@${owner.replaceAll("-", "")}`;
+  const mark = `@2@${organization_id}`;
   return {
     id,
     receipt: [
@@ -183,9 +182,9 @@ export function buildRows(report, type, actor, owner, codec) {
           actor,
         },
         ...{
-          notifies: codec.boolean(false),
-          changes: codec.json({}),
-          state: codec.json(state),
+          notifies: 0,
+          changes: JSON.stringify({}),
+          state: JSON.stringify(state),
         },
       },
     ],
@@ -194,7 +193,7 @@ export function buildRows(report, type, actor, owner, codec) {
       {
         organization_id,
         event_id,
-        words: codec.words(new Set([mark, ...words])),
+        words: [...new Set([mark, ...words])].map(token).sort().join(" "),
         version: 2,
       },
     ],
@@ -203,9 +202,15 @@ export function buildRows(report, type, actor, owner, codec) {
       number: typeof value === "number" ? value : null,
       head: typeof value === "string" ? value.slice(0, HEAD_LENGTH) : null,
       tail: typeof value === "string" ? value.slice(HEAD_LENGTH) : null,
-      truth: typeof value === "boolean" ? codec.boolean(value) : null,
+      truth: typeof value === "boolean" ? Number(value) : null,
     })),
   };
+}
+
+// A word as a token of the search index.
+function token(word) {
+  const encode = (text) => String.fromCharCode(0xe000 + text.charCodeAt(0));
+  return `a${word.replaceAll(/[\x00-\x7f]/g, (each) => (/[a-z0-9]/i.test(each) ? each : encode(each)))}`;
 }
 
 // A UUID of version 7: they are stored in the order of time, as those of Tocsin.
