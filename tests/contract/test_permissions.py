@@ -22,11 +22,6 @@ from tests.factories import NOON, create_api_key
 ID = '"018f0000-0000-7000-8000-000000000000"'
 
 
-@pytest.fixture
-def client(own_client: Client) -> Client:
-    return own_client
-
-
 def _event_type_mutation(mutation: str) -> str:
     return f"mutation {{ {mutation} {{ eventType {{ id }} }} }}"
 
@@ -234,10 +229,10 @@ def test_every_row_of_the_table_is_tested() -> None:
 
 @pytest.mark.parametrize("permission", Permission)
 async def test_a_permission_allows_exactly_the_operations_of_the_table(
-    client: Client, database: Database, permission: Permission
+    client: Client, shared_database: Database, permission: Permission
 ) -> None:
     await client.execute_field(GAUGE)
-    holder = client.as_key(await create_api_key(database, permission))
+    holder = client.as_key(await _create_key(client, shared_database, permission))
 
     allowed_operations = await _allowed_operations(holder)
 
@@ -246,12 +241,16 @@ async def test_a_permission_allows_exactly_the_operations_of_the_table(
 
 @pytest.mark.parametrize("every_organization", [False, True])
 async def test_an_administrator_has_all_permissions_in_its_organizations(
-    client: Client, database: Database, every_organization: bool
+    client: Client, shared_database: Database, every_organization: bool
 ) -> None:
     await client.execute_field(GAUGE)
-    key = await create_api_key(database, *Permission, every_organization=every_organization)
+    key = await _create_key(
+        client, shared_database, *Permission, every_organization=every_organization
+    )
 
-    allowed_operations = await _allowed_operations(client.as_key(key))
+    allowed_operations = await _allowed_operations(
+        client.as_key(key, data_partition_id=client.headers["data-partition-id"])
+    )
 
     assert allowed_operations == EVERYTHING - (set() if every_organization else GLOBAL_ONLY)
 
@@ -320,14 +319,14 @@ async def test_an_invalid_credential_allows_nothing(
 
 
 async def test_definitions_are_not_readable_through_other_fields(
-    client: Client, database: Database
+    client: Client, shared_database: Database
 ) -> None:
     await client.execute_field(
         """mutation { createEventType(input: {name: "Gauge", state: PUBLISHED,
              fields: [{name: "a", kind: NUMBER}]}) { userErrors { code } } }"""
     )
     event = await client.log_event(type="general.gauge", fields={"a": 1})
-    updater = client.as_key(await create_api_key(database, Permission.EVENT_UPDATE))
+    updater = client.as_key(await _create_key(client, shared_database, Permission.EVENT_UPDATE))
 
     answer = await updater.execute(
         """mutation ($id: ID!) { updateEvent(input: {id: $id}) { event {
@@ -344,9 +343,9 @@ async def test_definitions_are_not_readable_through_other_fields(
     "field", ["notificationAdded", "eventChanged", "notificationSummaryChanged"]
 )
 async def test_without_the_permission_a_subscription_ends_with_forbidden(
-    client: Client, database: Database, field: str
+    client: Client, shared_database: Database, field: str
 ) -> None:
-    reporter = client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
+    reporter = client.as_key(await _create_key(client, shared_database, Permission.EVENT_CREATE))
 
     async with reporter.subscription(f"subscription {{ {field} {{ cursor }} }}") as subscription:
         error = await subscription.receive_error()
@@ -364,9 +363,9 @@ async def test_without_the_permission_a_subscription_ends_with_forbidden(
     ],
 )
 async def test_trying_a_rule_requires_two_permissions(
-    client: Client, database: Database, permissions: set[Permission], allowed: bool
+    client: Client, shared_database: Database, permissions: set[Permission], allowed: bool
 ) -> None:
-    author = client.as_key(await create_api_key(database, *permissions))
+    author = client.as_key(await _create_key(client, shared_database, *permissions))
 
     answer = await author.execute('{ tryGuardRule(expression: "true") { checked } }')
 
@@ -374,12 +373,22 @@ async def test_trying_a_rule_requires_two_permissions(
     assert codes == ([] if allowed else ["FORBIDDEN"])
 
 
-async def test_the_error_names_the_required_permission(client: Client, database: Database) -> None:
-    reader = client.as_key(await create_api_key(database, Permission.EVENT_READ))
+async def test_the_error_names_the_required_permission(
+    client: Client, shared_database: Database
+) -> None:
+    reader = client.as_key(await _create_key(client, shared_database, Permission.EVENT_READ))
 
     error = await reader.expect_error(OPERATIONS["Mutation.deleteEvent"])
 
     assert error["message"] == "Mutation.deleteEvent requires the permission EVENT_DELETE."
+
+
+async def _create_key(
+    client: Client, shared_database: Database, *permissions: Permission, **more: Any
+) -> str:
+    """Creates an API key of the client's organization."""
+    organization = client.headers["data-partition-id"]
+    return await create_api_key(shared_database, *permissions, organization=organization, **more)
 
 
 async def _allowed_operations(caller: Client) -> set[str]:
