@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,12 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import validate_json
 from app.domain.sources.payloads import parse_payload
-from app.domain.sources.reports import Acknowledgement, ParsedPayload, UnreadablePayloadError
+from app.domain.sources.reports import (
+    Acknowledgement,
+    ParsedPayload,
+    UnreadablePayloadError,
+    fit_fields,
+)
 from app.domain.sources.sources import SourceKind, SourceMapping, validate_source
 from tests.source_payloads import (
     ALERT,
@@ -172,6 +178,56 @@ def test_an_alert_is_not_lost_because_of_its_details() -> None:
     assert draft.fields["client"] == "Monitor"
     assert validate_json(draft.fields, limits) == []
     assert validate_json(small.fields, LIMITS) == []
+
+
+def test_details_of_any_size_and_number_are_stored_as_far_as_they_fit() -> None:
+    limits = replace(LIMITS, fields_bytes=10_000)
+    details = {
+        "big": "b" * 1_000_000,
+        "control": "\x01" * 100_000,
+        "list": ["😀\n"] * 100_000,
+        "n" * 20_000: 1,
+        "small": "s" * 1_500,
+        **{f"more{index}": index for index in range(200)},
+    }
+
+    fields = fit_fields(details, limits)
+    exact: dict[str, Any] = {"a": "x" * (10_000 - len('{"a":"","b":7}')), "b": 7}
+
+    assert 7_000 < len(encode_json(fields).encode()) <= 10_000
+    assert (fields["small"], fields["more94"]) == ("s" * 1_500, 94)
+    assert fields["omittedFields"] == 105
+    assert len(fields) == 100  # without the one whose name is too long
+    assert all(fields[name].endswith("…") for name in ("big", "control", "list"))
+    assert len(encode_json(exact)) == 10_000
+    assert fit_fields(exact, limits) == exact
+    assert (
+        len(fit_fields(exact | {"b": 77}, limits)["a"]) == len(exact["a"]) - 3
+    )  # for 1 byte: … has 3
+
+
+@pytest.mark.parametrize("in_labels", [False, True])
+def test_the_time_for_an_alert_with_many_names_grows_with_its_size(in_labels: bool) -> None:
+    def measure(count: int) -> float:
+        names = {f"name{index:05}": "x" * 40 for index in range(count)}
+        alert = ALERT | ({"labels": names} if in_labels else names)
+        started = time.process_time()
+        parse(SourceKind.ALERTMANAGER, alertmanager_payload(alert))
+        return time.process_time() - started
+
+    small = min(measure(2_000) for _ in range(3))
+
+    assert measure(32_000) < 80 * max(small, 0.001)  # a time for each pair of names is 256 times
+
+
+def test_the_address_of_alertmanager_is_shortened_because_each_alert_has_it() -> None:
+    payload = alertmanager_payload(*[ALERT] * 500) | {"externalURL": "u" * 1_000_000}
+
+    reports = parse(SourceKind.ALERTMANAGER, payload).reports
+    fields: list[Any] = [each.fields for each in reports if isinstance(each, EventDraft)]
+
+    assert len(fields) == 500
+    assert {len(each["externalURL"]) for each in fields} == {1_000}
 
 
 def test_a_value_that_cannot_be_encoded_makes_a_payload_unreadable() -> None:

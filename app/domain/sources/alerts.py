@@ -52,7 +52,9 @@ def parse_alerts(kind: SourceKind, value: Any, now: datetime, limits: Limits) ->
         version = quote_value(payload["version"])
         raise UnreadablePayloadError(f"Unsupported version {version} of the format: expected '4'.")
     validate_count(alerts, limits)
-    common = {name: payload[name] for name in ("externalURL",) if payload.get(name)}
+    # Shortened, because each alert gets it.
+    url = read_text(payload.get("externalURL"))
+    common = {"externalURL": shorten(url, limits.summary_characters)} if url else {}
     reports = (
         _parse_alert(kind, alert, ("alerts", str(index)), common, now, limits)
         for index, alert in enumerate(alerts)
@@ -81,6 +83,13 @@ def _parse_alert(
         return limit_time(draft, now)
     summary = _first_text(annotations, _SUMMARIES) or read_text(labels.get("alertname"))
     content = _first_text(annotations, _CONTENTS)
+    # These first: of too many fields, the last ones are left out.
+    stored = {"labels": labels, "annotations": annotations, **common}
+    others = {
+        name: value
+        for name, value in alert.items()
+        if name not in _ATTRIBUTES and name not in stored and value not in (None, "")
+    }
     draft = EventDraft(
         type=_TYPES[kind],
         entity=read_entity("instance", labels.get("instance"), limits),
@@ -88,19 +97,7 @@ def _parse_alert(
         summary=shorten(summary or "Alert", limits.summary_characters),
         content=content and shorten(content, limits.content_characters),
         occurred_at=started_at,
-        fields=fit_fields(
-            {
-                **{
-                    name: value
-                    for name, value in alert.items()
-                    if name not in _ATTRIBUTES and value not in (None, "")
-                },
-                "labels": labels,
-                "annotations": annotations,
-                **common,
-            },
-            limits,
-        ),
+        fields=fit_fields(stored | others, limits),
         notification=True,
         alert_key=alert_key,
         started_at=started_at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from app.domain.events.severity import Severity, lookup_severity
@@ -26,6 +27,9 @@ _ADDRESS_ENDINGS = ("URL", "_url")
 _LINK_NAMES = frozenset({"links", "images"})
 # A shorter text than this is left out instead of shortened.
 _MIN_CHARACTERS = 100
+# Alerts have about ten. The labels of an alert are one field.
+_MAX_FIELDS = 100
+_OMITTED = "omittedFields"
 
 
 @dataclass(frozen=True)
@@ -89,21 +93,44 @@ def shorten(text: str, max_characters: int) -> str:
 def fit_fields(custom_values: dict[str, Any], limits: Limits) -> dict[str, Any]:
     """Returns custom fields that can be stored: an alert must not be lost because of its details.
 
-    If they are too large, the largest ones become texts of their beginning.
+    Of more than 100 fields, the others are left out, and `omittedFields` is their number. If the
+    fields are too large, the largest ones become texts of their beginning.
     """
-    fitting = {
+    fields = {
         replace_unstorable(name): _replace_unstorable_texts(value)
-        for name, value in custom_values.items()
+        for name, value in islice(custom_values.items(), _MAX_FIELDS)
     }
-    while len(encode_json(fitting).encode()) > limits.fields_bytes:
-        largest = max(fitting, key=lambda name: len(encode_json(fitting[name])))
-        value = fitting[largest]
-        text = value if isinstance(value, str) else encode_json(value)
-        if len(text) < _MIN_CHARACTERS:
-            del fitting[largest]
-        else:
-            fitting[largest] = shorten(text, len(text) // 2)
-    return fitting
+    if (omitted := len(custom_values) - _MAX_FIELDS) > 0:
+        fields[_OMITTED] = omitted
+    sizes = {name: _count_bytes(name, value) for name, value in fields.items()}
+    remaining = limits.fields_bytes - 1
+    # The smallest first: what they leave of their equal share is for the larger ones.
+    for index, name in enumerate(sorted(sizes, key=sizes.__getitem__)):
+        share = remaining // (len(sizes) - index)
+        if sizes[name] > share:
+            sizes[name] = _shorten_field(fields, name, share)
+        remaining -= sizes[name]
+    return fields
+
+
+def _count_bytes(name: str, value: Any) -> int:
+    """Returns the size of a field in the JSON of all fields, with the comma after it."""
+    return len(encode_json({name: value}).encode()) - 1
+
+
+def _shorten_field(fields: dict[str, Any], name: str, max_bytes: int) -> int:
+    """Replaces a field by the beginning of its text, or deletes it. Returns its size."""
+    value = fields[name]
+    text = value if isinstance(value, str) else encode_json(value)
+    length = min(len(text) - 1, max_bytes - _count_bytes(name, "…") + 1)
+    # At most four times: a character takes at most six bytes.
+    while length >= _MIN_CHARACTERS:
+        fields[name] = shorten(text, length)
+        if (size := _count_bytes(name, fields[name])) <= max_bytes:
+            return size
+        length //= 2
+    del fields[name]
+    return 0
 
 
 def _replace_unstorable_texts(value: Any) -> Any:
