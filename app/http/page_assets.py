@@ -40,6 +40,10 @@ class AssetFiles(StaticFiles):
             "Vary": "Accept-Encoding",
         }
 
+    def lookup_path(self, path: str) -> tuple[str, stat_result | None]:
+        """Finds a file. Compressed files are found only under the name of the original."""
+        return ("", None) if path.endswith(".gz") else super().lookup_path(path)
+
     def file_response(
         self,
         full_path: PathLike,

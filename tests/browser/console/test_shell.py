@@ -353,6 +353,7 @@ async def test_assets_are_compressed_for_clients_that_accept_gzip(client: Client
             for encoding, etag in zip(("identity", "gzip"), etags, strict=True)
         ]
         part = await fetch(accept_encoding="identity", range="bytes=0-9", if_range=etags[0])
+        compressed_file = await anonymous.http.get(f"/{script}.gz")
 
     assert [response.headers.get("Content-Encoding") for response in plain] == [None] * 5
     assert [response.headers["Content-Encoding"] for response in compressed] == ["gzip"] * 3
@@ -369,6 +370,7 @@ async def test_assets_are_compressed_for_clients_that_accept_gzip(client: Client
         assert (response.status_code, response.content) == (304, b"")
         assert "Content-Encoding" not in response.headers
     assert (part.status_code, part.content) == (206, plain[0].content[:10])
+    assert compressed_file.status_code == 404  # it has no address of its own
     for response in (*plain, *compressed, *unchanged, part):
         assert response.headers["Vary"] == "Accept-Encoding"
         assert "immutable" in response.headers["Cache-Control"]
