@@ -149,9 +149,11 @@ async def test_changes_to_event_types_and_rules_are_shown_in_words(
     visitor: BrowserVisit, client: Client
 ) -> None:
     depth = {"name": "depth", "label": "Depth", "kind": "NUMBER", "unit": "m"}
-    note = {"name": "note", "kind": "TEXT"}
+    note = {"name": "note", "label": "Remark", "kind": "TEXT"}
     condition = {"field": {"field": "depth", "operator": "GTE", "value": 100}}
     deep = {"name": "Deep", "effect": "SHOW", "targets": ["note"], "condition": condition}
+    for number in range(100):  # as many as a page of the API has
+        await define_event_type(client, type=f"other.type-{number}")
     gauge = await define_event_type(client, depth, note, conditionalRules=[deep])
     rule = {
         "name": "Repeats",
@@ -171,7 +173,11 @@ async def test_changes_to_event_types_and_rules_are_shown_in_words(
             "Duplicates: Count the duplicate",
             "Enabled: Yes",
         ),
-        "Created: Conditional rule Deep": ("Effect: Show", "Condition: Depth ≥ 100"),
+        "Created: Conditional rule Deep": (
+            "Effect: Show",
+            "Fields that it applies to: Remark",
+            "Condition: Depth ≥ 100",
+        ),
         "Created: Field depth": ("Kind: Number", "Unit: m"),
     }
     for name, expected in lines.items():

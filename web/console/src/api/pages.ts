@@ -4,7 +4,7 @@ import type { Document, TocsinError } from "@tocsin/client";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { useApi } from "./client";
-import { EventTypeNamesDocument } from "./generated";
+import { EventTypeNamesDocument, FilterValuesDocument } from "./generated";
 
 interface ApiPage<Item> {
   nodes: readonly Item[];
@@ -14,6 +14,7 @@ interface ApiPage<Item> {
 interface PagesOptions {
   /** Milliseconds after which a visible page loads the data again. */
   refetchMs?: number;
+  isEnabled?: boolean;
 }
 
 /** Reads the pages of a connection. `select` returns the connection of a response. */
@@ -21,7 +22,7 @@ export function useApiPages<Data, Variables extends object, Item, Page extends A
   document: Document<Data, Variables & { after?: string | null }>,
   variables: Variables,
   select: (data: Data) => Page & ApiPage<Item>,
-  { refetchMs }: PagesOptions = {},
+  { refetchMs, isEnabled = true }: PagesOptions = {},
 ) {
   const { client } = useApi();
   const query = useInfiniteQuery<Page & ApiPage<Item>, TocsinError, { pages: (Page & ApiPage<Item>)[] }, unknown[], string | null>({
@@ -30,20 +31,29 @@ export function useApiPages<Data, Variables extends object, Item, Page extends A
       select(await client.request(document, { ...variables, after: pageParam }, { signal })),
     initialPageParam: null,
     refetchInterval: refetchMs ?? false,
+    enabled: isEnabled,
     getNextPageParam: ({ pageInfo }) => (pageInfo.hasNextPage ? pageInfo.endCursor : undefined),
   });
   return { ...query, items: query.data?.pages.flatMap(({ nodes }) => nodes as Item[]) };
 }
 
-/** Names of all event types, for menus. The menu grows until the last page is loaded. */
-export function useEventTypeNames() {
-  const { items, hasNextPage, fetchNextPage, isFetchingNextPage } = useApiPages(
-    EventTypeNamesDocument,
-    {},
-    (data) => data.eventTypes,
-  );
+/** The items of all pages. They grow until the last page is loaded. */
+function useAllItems<Item>({ items, hasNextPage, fetchNextPage, isFetchingNextPage, isError }: {
+  items: Item[] | undefined;
+  hasNextPage: boolean;
+  fetchNextPage: () => unknown;
+  isFetchingNextPage: boolean;
+  isError: boolean;
+}): Item[] {
   useEffect(() => {
-    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
+    if (hasNextPage && !isFetchingNextPage && !isError) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage, isError]);
   return items ?? [];
 }
+
+/** Names of all event types, for menus. */
+export const useEventTypeNames = () => useAllItems(useApiPages(EventTypeNamesDocument, {}, (data) => data.eventTypes));
+
+/** All event types with their fields. */
+export const useEventTypes = (isEnabled: boolean) =>
+  useAllItems(useApiPages(FilterValuesDocument, {}, (data) => data.eventTypes, { isEnabled }));

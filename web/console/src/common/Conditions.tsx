@@ -1,8 +1,9 @@
 // The conditions of a filter, in words.
 
 import { Badge, Group } from "@mantine/core";
-import { useApi, useApiQuery } from "../api/client";
-import { type EventFilter, FilterValuesDocument, type TimeRange } from "../api/generated";
+import { useApi } from "../api/client";
+import type { EventFilter, TimeRange } from "../api/generated";
+import { useEventTypes } from "../api/pages";
 import { texts } from "../texts";
 import { formatAbsolute, useTimePreferences } from "./time";
 import { formatValue } from "./values";
@@ -28,12 +29,8 @@ const WORDS: Partial<Record<Attribute, Record<string, string>>> = {
 export function Conditions({ filter }: { filter: EventFilter }) {
   const { can } = useApi();
   const [{ isUtc }] = useTimePreferences();
-  const types = useApiQuery(
-    FilterValuesDocument,
-    {},
-    { isEnabled: JSON.stringify(filter).includes('"field":') && can("EVENT_READ") },
-  );
-  const fields = types.data?.eventTypes.nodes.flatMap((type) => type.fields) ?? [];
+  const types = useEventTypes(JSON.stringify(filter).includes('"field":') && can("EVENT_READ"));
+  const fields = types.flatMap((type) => type.fields);
   return (
     <Group gap={4}>
       {describeFilter(filter, fields, isUtc).map((words) => (

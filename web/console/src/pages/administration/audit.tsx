@@ -2,9 +2,9 @@
 
 import { Anchor, Group, NativeSelect, Stack, Table, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
-import { useApi, useApiQuery } from "../../api/client";
-import { type AuditAction, AuditTrailDocument, FilterValuesDocument } from "../../api/generated";
-import { useApiPages } from "../../api/pages";
+import { useApi } from "../../api/client";
+import { type AuditAction, AuditTrailDocument } from "../../api/generated";
+import { useApiPages, useEventTypes } from "../../api/pages";
 import { timeOf, useAddressParameters, withParameters } from "../../common/address";
 import { DebouncedInput } from "../../common/DebouncedInput";
 import { PagedList } from "../../common/PagedList";
@@ -24,8 +24,7 @@ const typeOf = (name: string): string => t.subjectTypes[name as SubjectType] ?? 
 export default function AuditPage() {
   const { can } = useApi();
   const [{ isUtc }] = useTimePreferences();
-  const types = useApiQuery(FilterValuesDocument, {}, { isEnabled: can("EVENT_READ") });
-  const names = { eventTypes: types.data?.eventTypes.nodes ?? [], isUtc };
+  const names = { eventTypes: useEventTypes(can("EVENT_READ")), isUtc };
   const [parameters, changeParameters] = useAddressParameters();
   const action = ACTIONS.find((each) => each === parameters.get("action"));
   const type = TYPES.find((each) => each === parameters.get("type"));
@@ -70,8 +69,10 @@ export default function AuditPage() {
           value={actor ?? ""}
           onChange={(value) => change({ actor: value })}
         />
-        <TimeInput label={t.from} value={from} onChange={(value) => change({ from: value })} />
-        <TimeInput label={t.to} value={to} onChange={(value) => change({ to: value })} />
+        <Group align="start">
+          <TimeInput label={t.from} value={from} onChange={(value) => change({ from: value })} />
+          <TimeInput label={t.to} value={to} onChange={(value) => change({ to: value })} />
+        </Group>
       </Group>
       {subject && (
         <Text style={{ overflowWrap: "anywhere" }}>
@@ -106,7 +107,7 @@ export default function AuditPage() {
                       </Text>
                     ))}
                   </Table.Td>
-                  <Table.Td style={{ overflowWrap: "anywhere" }}>
+                  <Table.Td miw="8rem" style={{ overflowWrap: "anywhere" }}>
                     <Text>{entry.actor}</Text>
                     <Text size="sm" c="dimmed">
                       <Time at={entry.at} />

@@ -48,10 +48,11 @@ const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
 /** Returns a line for each value, such as "Name: Default → South". */
 export function describeChanges({ action, subjectType, changes }: Entry, names: Names): string[] {
-  const describe = (label: string, [before, after]: readonly string[]): string => {
+  const describe = (label: string, [before, after]: readonly string[]): string[] => {
+    if (!before && !after) return [];
     const isWhole = action !== "UPDATED" && !(before && after);
     const values = isWhole ? [before || after] : [before, after].map((value) => value || texts.event.nothing);
-    return `${label}: ${values.join(" → ")}`;
+    return [`${label}: ${values.join(" → ")}`];
   };
   return Object.entries(changes).flatMap(([name, pair]) => {
     const label = lookUp(t.values, name);
@@ -64,7 +65,7 @@ export function describeChanges({ action, subjectType, changes }: Entry, names: 
     ];
     return [...new Set([...Object.keys(before), ...Object.keys(after)])]
       .filter((attribute) => (before[attribute] ?? null) !== (after[attribute] ?? null))
-      .map((attribute) =>
+      .flatMap((attribute) =>
         describe(t.part(label, lookUp(texts.sources.attributes, attribute)), [
           before[attribute] ?? "",
           after[attribute] ?? "",
@@ -83,6 +84,7 @@ function format(subjectType: string, name: string, value: unknown, names: Names)
   if (name === "filter") return describeFilter(value as EventFilter, fields, names.isUtc).join(texts.filter.and);
   if (name === "condition") return describeCondition(value as Condition, labelOf);
   if (name === "fingerprint") return (value as string[]).map((path) => describePath(path, labelOf)).join(", ");
+  if (`${subjectType} ${name}` === "ConditionalRule targets") return (value as string[]).map(labelOf).join(", ");
   if (name === "eventTypeId") return names.eventTypes.find(({ id }) => id === value)?.name ?? String(value);
   if (name === "choices") {
     return (value as { value: string; label: string }[])

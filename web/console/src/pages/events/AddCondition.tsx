@@ -3,8 +3,8 @@
 import { Button, NativeSelect, Popover, Stack, TextInput } from "@mantine/core";
 import { IconFilterPlus } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
-import { useApiQuery } from "../../api/client";
-import { FilterValuesDocument, type FilterValuesQuery } from "../../api/generated";
+import type { FilterValuesQuery } from "../../api/generated";
+import { useEventTypes } from "../../api/pages";
 import { usePopoverOfDialog } from "../../common/Dialog";
 import { SEVERITIES } from "../../common/severity";
 import { texts } from "../../texts";
@@ -40,8 +40,8 @@ export function AddCondition({ view, onChange }: Props) {
   const [isOpen, setIsOpen] = useState(false);
   const [kind, setKind] = useState<(typeof KINDS)[number]>("severities");
   usePopoverOfDialog(isOpen);
-  const { data } = useApiQuery(FilterValuesDocument, {}, { isEnabled: isOpen });
-  const fields = new Map(data?.eventTypes.nodes.flatMap((type) => type.fields).map((field) => [field.name, field]));
+  const types = useEventTypes(isOpen);
+  const fields = new Map(types.flatMap((type) => type.fields).map((field) => [field.name, field]));
 
   function add(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
@@ -124,7 +124,7 @@ export function AddCondition({ view, onChange }: Props) {
             )}
             {kind === "entity" && <TextInput name="entityType" label={t.entityType} autoComplete="off" />}
             <datalist id="known-types">
-              {data?.eventTypes.nodes.map(({ type, name }) => (
+              {types.map(({ type, name }) => (
                 <option key={type} value={type}>
                   {name}
                 </option>

@@ -15,8 +15,7 @@ import { useDebouncedCallback } from "@mantine/hooks";
 import { IconBookmark, IconSearch, IconX } from "@tabler/icons-react";
 import { type FormEvent, type ReactNode, type RefObject, useEffect, useState } from "react";
 import { useNavigate } from "react-router";
-import { useApiQuery } from "../../api/client";
-import { FilterValuesDocument } from "../../api/generated";
+import { useEventTypes } from "../../api/pages";
 import { SeverityLabel } from "../../common/severity";
 import { formatAbsolute, useTimePreferences } from "../../common/time";
 import { useStored } from "../../common/stored";
@@ -42,6 +41,7 @@ export function FilterBar({ view, onChange, search, children }: Props) {
         <Search view={view} onChange={onChange} field={search} />
         <NativeSelect
           label={t.range}
+          flex="1 1 8rem"
           value={view.from || view.to ? "custom" : view.range}
           onChange={({ currentTarget: { value } }) =>
             value !== "custom" && onChange({ range: value as View["range"], from: "", to: "" })
@@ -54,6 +54,7 @@ export function FilterBar({ view, onChange, search, children }: Props) {
         />
         <NativeSelect
           label={t.order}
+          flex="1 1 8rem"
           value={`${view.orderField} ${view.direction}`}
           onChange={({ currentTarget: { value } }) => {
             const [orderField, direction] = value.split(" ") as [View["orderField"], View["direction"]];
@@ -90,7 +91,7 @@ function Search({ view, onChange, field }: SearchProps) {
       type="search"
       label={t.search}
       placeholder={t.searchHint}
-      flex="1 1 14rem"
+      flex="5 1 18rem"
       value={text}
       onChange={({ currentTarget: { value } }) => {
         setText(value);
@@ -114,7 +115,7 @@ function Search({ view, onChange, field }: SearchProps) {
 
 export function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
   const [{ isUtc }] = useTimePreferences();
-  const types = useApiQuery(FilterValuesDocument, {}, { isEnabled: view.fields.length > 0 });
+  const types = useEventTypes(view.fields.length > 0);
   const chips: [string, ReactNode, Partial<View>][] = [];
   for (const severity of view.severities) {
     chips.push([
@@ -135,7 +136,7 @@ export function Chips({ view, onChange }: Pick<Props, "view" | "onChange">) {
   }
   for (const condition of view.fields) {
     const { field, operator, value } = condition;
-    const definition = types.data?.eventTypes.nodes.flatMap((type) => type.fields).find(({ name }) => name === field);
+    const definition = types.flatMap((type) => type.fields).find(({ name }) => name === field);
     const operand = hasOperand(operator) ? formatValue(value, definition?.unit) : "";
     const label = `${definition?.label ?? field} ${t.operators[operator]} ${operand}`.trim();
     chips.push([label, label, { fields: view.fields.filter((each) => each !== condition) }]);

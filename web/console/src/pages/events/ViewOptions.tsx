@@ -3,8 +3,7 @@
 import { Button, Checkbox, Popover, ScrollArea, Stack, Switch, Text } from "@mantine/core";
 import { IconColumns3 } from "@tabler/icons-react";
 import { useState } from "react";
-import { useApiQuery } from "../../api/client";
-import { FilterValuesDocument } from "../../api/generated";
+import { useEventTypes } from "../../api/pages";
 import { useTimePreferences } from "../../common/time";
 import { texts } from "../../texts";
 import { COLUMNS, useColumns } from "./columns";
@@ -15,9 +14,9 @@ export function ViewOptions() {
   const [isOpen, setIsOpen] = useState(false);
   const [columns, setColumns] = useColumns();
   const [time, setTime] = useTimePreferences();
-  const { data } = useApiQuery(FilterValuesDocument, {}, { isEnabled: isOpen });
+  const types = useEventTypes(isOpen);
   const fields = new Map(
-    data?.eventTypes.nodes.flatMap(({ fields }) => fields).map(({ name, label }) => [name, label]),
+    types.flatMap(({ fields }) => fields).map(({ name, label }) => [name, label]),
   );
 
   const toggle = <T,>(list: readonly T[], item: T): T[] =>
