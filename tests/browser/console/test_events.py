@@ -455,6 +455,9 @@ async def test_new_events_wait_until_the_reader_shows_them(
     await log_three(client)
     page = await sign_in_to(visitor, "/events?type=notice")
     await expect_summaries(page, "Pump started", "Pump stopped")
+    await expect(page.get_by_role("figure")).to_contain_text("2 events")
+    table = page.get_by_role("table", name="Events", exact=True)
+    box = await table.bounding_box()
     await client.log_event(summary="Other type", type="valve")
     await client.log_event(summary="Pump restarted")
     await client.log_event(summary="Pump tested")
@@ -462,10 +465,13 @@ async def test_new_events_wait_until_the_reader_shows_them(
     button = page.get_by_role("button", name="2 new events")
     await expect(button).to_be_visible()
     await expect_summaries(page, "Pump started", "Pump stopped")
+    await expect(page.get_by_role("figure")).to_contain_text("4 events")
+    assert await table.bounding_box() == box  # the rows are where the reader reads them
     await button.click()
 
     await expect_summaries(page, "Pump tested", "Pump restarted", "Pump started", "Pump stopped")
     await expect(button).to_have_count(0)
+    await expect(page.get_by_role("link", name="Pump tested")).to_be_focused()
     await expect(page.get_by_role("figure")).to_contain_text("4 events")
 
 

@@ -2,7 +2,7 @@
 
 import { Checkbox, Group, Table, Text } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
-import { memo, type ReactNode } from "react";
+import { Fragment, memo, type ReactNode } from "react";
 import { Link } from "react-router";
 import type { EventRowFragment, EventRowWithFieldsFragment, Severity } from "../../api/generated";
 import { SeverityLabel } from "../../common/severity";
@@ -27,7 +27,14 @@ interface Props {
 const CELLS: Record<Exclude<Column, "summary">, (row: Row) => ReactNode> = {
   time: (row) => <Time at={row.occurredAt} />,
   severity: (row) => <SeverityLabel severity={row.severity} />,
-  type: (row) => row.type,
+  // A type is wrapped after its dots.
+  type: (row) =>
+    row.type.split(/(?<=\.)/).map((part, index) => (
+      <Fragment key={index}>
+        {index > 0 && <wbr />}
+        {part}
+      </Fragment>
+    )),
   entity: (row) => row.entity && `${row.entity.type} ${row.entity.entityId}`,
   source: (row) => row.source,
   tags: (row) => row.tags.join(", "),
@@ -128,7 +135,7 @@ const EventRow = memo(function EventRow({ row, shown, fields, below, fieldsBelow
         {row.summary}
       </Link>
       {below !== null && (
-        <Group gap="xs">
+        <Group gap="0.125rem 0.625rem">
           <SeverityLabel severity={row.severity} />
           <Text size="sm" c="dimmed">
             <Time at={row.occurredAt} />

@@ -202,11 +202,11 @@ function Chart({ view, from, to, isEnabled, onRange }: ChartProps) {
           />
         )}
       </svg>
-      <Group justify="space-between" gap="xs">
+      <Group justify="space-between" gap="0 0.625rem">
         <Text size="xs" c="dimmed">
           {formatAbsolute(new Date(start), isUtc)}
         </Text>
-        <Text size="xs" c="dimmed">
+        <Text size="xs" c="dimmed" className={classes.total}>
           {data ? t.total(total) : texts.states.loading}
         </Text>
         <Text size="xs" c="dimmed">

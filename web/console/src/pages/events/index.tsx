@@ -63,6 +63,7 @@ export default function Events() {
   const [isHelpOpen, setIsHelpOpen] = useState(false);
   const search = useRef<HTMLInputElement>(null);
   const end = useRef<HTMLDivElement>(null);
+  const focusesFirst = useRef(false);
 
   const acknowledge = useMutation({
     mutationFn: async (id: string) =>
@@ -80,6 +81,15 @@ export default function Events() {
     setIsWhole(false);
   }, []);
   useEffect(clearSelection, [clearSelection, view]);
+  const show = useCallback(() => {
+    focusesFirst.current = true;
+    showNew();
+  }, [showNew]);
+  useEffect(() => {
+    // The button that had the focus is gone.
+    if (focusesFirst.current) document.querySelector<HTMLElement>("[data-event]")?.focus();
+    focusesFirst.current = false;
+  }, [events]);
   useEffect(() => {
     const element = end.current;
     if (!element || !hasNextPage || isLoadingMore) return;
@@ -161,15 +171,19 @@ export default function Events() {
         }
         onDone={clearSelection}
       />
-      {newCount > 0 && (
-        <Button className={classes.new} onClick={showNew} aria-live="polite">
-          {t.newEvents(newCount, hasMoreNew)}
-        </Button>
-      )}
       {list.error && <ErrorState error={list.error} onRetry={list.reload} />}
-      {events.length > 0 && (
-        <EventTable rows={events} selected={selected} onSelect={select} onSelectAll={selectAll} />
-      )}
+      <div>
+        {newCount > 0 && (
+          <div className={classes.new}>
+            <Button className={classes.button} size="compact-sm" onClick={show} aria-live="polite">
+              {t.newEvents(newCount, hasMoreNew)}
+            </Button>
+          </div>
+        )}
+        {events.length > 0 && (
+          <EventTable rows={events} selected={selected} onSelect={select} onSelectAll={selectAll} />
+        )}
+      </div>
       {list.isLoading && events.length === 0 && <Loading />}
       {!list.isLoading && !list.error && events.length === 0 && newCount === 0 && (
         <Empty title={isFiltered(view) ? t.noneFound : t.none}>
