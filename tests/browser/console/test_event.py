@@ -273,6 +273,8 @@ async def test_events_are_linked_followed_and_unlinked(
     await other.fill(f"{visitor.url}/events/{cause['id']}")
     await links.get_by_role("button", name="Add a link", exact=True).click()
     await expect(links.get_by_role("row")).to_contain_text("Caused by")
+    history = page.get_by_role("region", name="History")
+    await expect(history.get_by_role("link", name="Power failed")).to_be_visible()
     assert await find_violations(page) == []
 
     await links.get_by_role("link", name="Power failed").click()

@@ -169,6 +169,7 @@ async def test_rules_that_a_change_would_break_are_named_before_it_is_saved(
 
     await page.get_by_role("button", name="Remove volume").tap()
 
+    await expect(page.get_by_role("button", name="Add a field")).to_be_focused()
     await expect(page.get_by_text("the guard rule 'plausible' invalid")).to_be_visible()
     await expect(
         page.get_by_role("list", name="Conditional rules").get_by_text("Unknown field 'volume'")

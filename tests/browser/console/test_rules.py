@@ -83,7 +83,7 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
     )
     await page.get_by_role("button", name="Save the draft").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Plausible volume")
-    await page.get_by_role("button", name="Publish …").click()
+    await page.get_by_role("button", name="Publish…").click()
     dialog = page.get_by_role("dialog", name="Publish the rule")
     await expect(dialog).to_contain_text("Of 2 events, the rule would reject 1.")
     assert await find_violations(page) == []
@@ -99,7 +99,7 @@ async def test_a_guard_rule_is_written_tried_published_changed_restored_and_reti
     await page.get_by_label("Enforcement").select_option("WARN")
     await page.get_by_role("link", name="All rules").click()
     await page.get_by_role("dialog").get_by_role("button", name="Stay on this page").click()
-    await page.get_by_role("button", name="Publish …").click()
+    await page.get_by_role("button", name="Publish…").click()
     await expect(dialog).to_contain_text("Of 2 events, the rule would reject 0.")
     await dialog.get_by_role("button", name="Publish", exact=True).click()
     await expect(page.get_by_text("Published, version 2")).to_be_visible()
@@ -157,7 +157,7 @@ async def test_duplication_rules_are_built_ordered_reset_and_deleted(
     await page.get_by_label("Window", exact=True).fill("2")
     await page.get_by_label("Unit of the window").select_option("hours")
     await expect(page.get_by_role("status").filter(has_text="duplicates if")).to_have_text(
-        "Two events are duplicates if they have equal values of type, fields.volume_mcf, "
+        "Two events are duplicates if they have equal values of type and fields.volume_mcf, "
         "and occurred within 2 hours of each other."
     )
     assert await find_violations(page) == []

@@ -69,7 +69,7 @@ async def test_silences_are_created_listed_changed_and_ended(
     await page.get_by_role("link", name="Silences").first.click()
 
     # Its comment is changed while another user extends it, and it is ended.
-    await page.get_by_role("button", name="Change bearing").click()
+    await page.get_by_role("button", name="Edit bearing").click()
     await page.get_by_role("dialog").get_by_label("Comment").fill("new bearing")
     [extended] = (await client.execute_field("{ silences { nodes { id } } }"))["nodes"]
     extended["endsAt"] = (datetime.now(UTC) + timedelta(days=2)).isoformat()

@@ -54,7 +54,7 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
 ) -> None:
     page = await sign_in_to(visitor, "/event-sources")
     main = page.get_by_role("main")
-    trial = page.get_by_role("region", name="What it would become")
+    trial = page.get_by_role("region", name="Resulting events")
     await expect(main).to_contain_text("There are no sources yet")
 
     # The sample of each kind becomes an event, and the expressions of a mapping are checked.

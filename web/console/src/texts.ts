@@ -3,6 +3,8 @@
 const count = (number: number, noun: string): string =>
   `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
+const list = (words: readonly string[]): string => new Intl.ListFormat("en").format(words);
+
 const operators = {
   EQ: "=",
   NE: "≠",
@@ -42,7 +44,7 @@ export const texts = {
     toLight: "Switch to light mode",
     graphiql: "GraphQL editor",
     offline: (since: string) =>
-      `Offline since ${since}. The data may be outdated. Reconnecting …`,
+      `Offline since ${since}. The data may be outdated. Reconnecting…`,
   },
   bell: {
     label: (open: number, unread: number) =>
@@ -101,7 +103,7 @@ export const texts = {
     submit: "Sign in",
     cancel: "Cancel",
     retry: "Try again",
-    verifying: "Verifying the key …",
+    verifying: "Verifying the key…",
     firstKey:
       "When the server creates its database, it prints a link that ends in #key=… Open this link to sign in with the first key.",
     storage:
@@ -116,7 +118,7 @@ export const texts = {
     submitKey: "Sign in with the key",
     leavesPage: "Signing in with the identity provider leaves this page: what you have entered is lost.",
     or: "or",
-    busy: "Signing in …",
+    busy: "Signing in…",
     sessionEnded: "Your session at the identity provider has ended. Sign in again.",
     wrongState:
       "This response of the identity provider does not belong to a sign-in of this tab (wrong state). Sign in again.",
@@ -288,7 +290,7 @@ export const texts = {
     exportCount: (number: number) => `The view has ${count(number, "event")}.`,
     exportLimit: (number: number) =>
       `The first ${count(number, "event")} are exported. The command tocsin export has no limit.`,
-    exported: (number: number) => `${count(number, "event")} loaded …`,
+    exported: (number: number) => `${count(number, "event")} loaded…`,
     exportTitle: (number: number) => `Download ${count(number, "event")}`,
     newEvents: (number: number, hasMore: boolean) =>
       `${hasMore ? "More than " : ""}${count(number, "new event")}`,
@@ -366,7 +368,7 @@ export const texts = {
     chooseType: "Choose a different event type",
     attributes: "About the event",
     submit: "Report the event",
-    checking: "Checking …",
+    checking: "Checking…",
     valid: "The event will be accepted.",
     invalid: "The event is not complete or not valid yet.",
     problems: "The event would be rejected",
@@ -472,7 +474,7 @@ export const texts = {
     copyJson: "Copy JSON",
   },
   states: {
-    loading: "Loading …",
+    loading: "Loading…",
     error: "The data could not be loaded.",
     retry: "Try again",
     rejected: "The change was rejected.",
@@ -543,7 +545,7 @@ export const texts = {
     enforcement: "Enforcement",
     enforcements: { REJECT: "Reject the event", WARN: "Accept the event with a warning" },
     saveDraft: "Save the draft",
-    publish: "Publish …",
+    publish: "Publish…",
     publishTitle: "Publish the rule",
     publishHint: "The rule applies to every event that is logged or updated from now on.",
     publishNow: "Publish",
@@ -581,9 +583,9 @@ export const texts = {
     disabled: "Not in effect",
     moveUp: (name: string) => `Move ${name} up`,
     moveDown: (name: string) => `Move ${name} down`,
-    equal: (paths: readonly string[], window: string) => `Equal ${paths.join(", ")} within ${window}`,
+    equal: (paths: readonly string[], window: string) => `Equal ${list(paths)} within ${window}`,
     inWords: (paths: readonly string[], window: string) =>
-      `Two events are duplicates if they have equal values of ${paths.join(", ")}, and occurred within ${window} of each other.`,
+      `Two events are duplicates if they have equal values of ${list(paths)}, and occurred within ${window} of each other.`,
     noFingerprint: "Choose at least one attribute.",
     matchCount: (number: number) =>
       `The rule has found ${count(number, "duplicate")} since it was created or last reset.`,
@@ -760,7 +762,7 @@ export const texts = {
     noChange: "Nothing changes.",
     invalid: "The definition has errors, which are shown above.",
     keptVersions: (number: number) =>
-      `${count(number, "stored event")} ${number === 1 ? "keeps" : "keep"} the version with which they were logged.`,
+      `${count(number, "stored event")} ${number === 1 ? "keeps the version with which it was" : "keep the version with which they were"} logged.`,
     checkFailed: "The definition could not be checked.",
     saveVersion: (version: number) => `Save as version ${version}`,
     saveDraft: "Save as draft",
@@ -805,8 +807,8 @@ export const texts = {
   silences: {
     title: "Silences",
     create: "New silence",
-    change: "Change",
-    changeOf: (comment: string) => `Change ${comment || "the silence"}`,
+    change: "Edit",
+    changeOf: (comment: string) => `Edit ${comment || "the silence"}`,
     save: "Save",
     end: "End now",
     endOf: (comment: string) => `End now: ${comment || "the silence"}`,
@@ -901,8 +903,8 @@ export const texts = {
     sampleHint: "Nothing is stored. Replace it with what the system sends.",
     invalidSample: (reason: string) => `This is not JSON. ${reason}`,
     nullSample: "Enter a JSON object or a list.",
-    trial: "What it would become",
-    trying: "Trying …",
+    trial: "Resulting events",
+    trying: "Trying…",
     wouldBecome: (events: number, problems: number) =>
       `${count(events, "event")}${problems > 0 ? `, ${count(problems, "problem")}` : ""}`,
     trialProblems: "Problems",
@@ -970,8 +972,8 @@ export const texts = {
       PENDING: "The test message is being sent",
     },
     responded: (status: number | null) => `The receiver responded with status ${status}.`,
-    change: "Change",
-    changeTitle: (name: string) => `Change ${name}`,
+    change: "Edit",
+    changeTitle: (name: string) => `Edit ${name}`,
     save: "Save",
     enable: "Enable",
     disable: "Disable",
@@ -1044,7 +1046,7 @@ export const texts = {
       EVENT_DELETE: "Delete events",
       EVENT_TYPE_MANAGE: "Change event types",
       RULE_MANAGE: "Change guard rules and duplication rules",
-      CHANNEL_MANAGE: "Manage channels",
+      CHANNEL_MANAGE: "Manage channels and sources",
       ORGANIZATION_MANAGE: "Manage API keys, and read the audit trail",
     },
     expiresAt: "Expires (optional)",
@@ -1067,7 +1069,7 @@ export const texts = {
     database: "Database",
     lag: "Changes that subscribers have not received yet",
     lagInWords: (entries: number, seconds: number) =>
-      entries === 0 ? "none" : `${entries.toLocaleString("en")}, the oldest ${seconds.toFixed(1)} s old`,
+      entries === 0 ? "None" : `${entries.toLocaleString("en")}, the oldest ${seconds.toFixed(1)} s old`,
     subscribers: "Subscribers of this server",
     audit: "Audit trail",
     auditOf: "Who changed this",

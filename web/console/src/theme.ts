@@ -1,6 +1,6 @@
 // Colors with the contrast that WCAG AA demands, in both color schemes.
 
-import { createTheme, type CSSVariablesResolver } from "@mantine/core";
+import { createTheme, type CSSVariablesResolver, Text } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "indigo",
@@ -8,6 +8,8 @@ export const theme = createTheme({
   fontFamily: "system-ui, sans-serif",
   cursorType: "pointer",
   respectReducedMotion: true,
+  // The size of the texts of tables and form fields.
+  components: { Text: Text.extend({ defaultProps: { size: "sm" } }) },
 });
 
 export const cssVariables: CSSVariablesResolver = (theme) => ({

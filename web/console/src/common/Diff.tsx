@@ -4,7 +4,7 @@ import classes from "./Diff.module.css";
 
 /** Lines that differ between two texts, marked with + and -. */
 export function Diff({ before, after, label }: { before: string; after: string; label: string }) {
-  const lines = diffLines(`${before}\n`, `${after}\n`).flatMap(({ value, added, removed }) =>
+  const lines = diffLines(before && `${before}\n`, `${after}\n`).flatMap(({ value, added, removed }) =>
     value
       .replace(/\n$/, "")
       .split("\n")

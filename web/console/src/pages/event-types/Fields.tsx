@@ -14,7 +14,7 @@ import { arrayMove, SortableContext, sortableKeyboardCoordinates, useSortable, v
 import { CSS } from "@dnd-kit/utilities";
 import { ActionIcon, Button, Group, Stack, Text } from "@mantine/core";
 import { IconGripVertical, IconPlus, IconTrash } from "@tabler/icons-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { texts } from "../../texts";
 import { createField, type FieldDraft } from "./draft";
 import { FieldForm } from "./FieldForm";
@@ -34,6 +34,7 @@ interface Props {
 
 export function Fields({ fields, problemOf, isReadOnly, onChange, onChangeField }: Props) {
   const [opened, setOpened] = useState<string | null>(null);
+  const addButton = useRef<HTMLButtonElement>(null);
   const sensors = useSensors(
     useSensor(PointerSensor, { activationConstraint: { distance: 4 } }),
     useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates }),
@@ -86,7 +87,10 @@ export function Fields({ fields, problemOf, isReadOnly, onChange, onChangeField 
                 isReadOnly={isReadOnly}
                 onToggle={() => setOpened((now) => (now === field.key ? null : field.key))}
                 onChange={(changes) => onChangeField(field.key, changes)}
-                onRemove={() => onChange(fields.filter(({ key }) => key !== field.key))}
+                onRemove={() => {
+                  onChange(fields.filter(({ key }) => key !== field.key));
+                  addButton.current?.focus();
+                }}
               />
             ))}
           </ul>
@@ -94,7 +98,7 @@ export function Fields({ fields, problemOf, isReadOnly, onChange, onChangeField 
       </DndContext>
       {!isReadOnly && (
         <Group>
-          <Button variant="default" leftSection={<IconPlus size={16} />} onClick={add}>
+          <Button ref={addButton} variant="default" leftSection={<IconPlus size={16} />} onClick={add}>
             {t.addField}
           </Button>
         </Group>

@@ -2,7 +2,7 @@
 
 import { ActionIcon, Button, Checkbox, Group, JsonInput, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import type { ConditionalEffect, PredicateOperator } from "../../api/generated";
 import { texts } from "../../texts";
 import { describeRule, operatorsOf, parseValue, readSimple, writeValue } from "./conditions";
@@ -22,6 +22,7 @@ interface Props {
 
 export function Rules({ rules, fields, problemOf, isReadOnly, onChange }: Props) {
   const [opened, setOpened] = useState<string | null>(null);
+  const addButton = useRef<HTMLButtonElement>(null);
 
   function add(): void {
     const rule = createRule(fields);
@@ -57,7 +58,10 @@ export function Rules({ rules, fields, problemOf, isReadOnly, onChange }: Props)
                     variant="default"
                     aria-label={t.removeRule(sentence)}
                     title={t.removeRule(sentence)}
-                    onClick={() => onChange(rules.filter(({ key }) => key !== rule.key))}
+                    onClick={() => {
+                      onChange(rules.filter(({ key }) => key !== rule.key));
+                      addButton.current?.focus();
+                    }}
                   >
                     <IconTrash size={16} />
                   </ActionIcon>
@@ -85,6 +89,7 @@ export function Rules({ rules, fields, problemOf, isReadOnly, onChange }: Props)
       {!isReadOnly && (
         <Group>
           <Button
+            ref={addButton}
             variant="default"
             leftSection={<IconPlus size={16} />}
             disabled={fields.length === 0}

@@ -82,6 +82,7 @@ function EventType({ stored }: { stored: EventTypeDetails | null }) {
     { keepsPrevious: true, isEnabled: !isReadOnly },
   );
   const result = check.data?.checkEventType;
+  const isChecking = text !== checkedText || check.isPlaceholderData;
   const [form, setForm] = useState<{ schema: RJSFSchema; uiSchema: Record<string, unknown> } | null>(null);
   useEffect(() => {
     // While the definition is invalid, the preview remains.
@@ -197,7 +198,11 @@ function EventType({ stored }: { stored: EventTypeDetails | null }) {
                       <Title order={2} size="h4" id="next-version">
                         {t.nextVersion(stored.version + 1)}
                       </Title>
-                      <Text role="status">{result?.summary ?? (problems.length > 0 ? t.invalid : t.noChange)}</Text>
+                      <Text role="status">
+                        {isChecking
+                          ? texts.report.checking
+                          : (result?.summary ?? (problems.length > 0 ? t.invalid : t.noChange))}
+                      </Text>
                       {stored.events && <Text size="sm">{t.keptVersions(stored.events.totalCount)}</Text>}
                     </section>
                   )}

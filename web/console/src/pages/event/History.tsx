@@ -3,8 +3,15 @@
 import { Anchor, Stack, Text, Timeline, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link as RouterLink } from "react-router";
-import { useApi } from "../../api/client";
-import { EventHistoryDocument, type EventHistoryQuery, type Outcome, type Relation, type Severity } from "../../api/generated";
+import { useApi, useApiQuery } from "../../api/client";
+import {
+  EventCorrelationsDocument,
+  EventHistoryDocument,
+  type EventHistoryQuery,
+  type Outcome,
+  type Relation,
+  type Severity,
+} from "../../api/generated";
 import { isEqual } from "../../common/draft";
 import { PagedList } from "../../common/PagedList";
 import { formatAbsolute, Time, useTimePreferences } from "../../common/time";
@@ -37,6 +44,8 @@ export function History({ id, fields }: Props) {
     getNextPageParam: (page) => (page?.pageInfo.hasPreviousPage ? page.pageInfo.startCursor : null),
   });
   const items = pages.data?.pages.flatMap((page) => [...(page?.nodes ?? [])].reverse());
+  const { data: linked } = useApiQuery(EventCorrelationsDocument, { id, depth: 1 });
+  const summaries = new Map(linked?.event?.correlations.nodes.map(({ event }) => [event.id, event.summary]));
 
   return (
     <section aria-labelledby="event-history">
@@ -52,7 +61,7 @@ export function History({ id, fields }: Props) {
                   <Text size="sm">
                     <Time at={entry.at} /> {t.by(entry.actor)}
                   </Text>
-                  <Changes entry={entry} fields={fields} />
+                  <Changes entry={entry} fields={fields} summaries={summaries} />
                 </Timeline.Item>
               ))}
             </Timeline>
@@ -89,8 +98,15 @@ const NAMES: Record<string, string> = {
 };
 const nameOf = (name: string): string => (Object.hasOwn(NAMES, name) ? NAMES[name]! : name);
 
+interface ChangesProps {
+  entry: Entry;
+  fields: readonly Field[];
+  /** Summaries of the events that are still linked, by ID. */
+  summaries: ReadonlyMap<string, string>;
+}
+
 /** What an entry changed: for a repeat, the values of the report. */
-function Changes({ entry, fields }: { entry: Entry; fields: readonly Field[] }) {
+function Changes({ entry, fields, summaries }: ChangesProps) {
   const [{ isUtc }] = useTimePreferences();
   const { report, correlations, ...changes } = entry.changes as Record<string, unknown>;
   const isWhole = entry.kind === "LOGGED" || entry.kind === "DELETED";
@@ -106,7 +122,7 @@ function Changes({ entry, fields }: { entry: Entry; fields: readonly Field[] }) 
         <Text key={eventId} size="sm" c="dimmed">
           {t.relations[relation]}{" "}
           <Anchor component={RouterLink} underline="always" fz="inherit" to={`/events/${eventId}`}>
-            {eventId}
+            {summaries.get(eventId) ?? eventId}
           </Anchor>
         </Text>
       ))}
