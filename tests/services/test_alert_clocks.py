@@ -209,3 +209,51 @@ async def test_a_resolution_that_ends_ahead_leaves_the_next_alert_open_when_it_i
     await monitor.fire(2.6, starts=-1, ends=3)
 
     assert await monitor.list_statuses() == ["RESOLVED", "OPEN"]
+
+
+@pytest.mark.parametrize("ahead", [0, 600])
+async def test_an_alert_that_its_sender_resolved_fires_again_with_the_same_start(
+    monitor: Monitor, ahead: float
+) -> None:
+    start, end = ahead, ahead + 5
+    await monitor.fire(0, start)
+    await monitor.fire(6, start, end)
+
+    late = await monitor.fire(9.9, start)
+    again = await monitor.fire(10, start)
+    repeated = await monitor.fire(250, start)
+    statuses = await monitor.list_statuses()
+    await monitor.fire(300, start, 299 + ahead)
+    late_again = await monitor.fire(303, start)
+
+    assert [each.stored for each in (late, again, repeated, late_again)] == [
+        *(False, True, False, False)
+    ]
+    assert [each.code for each in late.warnings] == [UserErrorCode.DUPLICATE]
+    assert again.warnings == repeated.warnings == ()
+    assert statuses == ["RESOLVED", "OPEN"]
+    assert await monitor.list_statuses() == ["RESOLVED", "RESOLVED"]
+
+
+async def test_the_old_end_of_an_alert_that_fires_again_leaves_it_open(monitor: Monitor) -> None:
+    await monitor.fire(0, starts=0)
+    await monitor.fire(6, starts=0, ends=5)
+    await monitor.fire(20, starts=0)
+
+    old_end = await monitor.fire(21, starts=0, ends=5)
+
+    assert [each.code for each in old_end.warnings] == [UserErrorCode.NOT_FOUND]
+    assert await monitor.list_statuses() == ["RESOLVED", "OPEN"]
+
+
+async def test_an_old_alert_changes_nothing_while_a_newer_one_with_its_key_is_open(
+    monitor: Monitor,
+) -> None:
+    await monitor.fire(0, starts=0)
+    await monitor.fire(6, starts=0, ends=5)
+    await monitor.fire(20, starts=19)
+
+    old = await monitor.fire(40, starts=0)
+
+    assert [each.code for each in old.warnings] == [UserErrorCode.DUPLICATE]
+    assert await monitor.list_statuses() == ["RESOLVED", "OPEN"]

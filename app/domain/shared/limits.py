@@ -212,6 +212,14 @@ class Limits:
         "maximum is twice as long. With 0, each is a new event.",
         ge=0,
     )
+    late_alert_seconds: int = _limit(
+        240,
+        "Time in seconds after the resolution of an alert of Alertmanager or Grafana in which the "
+        "alert with the same start is taken for one that arrives late, and not logged. Later, it "
+        "fires again, and opens an event. Must be less than their group interval, which is 300 "
+        "seconds by default: an alert fires again at least that long after its resolution.",
+        ge=0,
+    )
     rejected_payloads: int = _limit(
         20, "Maximum number of rejected payloads of a source that are kept: the newest ones."
     )

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -187,27 +187,33 @@ class ReportBatch:
         """Counts the report for the unresolved event of its alert key, or stores a new event.
 
         The new event is resolved if its resolution has arrived before it. A repetition of the state
-        of an alert is neither counted nor stored, also if the sender has resolved it meanwhile.
+        of an alert is neither counted nor stored, even if its sender has just resolved it.
         """
         event = validation.event
         alert = self.alerts[AlertKey(event.source, event.alert_key or "")]
         known = alert.reported_events.get(draft.dated_digest or "")
         known_id = None if known is None else known.event_id
         resolution = None
+        # An alert that its sender repeats still fires, although another caller resolved it.
+        of_sender = draft.started_at is not None
         if (occurred_at := find_reported_time(draft)) is not None:
-            # It had occurred when it first arrived, also if the clock of the sender is ahead.
+            # It had occurred when it first arrived, even if the clock of the sender is ahead.
             occurred_at = min(occurred_at, known.received_at if known else occurred_at)
-            # An alert that its sender repeats still fires, although another caller resolved it.
-            of_sender = draft.started_at is not None
             resolution = alert.find_resolution(occurred_at, command.actor, of_sender=of_sender)
-        if resolution is not None and (
-            known_id not in (None, alert.event_id)
-            or (draft.started_at is not None and not self._is_resolved_by(resolution, alert))
+            if of_sender and alert.event_id is None and not _may_be_late(resolution, command):
+                resolution = None  # it fires again: the sender had lost contact with it
+        is_of_unresolved = alert.event_id is not None and known_id == alert.event_id
+        if (
+            resolution is not None
+            and not is_of_unresolved
+            and (
+                known_id is not None or (of_sender and not self._is_resolved_by(resolution, alert))
+            )
         ):
             warnings = (*validation.warnings, _resolved_before_warning(event, resolution))
             return Decision(known_id, duplicate=True, warnings=warnings, original_id=known_id)
         if alert.event_id is not None:
-            is_same_report = known_id == alert.event_id and draft.started_at is None
+            is_same_report = is_of_unresolved and not of_sender
             if not is_same_report and not self._repeats_state(alert.event_id, draft):
                 self._count_duplicate(alert.event_id, event, True, command)
                 self._record_report(alert, draft, alert.event_id, command)
@@ -478,6 +484,12 @@ async def load_batch(
         if alert.event_id not in lookup.events:  # deleted or resolved meanwhile
             alert.event_id = None
     return ReportBatch(existing_receipts, lookup, alerts)
+
+
+def _may_be_late(resolution: RememberedResolution | None, command: CommandContext) -> bool:
+    """Whether what arrives now may have been sent before the resolution."""
+    limit = timedelta(seconds=command.limits.late_alert_seconds)
+    return resolution is not None and command.now - resolution.used_at < limit
 
 
 def _resolved_before_warning(event: EventState, resolution: RememberedResolution) -> Problem:
