@@ -1,5 +1,5 @@
 """Compiles and evaluates expressions in CEL: those of guard rules, and those of the mappings of
-sources. No other module uses CEL.
+sources. Only this module and `expression_environments` use CEL.
 
 CEL never receives anything that could block it or crash the process: the length of texts is
 limited, trees are validated before the type check, and the cost is estimated before evaluation.
@@ -8,17 +8,13 @@ limited, trees are validated before the type check, and the cost is estimated be
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from cel_expr_python import cel
-from cel_expr_python.ext.ext_math import ExtMath
-from cel_expr_python.ext.ext_optional import ExtOptional
-from cel_expr_python.ext.ext_strings import ExtStrings
 from google.protobuf.message import DecodeError
 
 from app.domain.event_types.patterns import is_portable_pattern
@@ -27,13 +23,11 @@ from app.domain.rules.expression_comparisons import ComparisonFinder
 from app.domain.rules.expression_constants import ConstantFinder, describe_constant_error
 from app.domain.rules.expression_costs import estimate_cost, estimate_mapping_cost
 from app.domain.rules.expression_messages import (
-    EVENT_MESSAGE,
     FIELDS_MESSAGE,
     MAPPED_VALUE_MESSAGE,
     EventMessages,
     TypeFields,
     build_json_message,
-    build_mapping_pool,
     read_mapped_value,
     to_timestamp,
 )
@@ -63,6 +57,9 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.values import validate_text
 
+if TYPE_CHECKING:
+    from app.domain.rules.expression_environments import Checker, Environments
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -82,7 +79,7 @@ class Expression:
     problems: tuple[ExpressionProblem, ...]
     unknown_options: frozenset[tuple[str, str]]
     references: References
-    environments: _Environments = field(repr=False, compare=False)
+    environments: Environments = field(repr=False, compare=False)
     program: Any = field(repr=False, compare=False)
 
 
@@ -110,7 +107,7 @@ class EvaluationContext:
 
     def __init__(self, event: EventState, old: EventState | None, now: datetime) -> None:
         self._event, self._old, self._now = event, old, to_timestamp(now)
-        self._variables: dict[_Environments, dict[str, Any]] = {}
+        self._variables: dict[Environments, dict[str, Any]] = {}
 
     def evaluate(self, expression: Expression) -> bool | str:
         """Returns the result of the expression, or the error message of the evaluation."""
@@ -178,6 +175,7 @@ class MappingExpression:
     program: Any = field(repr=False, compare=False)
 
 
+_OPTIONAL_TYPE = "optional_type<"
 # CEL's errors about a member of a value that is not an object: `.name` and `.?name`.
 _NOT_OBJECT_ERROR = re.compile(r"to non-message type|overloads found : _\?\._")
 
@@ -226,9 +224,11 @@ class _ExpressionError(Exception):
 def _compile_cached(
     text: str, type_fields: TypeFields, limits: Limits
 ) -> Expression | tuple[ExpressionProblem, ...]:
+    from app.domain.rules.expression_environments import get_environments
+
     try:
         _validate_expression_text(text, limits)
-        environments = _get_environments(type_fields)
+        environments = get_environments(type_fields)
         parsed = _parse_tree(text, environments.checker, disable_check=True)
         _validate_tree(parsed, limits)
         tree, _ = _check_types(text, parsed, environments.checker)
@@ -268,14 +268,16 @@ def _compile_cached(
 def _compile_mapping_cached(
     text: str, limits: Limits
 ) -> MappingExpression | tuple[ExpressionProblem, ...]:
+    from app.domain.rules.expression_environments import MAPPING_CHECKER
+
     try:
         _validate_expression_text(text, limits)
-        parsed = _parse_tree(text, _MAPPING_CHECKER, disable_check=True)
+        parsed = _parse_tree(text, MAPPING_CHECKER, disable_check=True)
         _validate_tree(parsed, limits)
-        tree, suffixed = _check_types(text, parsed, _MAPPING_CHECKER)
+        tree, suffixed = _check_types(text, parsed, MAPPING_CHECKER)
         steps = estimate_mapping_cost(tree, limits)
         _validate_steps(steps, limits, "payload")
-        environment = _MAPPING_CHECKER.environment
+        environment = MAPPING_CHECKER.environment
         constants = _ConstantEvaluator(tree, environment, is_condition=False)
         errors = [
             (parsed.offsets.get(node.id, 0), message) for node, message in constants.find_errors()
@@ -298,62 +300,7 @@ def _locate_problems(text: str, errors: list[tuple[int, str]]) -> tuple[Expressi
     return tuple(dict.fromkeys(problems))
 
 
-class _Checker(NamedTuple):
-    """An environment that checks expressions, and for messages the names of its variables.
-
-    `find_path` returns the path of an attribute or field by its name, None if there is none.
-    """
-
-    environment: Any
-    variables: str
-    find_path: Callable[[str], str | None]
-
-
-class _Environments:
-    """The message types for an event type's fields, and the two CEL environments that use them.
-
-    Expressions are checked in one environment and run in the other. There `old` may be null, which
-    a variable of a message type cannot be.
-    """
-
-    def __init__(self, type_fields: TypeFields) -> None:
-        self.messages = EventMessages(type_fields)
-        checked_variables = {
-            "event": cel.Type(EVENT_MESSAGE),
-            "old": cel.Type(EVENT_MESSAGE),
-            "now": cel.Type.TIMESTAMP,
-        }
-        runtime_variables = dict.fromkeys(checked_variables, cel.Type.DYN)
-        extensions = [ExtStrings(), ExtMath(), ExtOptional()]
-        self.checker = _Checker(
-            cel.NewEnv(
-                self.messages.checker_pool, variables=checked_variables, extensions=extensions
-            ),
-            "event, old and now",
-            self.messages.find_path,
-        )
-        self.runner = cel.NewEnv(
-            self.messages.runtime_pool, variables=runtime_variables, extensions=extensions
-        )
-
-
-_get_environments = lru_cache(maxsize=256)(_Environments)
-_OPTIONAL_TYPE = "optional_type<"
-_MAPPING_CHECKER = _Checker(
-    cel.NewEnv(
-        build_mapping_pool(),
-        variables={
-            "body": cel.Type.DYN,
-            "headers": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
-        },
-        extensions=[ExtStrings(), ExtMath(), ExtOptional()],
-    ),
-    "body and headers",
-    lambda _: None,
-)
-
-
-def _parse_tree(text: str, checker: _Checker, *, disable_check: bool = False) -> ExpressionTree:
+def _parse_tree(text: str, checker: Checker, *, disable_check: bool = False) -> ExpressionTree:
     try:
         expression = checker.environment.compile(text, disable_check=disable_check)
         return ExpressionTree(expression.serialize())
@@ -463,9 +410,6 @@ _INVALID_TIME_ZONE_MESSAGE = (
     "The time zone must be a string literal with a known time zone, such as 'Europe/Berlin' or "
     "'+02:00'."
 )
-_PROBE_ENVIRONMENT = cel.NewEnv(variables={"argument": cel.Type.STRING})
-_PATTERN_PROBE = _PROBE_ENVIRONMENT.compile("''.matches(argument)")
-_TIME_ZONE_PROBE = _PROBE_ENVIRONMENT.compile("timestamp(0).getHours(argument) >= 0")
 # CEL reads a time zone from the file of that name. A path could name a pipe and block forever.
 _TIME_ZONE = re.compile(r"[A-Z]\w*(?:[/+-]\w+)*|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
@@ -473,18 +417,20 @@ _TIME_ZONE = re.compile(r"[A-Z]\w*(?:[/+-]\w+)*|[+-](?:[01][0-9]|2[0-3]):[0-5][0
 def _is_pattern(literal: str | None) -> bool:
     if literal is None or not is_portable_pattern(literal.removeprefix("(?i)")):
         return False
-    return isinstance(_run_program(_PATTERN_PROBE, {"argument": literal}), bool)
+    from app.domain.rules.expression_environments import PATTERN_PROBE
+
+    return isinstance(_run_program(PATTERN_PROBE, {"argument": literal}), bool)
 
 
 def _is_time_zone(literal: str | None) -> bool:
     if literal is None or not _TIME_ZONE.fullmatch(literal):
         return False
-    return isinstance(_run_program(_TIME_ZONE_PROBE, {"argument": literal}), bool)
+    from app.domain.rules.expression_environments import TIME_ZONE_PROBE
+
+    return isinstance(_run_program(TIME_ZONE_PROBE, {"argument": literal}), bool)
 
 
-def _check_types(
-    text: str, parsed: ExpressionTree, checker: _Checker
-) -> tuple[ExpressionTree, str]:
+def _check_types(text: str, parsed: ExpressionTree, checker: Checker) -> tuple[ExpressionTree, str]:
     """Checks types. Integer literals become doubles where only a double fits.
 
     Returns the tree, and the text with these doubles.
