@@ -231,9 +231,11 @@ async def take(url: str, key: str) -> dict[str, bytes]:
         for scheme in ("light", "dark"):
             page = await open_page(browser, f"{url}/events?range=6h", key, scheme, 1280, 800)
             await expect(page.locator("[data-event]")).to_have_count(len(SHIFT))
+            await expect(page.get_by_role("figure")).to_contain_text(f"{len(SHIFT)} events")
             shots[f"console-events-{scheme}"] = await capture(page)
         page = await open_page(browser, f"{url}/events?range=6h", key, "light", 360, 740)
         await expect(page.locator("[data-event]")).to_have_count(len(SHIFT))
+        await expect(page.get_by_role("figure")).to_contain_text(f"{len(SHIFT)} events")
         shots["console-phone"] = await capture(page)
         page = await open_page(browser, f"{url}/events/{ids[0]}", key, "light", 1280, 800)
         await page.get_by_role("button", name="Show the graph").click()

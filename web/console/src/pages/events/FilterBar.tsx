@@ -41,7 +41,7 @@ export function FilterBar({ view, onChange, search, children }: Props) {
         <Search view={view} onChange={onChange} field={search} />
         <NativeSelect
           label={t.range}
-          flex="1 1 8rem"
+          flex="1 0 9.5rem"
           value={view.from || view.to ? "custom" : view.range}
           onChange={({ currentTarget: { value } }) =>
             value !== "custom" && onChange({ range: value as View["range"], from: "", to: "" })
@@ -54,7 +54,7 @@ export function FilterBar({ view, onChange, search, children }: Props) {
         />
         <NativeSelect
           label={t.order}
-          flex="1 1 8rem"
+          flex="1 0 9.5rem"
           value={`${view.orderField} ${view.direction}`}
           onChange={({ currentTarget: { value } }) => {
             const [orderField, direction] = value.split(" ") as [View["orderField"], View["direction"]];
