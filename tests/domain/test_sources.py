@@ -343,7 +343,7 @@ def test_a_pagerduty_event_acknowledges_and_resolves_by_the_deduplication_key() 
     assert (resolution.alert_key, resolution.resolved, resolution.occurred_at) == ("a", True, None)
 
 
-def test_a_trigger_without_a_deduplication_key_gets_the_same_one_again() -> None:
+def test_an_equal_trigger_without_a_deduplication_key_gets_the_same_one() -> None:
     event = pagerduty_event("trigger", None)
     other_key = event | {"routing_key": "other"}
     other = event | {"payload": event["payload"] | {"summary": "Disk empty"}}

@@ -207,9 +207,10 @@ class Limits:
     payload_events: int = _limit(10_000, "Maximum number of events in a payload for a source.")
     repeated_payload_seconds: int = _limit(
         60,
-        "Minimum time in seconds for which a payload for a source of kind JSON is a repetition of "
-        "an equal one, if its events have no `alertKey`, no `sourceId` and no `occurredAt`. The "
-        "maximum is twice as long. With 0, each is a new event.",
+        "Minimum time in seconds for which a payload is a repetition of an equal one: for a source "
+        "of kind JSON if its events have no `alertKey`, no `sourceId` and no `occurredAt`, for one "
+        "of kind PAGERDUTY if the trigger has no `dedup_key` and no `timestamp`. The maximum is "
+        "twice as long. With 0, each is a new event.",
         ge=0,
     )
     late_alert_seconds: int = _limit(

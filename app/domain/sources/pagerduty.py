@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from app.domain.events.state import EventDraft
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import quote_value
-from app.domain.shared.values import canonical_json
+from app.domain.shared.values import canonical_json, format_instant
 from app.domain.sources.reports import (
     Acknowledgement,
     ParsedPayload,
@@ -52,8 +53,10 @@ def parse_pagerduty_event(value: Any, now: datetime, limits: Limits) -> ParsedPa
         raise UnreadablePayloadError("dedup_key must be a string.")
     if not key and action != "trigger":
         raise UnreadablePayloadError(f"dedup_key is required: it identifies the event to {action}.")
+    source_id = earlier_key = None
     if not key:
-        key = _compute_deduplication_key(event)
+        key, earlier_key = _compute_deduplication_keys(event, payload, now, limits)
+        source_id = key  # so that it is logged once, even if it is resolved meanwhile
     report: SourceReport
     if action == "acknowledge":
         report = Acknowledgement(key)
@@ -62,13 +65,13 @@ def parse_pagerduty_event(value: Any, now: datetime, limits: Limits) -> ParsedPa
         draft = EventDraft(alert_key=key, resolved=True, occurred_at=occurred_at)
         report = limit_time(draft, now)
     else:
-        report = _parse_trigger(event, payload, key, now, limits)
-    return ParsedPayload((report,), key)
+        report = replace(_parse_trigger(event, payload, key, now, limits), source_id=source_id)
+    return ParsedPayload((report,), key, earlier_key)
 
 
 def _parse_trigger(
     event: dict[str, Any], payload: dict[str, Any], key: str, now: datetime, limits: Limits
-) -> SourceReport:
+) -> EventDraft:
     summary = read_text(payload.get("summary"))
     if summary is None:
         raise UnreadablePayloadError("payload.summary is required: a string that is not blank.")
@@ -90,7 +93,22 @@ def _parse_trigger(
     return mark_as_state(draft, now)
 
 
-def _compute_deduplication_key(event: dict[str, Any]) -> str:
-    """Returns the key of an event without one: the same for a repetition of the event."""
+def _compute_deduplication_keys(
+    event: dict[str, Any], payload: dict[str, Any], now: datetime, limits: Limits
+) -> tuple[str, str | None]:
+    """Returns the key of an event without one, and that of an equal one which it may repeat.
+
+    An event without a timestamp may be a new one although its content is equal: its key is that of
+    a period of time, and the second one that of the previous period.
+    """
     content = {name: value for name, value in event.items() if name != ROUTING_KEY}
+    if read_time(payload.get("timestamp")) is not None:
+        return _hash_content(content), None
+    if not limits.repeated_payload_seconds:
+        return _hash_content([content, format_instant(now)]), None
+    period = int(now.timestamp() // limits.repeated_payload_seconds)
+    return _hash_content([content, period]), _hash_content([content, period - 1])
+
+
+def _hash_content(content: Any) -> str:
     return hashlib.sha256(canonical_json(content)).hexdigest()[:32]

@@ -46,11 +46,13 @@ SourceReport = EventDraft | Acknowledgement | list[Problem]
 class ParsedPayload:
     """The reports of a payload; of one that cannot be read, its problems.
 
-    `deduplication_key`: that of a PagerDuty event.
+    `deduplication_key`: that of a PagerDuty event. `earlier_key`: the one that it has instead if an
+    equal event has it, if it was computed.
     """
 
     reports: tuple[SourceReport, ...]
     deduplication_key: str | None = None
+    earlier_key: str | None = None
 
 
 class UnreadablePayloadError(Exception):

@@ -140,7 +140,7 @@ def _parse_payload(
     )
     parsed = with_source(parsed, source.id)
     if source.kind is not SourceKind.JSON:
-        return RepeatablePayload(parsed)
+        return RepeatablePayload(parsed, {0: parsed.earlier_key} if parsed.earlier_key else {})
     return identify_repetitions(parsed, body, command.now, command.limits)
 
 
@@ -163,7 +163,11 @@ async def _find_repetitions(
     for index, identity in identities.items():
         report = reports[index]
         if identity in known and isinstance(report, EventDraft):
-            reports[index] = replace(report, source_id=identity.source_id)
+            report = replace(report, source_id=identity.source_id)
+            if parsed.earlier_key is not None:
+                report = replace(report, alert_key=parsed.earlier_key)
+                parsed = replace(parsed, deduplication_key=parsed.earlier_key)
+            reports[index] = report
     return replace(parsed, reports=tuple(reports))
 
 
