@@ -140,6 +140,7 @@ class CommandContext:
     """The context of a command: its actor, the current time and the limits.
 
     `guards` are the published guard rules that apply to all event types of the organization.
+    `is_internal`: Tocsin itself reports an event, which no definition of the organization rejects.
     """
 
     actor: Caller
@@ -147,6 +148,7 @@ class CommandContext:
     limits: Limits = field(default_factory=Limits)
     guards: tuple[Guard, ...] = ()
     severity_map: SeverityMap = field(default_factory=dict)
+    is_internal: bool = False
 
 
 def validate_report(

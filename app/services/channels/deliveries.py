@@ -39,11 +39,10 @@ from app.domain.channels.attempts import AttemptResult, find_next_attempt
 from app.domain.channels.channels import ChannelTrigger, DeliveryState
 from app.domain.channels.messages import build_message, format_event
 from app.domain.events.state import EventDraft
-from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.values import format_instant
 from app.services.channels.delivery_selection import build_entry_id
-from app.services.events.reports import ReportCall, process_reports
+from app.services.events.own_reports import log_own_report
 from app.services.shared.leases import is_held_by
 from app.store import tables
 from app.store.change_log import changes
@@ -547,17 +546,10 @@ async def end_outage(session: AsyncSession, channel: tables.Channel, reason: str
 async def report_on_channel(
     session: AsyncSession, channel: tables.Channel, draft: EventDraft
 ) -> None:
-    """Logs an event about a channel. Definitions of the organization can reject it."""
+    """Logs an event about a channel."""
     permissions = frozenset({Permission.EVENT_CREATE, Permission.EVENT_UPDATE})
     actor = Caller(f"channel {channel.name}", channel.organization_id, permissions)
-    command = CommandContext(actor, datetime.now(UTC))
-    [result] = await process_reports(session, [ReportCall(command, [draft])])
-    if result.problems:
-        log.warning(
-            "channel_report_rejected",
-            channel=str(channel.id),
-            cause=[problem.message for problem in result.problems],
-        )
+    await log_own_report(session, actor, draft)
 
 
 def build_gap_report(channel: tables.Channel, reason: str) -> EventDraft:

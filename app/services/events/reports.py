@@ -172,7 +172,9 @@ class ReportBatch:
         event = validation.event
         fingerprints = self.lookup.fingerprints.get(event.id, [])
         match = self.lookup.originals.find_match(fingerprints, event)
-        if match is not None:
+        if match is not None and not (
+            command.is_internal and match.fingerprint.rule.action is DuplicateAction.REJECT
+        ):
             return self._handle_duplicate(validation, match, command)
         self.lookup.originals.add_original(
             fingerprints, event, _AFTER_STORED_ORIGINALS + len(self.new_originals)

@@ -84,6 +84,9 @@ class CachedDefinitions:
         if self.guards != command.guards:
             command = replace(command, guards=self.guards)
         result = validate_report(draft, event_type, command, uuid7())
+        if command.is_internal and isinstance(result, Rejected):
+            # Stored without an event type: users must learn that alarms are lost.
+            return validate_report(draft, None, replace(command, guards=()), uuid7())
         if event_type is not None or draft.event_type_id is None:
             return result
         if draft.type_id is None:

@@ -34,7 +34,8 @@ from app.domain.sources.sources import SourceKind, format_alert_key, format_sour
 from app.services.auth.access import Access
 from app.services.auth.stored_secrets import find_by_secret
 from app.services.change_log.notifications import acknowledge_alert
-from app.services.events.events import log_events, log_parsed_events
+from app.services.events.events import log_parsed_events
+from app.services.events.own_reports import log_own_report
 from app.services.events.receipts import load_receipts
 from app.services.events.reports import EventResult
 from app.services.shared.row_locks import lock_row
@@ -253,6 +254,7 @@ async def _store_rejected_payload(
         )
 
 
+@retry_on_deadlock
 async def _notify(
     database: Database, command: CommandContext, source: tables.Source, error: str
 ) -> None:
@@ -268,10 +270,5 @@ async def _notify(
         notification=True,
     )
     draft = replace(draft, state_digest=replace(draft, content=None).digest())
-    [result] = await log_events(database, command, [draft])
-    if result.is_rejected:  # by a rule of the organization
-        log.warning(
-            "rejected_payload_not_notified",
-            source=str(source.id),
-            cause=result.problems[0].message,
-        )
+    async with database.write(source.organization_id) as session:
+        await log_own_report(session, command.actor, draft)
