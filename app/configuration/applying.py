@@ -135,10 +135,10 @@ def apply_plan(
         try:
             payload = client.mutate(step.document, **step.build_variables(ids))["payload"]
         except ApiError as error:
-            raise ApiError(f"{change.title}: {plan.hide_secrets(str(error))}") from None
+            raise ApiError(f"{_locate(plan, change)}: {plan.hide_secrets(str(error))}") from None
         if errors := payload["userErrors"]:
             messages = plan.hide_secrets(" ".join(error["message"] for error in errors))
-            raise ApiError(f"{change.title}: {messages}")
+            raise ApiError(f"{_locate(plan, change)}: {messages}")
         if step.secret_names and store_secrets is not None:
             secrets = {name: payload[name] for name in step.secret_names}
             try:
@@ -156,3 +156,11 @@ def apply_plan(
         remaining[id(change)] -= 1
         if remaining[id(change)] == 0:
             yield change
+
+
+def _locate(plan: Plan, change: Change) -> str:
+    """The object of a change, with its line in the file if the file has it."""
+    if not change.path:
+        return change.title
+    line, _ = plan.configuration.document.find_position(change.path)
+    return f"{change.title} (line {line})"

@@ -71,7 +71,8 @@ def _resolve_address(context: PlanContext, item: ConfiguredItem) -> _Address | N
         if is_reference(text) or path == ("url",):
             context.plan.secrets.add(values[path])
     address = _Address(values.pop(("url",)), {path[1]: each for path, each in values.items()})
-    if problems := find_address_problems(item, address.url, address.headers):
+    limits = (context.state.limits, context.state.channel_limits)
+    if problems := find_address_problems(item, address.url, address.headers, *limits):
         if is_reference(item.value["url"]):
             # A message can quote a part of the address.
             problems = [replace(each, message=_QUOTED.sub(MASK, each.message)) for each in problems]
@@ -84,6 +85,7 @@ def _create_channel(context: PlanContext, item: ConfiguredItem, address: _Addres
     if address is None:
         if "url" not in item.value:
             context.add_error("A new channel requires url.", item)
+        context.check_item(item)
         return
     change = context.add_change(CREATED, CHANNELS.name, item.title, item)
     is_enabled = item.value.get("enabled", True)

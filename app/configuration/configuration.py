@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
@@ -337,66 +337,39 @@ def to_file_path(path: Sequence[str]) -> ValuePath:
 
 
 def validate_items(configuration: Configuration) -> list[FileError]:
-    """Returns the errors that a server with the default limits would return.
-
-    A rule of an event type that the file does not contain is validated without its fields.
-    """
+    """Returns the errors that a server with the default limits would return."""
     return [
         configuration.error_at(problem.message, *item.path, *to_file_path(problem.path))
         for items in configuration.items.values()
         for item in items
-        for problem in _validate_item(configuration, item, Limits())
+        for problem in find_problems(configuration, item, Limits(), ChannelLimits())
     ]
 
 
-# The server may have wider limits than by default.
-_RULE_LIMITS = replace(Limits(), expression_characters=2**20, guard_steps=2**60)
-_TEXT_LIMITS = replace(Limits(), name_characters=2**60, summary_characters=2**60)
-_ITEM_LIMITS = replace(
-    _RULE_LIMITS,
-    name_characters=2**60,
-    note_characters=2**60,
-    filter_values=2**60,
-    filter_depth=2**60,
-    filter_leaves=2**60,
-    silence_days=36_600,
-)
-_CHANNEL_LIMITS = replace(ChannelLimits(), headers=2**60, header_bytes=2**60)
-
-
-def find_rule_problems(configuration: Configuration, item: ConfiguredItem) -> list[Problem]:
-    """Returns the problems of a rule with the fields that its event type has in the file."""
-    problems = _validate_item(configuration, item, _RULE_LIMITS)
-    return [each for each in problems if {"expression", "fingerprint"} & set(each.path)]
-
-
-def find_text_problems(configuration: Configuration, item: ConfiguredItem) -> list[Problem]:
-    """Returns the problems of the texts of a rule or policy, such as a control character."""
-    problems = _validate_item(configuration, item, _TEXT_LIMITS)
-    return [each for each in problems if {"name", "message"} & set(each.path)]
-
-
-def find_item_problems(configuration: Configuration, item: ConfiguredItem) -> list[Problem]:
-    """Returns the problems of a silence, a source or a channel that each server would find."""
-    return list(_validate_item(configuration, item, _ITEM_LIMITS, _CHANNEL_LIMITS))
-
-
 def find_address_problems(
-    item: ConfiguredItem, url: str, headers: Mapping[str, str]
+    item: ConfiguredItem,
+    url: str,
+    headers: Mapping[str, str],
+    limits: Limits,
+    channel_limits: ChannelLimits,
 ) -> list[Problem]:
     """Returns the problems of an address with its headers, whose references have been resolved."""
     value = read_input(item)
     channel = Channel(value.kind, value.name, url, tuple(value.triggers), headers)
-    problems = validate_channel(channel, _ITEM_LIMITS, _CHANNEL_LIMITS)
+    problems = validate_channel(channel, limits, channel_limits)
     return [each for each in problems if {"url", "headers"} & set(each.path)]
 
 
-def _validate_item(
+def find_problems(
     configuration: Configuration,
     item: ConfiguredItem,
     limits: Limits,
-    channel_limits: ChannelLimits | None = None,
+    channel_limits: ChannelLimits,
 ) -> Iterator[Problem]:
+    """Yields the problems that a server with these limits would find.
+
+    A rule of an event type that the file does not contain is validated without its fields.
+    """
     value = read_input(item)
     event_type = configuration.find_event_type(item.value.get("eventType"))
     scope: EventTypeDefinition | None = None if event_type is None else read_input(event_type)
@@ -421,7 +394,7 @@ def _validate_item(
         for problem in validate_source(value.name, value.kind, mapping, limits):
             yield _locate_problem(problem) if isinstance(problem, ExpressionProblem) else problem
     else:
-        yield from _validate_channel(item, value, limits, channel_limits or ChannelLimits())
+        yield from _validate_channel(item, value, limits, channel_limits)
 
 
 def _validate_expression(
@@ -434,8 +407,12 @@ def _validate_expression(
 
 def _locate_problem(problem: ExpressionProblem) -> Problem:
     """Returns the problem with its place in the expression, which has no place in the file."""
-    place = f"Line {problem.line}, column {problem.column} of the expression: "
+    place = format_place(problem.line, problem.column)
     return invalid_input(place + problem.message, *problem.path)
+
+
+def format_place(line: int, column: int) -> str:
+    return f"Line {line}, column {column} of the expression: "
 
 
 def _validate_policy(value: Any, limits: Limits) -> Iterator[Problem]:

@@ -55,7 +55,6 @@ def _create_duplication_rule(
 ) -> None:
     change = context.add_change(CREATED, DUPLICATION_RULES.name, item.title, item)
     change.words.append(f"At position {position}.")
-    context.check_rule(item)
     if item.value.get("enabled", True):
         change.words += _try_duplication_rule(context, item)
     document = """
@@ -84,7 +83,7 @@ def _change_duplication_rule(
     words = []
     if attributes:
         words.append(f"Changed {', '.join(attributes)}.")
-        context.check_rule(item)
+        context.check_item(item)
     if {"fingerprint", "window"} & attributes.keys():
         words.append("Its stored fingerprints are cleared: earlier events have no duplicates.")
     if {"fingerprint", "window", "enabled"} & attributes.keys() and after["enabled"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.configuration.configuration import ConfiguredItem, to_input
+from app.configuration.configuration import ConfiguredItem, format_place, to_input
 from app.configuration.file_schema import GUARD_RULES
 from app.configuration.mutations import Phase, Step, publish_step, retire_step, update_step
 from app.configuration.plan_context import PlanContext
@@ -47,11 +47,10 @@ mutation CreateGuardRule($input: CreateGuardRuleInput!) {
                 created,
             )
         )
+        words = _try_guard_rule(context, item, content)
         if published:
             change.steps.append(publish_step(lambda ids: ids[created]))
-            _try_guard_rule(context, change, item, content)
-        else:
-            context.check_rule(item)
+            change.words += words
         return
     _change_guard_rule(context, item, stored, content, published)
 
@@ -95,29 +94,26 @@ def _change_guard_rule(
         if was_published and draft not in (content, effective):
             change.words.append("Unpublished changes of the draft on the server are lost.")
         change.steps.append(publish_step(lambda _: stored.id))
-        _try_guard_rule(context, change, item, content)
+        change.words += _try_guard_rule(context, item, content)
     elif attributes:
-        context.check_rule(item)
+        _try_guard_rule(context, item, content)
     if change.steps:
+        context.check_item(item)
         context.plan.changes.append(change)
 
 
 def _try_guard_rule(
-    context: PlanContext, change: Change, item: ConfiguredItem, content: Mapping[str, Any]
-) -> None:
-    """Adds what the rule would do to the newest stored events."""
+    context: PlanContext, item: ConfiguredItem, content: Mapping[str, Any]
+) -> list[str]:
+    """Returns what the rule would do to the newest stored events. Adds its errors on the server."""
     event_type = context.state.find_event_type(item.value.get("eventType"))
     is_new = "eventType" in item.value and event_type is None
     if is_new or context.state.organization_name is None:
-        context.check_rule(item)
-        return
+        return []
     if event_type is not None and event_type.id in context.changed_types:
-        context.check_rule(item)
-        change.words.append("Not tried on stored events, because its event type changes.")
-        return
+        return ["Not tried on stored events, because its event type changes."]
     if not {"RULE_MANAGE", "EVENT_READ"} <= context.state.permissions:
-        change.words.append("Not tried on stored events, which requires EVENT_READ.")
-        return
+        return ["Not tried on stored events, which requires EVENT_READ."]
     document = """
 query TryGuardRule($expression: String!, $eventTypeId: ID, $last: Int) {
   tryGuardRule(expression: $expression, eventTypeId: $eventTypeId, last: $last) {
@@ -133,16 +129,19 @@ query TryGuardRule($expression: String!, $eventTypeId: ID, $last: Int) {
         last=context.options.last,
     )["tryGuardRule"]
     for error in trial["userErrors"]:
-        place = f"Line {error['line']}, column {error['column']}: " if "line" in error else ""
-        context.add_error(place + error["message"], item, "expression")
-    if trial["checked"]:
-        verb = "reject" if content["enforcement"] == "REJECT" else "warn about"
-        count = trial["rejected"] + trial["notEvaluable"]
-        events = format_count(trial["checked"], "stored event")
-        change.words.append(
-            f"Of the newest {events}, it would {verb} {count:,}"
-            + (f" ({trial['notEvaluable']:,} not evaluable)." if count else ".")
-        )
+        message = error["message"]
+        if "line" in error:
+            message = format_place(error["line"], error["column"]) + message
+        context.add_error(message, item, "expression")
+    if not trial["checked"]:
+        return []
+    verb = "reject" if content["enforcement"] == "REJECT" else "warn about"
+    count = trial["rejected"] + trial["notEvaluable"]
+    events = format_count(trial["checked"], "stored event")
+    return [
+        f"Of the newest {events}, it would {verb} {count:,}"
+        + (f" ({trial['notEvaluable']:,} not evaluable)." if count else ".")
+    ]
 
 
 def _remove_guard_rule(context: PlanContext, stored: StoredItem) -> None:

@@ -24,13 +24,11 @@ _FIXED_SECTIONS = (RETENTION_POLICIES, SOURCES, CHANNELS)
 def match_sections(context: PlanContext) -> None:
     """Adds the matches of all sections of the file, and what `prune` removes, to the context.
 
-    Adds errors for invalid texts, and for objects that could be several stored objects.
+    Adds errors for objects that could be several stored objects.
     """
     for section in SECTIONS:  # event types first: rules are identified by their names
         if section.name in context.configuration.items:
             context.matches[section.name] = _match(context, section)
-            for item, _ in context.matches[section.name]:
-                context.check_item(item)
     if context.options.prune:
         for name in context.matches:
             context.removed[name] = find_unmanaged(context, name)

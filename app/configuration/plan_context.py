@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,18 +11,10 @@ from app.configuration.configuration import (
     Configuration,
     ConfiguredItem,
     FileError,
-    find_item_problems,
-    find_rule_problems,
-    find_text_problems,
+    find_problems,
     to_file_path,
 )
-from app.configuration.file_schema import (
-    CHANNELS,
-    EVENT_TYPES,
-    SILENCES,
-    SOURCES,
-    Section,
-)
+from app.configuration.file_schema import EVENT_TYPES, Section
 from app.configuration.mutations import Step
 from app.configuration.plans import CHANGED, REMOVED, Change, Plan, PlanOptions
 from app.configuration.stored_state import StoredItem, StoredState
@@ -61,20 +53,21 @@ class PlanContext:
         return self.removed.get(section.name, [])
 
     def add_error(self, message: str, item: ConfiguredItem, *path: str | int) -> None:
-        self.errors.append(self.configuration.error_at(message, *item.path, *path))
-
-    def check_rule(self, item: ConfiguredItem) -> None:
-        """Adds the errors that the rule has with the fields of its event type in the file."""
-        self.add_problems(item, find_rule_problems(self.configuration, item))
+        error = self.configuration.error_at(message, *item.path, *path)
+        if error not in self.errors:  # the file and the server can find the same
+            self.errors.append(error)
 
     def check_item(self, item: ConfiguredItem) -> None:
-        """Adds the errors that each server would find. The server checks event types."""
-        if item.section in (SILENCES, SOURCES, CHANNELS):
-            self.add_problems(item, find_item_problems(self.configuration, item))
-        elif item.section is not EVENT_TYPES:
-            self.add_problems(item, find_text_problems(self.configuration, item))
+        """Adds the errors that the server would find in an object that changes.
 
-    def add_problems(self, item: ConfiguredItem, problems: Sequence[Problem]) -> None:
+        An existing server checks event types, which it compares with the stored ones.
+        """
+        if item.section is EVENT_TYPES and self.state.organization_name is not None:
+            return
+        limits = (self.state.limits, self.state.channel_limits)
+        self.add_problems(item, find_problems(self.configuration, item, *limits))
+
+    def add_problems(self, item: ConfiguredItem, problems: Iterable[Problem]) -> None:
         for problem in problems:
             self.add_error(problem.message, item, *to_file_path(problem.path))
 
@@ -84,6 +77,7 @@ class PlanContext:
         change = Change(kind, section_name, title)
         if item is not None:
             change.after, change.path = item.value, item.path
+            self.check_item(item)
         self.plan.changes.append(change)
         return change
 

@@ -60,14 +60,15 @@ mutation CreateRetentionPolicy($input: CreateRetentionPolicyInput!) {
             Phase.RETENTION_POLICIES,
         )
         change = context.add_update(item, stored, [f"Changed {', '.join(attributes)}."], step)
-    if filter is not None and (stored is None or attributes.keys() - {"name"}):
+    is_counted = stored is None or attributes.keys() - {"name"}
+    if filter is not None and is_counted and not context.errors:
         _count_expired_events(context, change, item, keep_for)
 
 
 def _count_expired_events(
     context: PlanContext, change: Change, item: ConfiguredItem, keep_for: timedelta
 ) -> None:
-    """Adds the number of events that the policy selects. It also checks the filter."""
+    """Adds the number of events that the policy selects."""
     if context.state.organization_name is None:
         return
     if "EVENT_READ" not in context.state.permissions:

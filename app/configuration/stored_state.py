@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
 
 from app.api_client import ApiClient, ApiError
 from app.configuration.configuration import Item
@@ -23,16 +23,19 @@ from app.configuration.file_schema import (
     simplify,
 )
 from app.configuration.yaml_file import format_yaml
+from app.domain.shared.limits import ChannelLimits, Limits
 from app.domain.shared.problems import ErrorCode
 from app.domain.shared.values import canonical_json
 from app.graphql.shared.permissions import REQUIRED_PERMISSIONS
 
+LimitsType = TypeVar("LimitsType", Limits, ChannelLimits)
 _VIEWER = """
 {
   viewer {
     permissions
     organization { key name configurationVersion }
     organizations { key name }
+    limits { setting value }
   }
 }
 """
@@ -140,12 +143,15 @@ class StoredState:
 
     `items`: the sections that were read. Duplication rules are in the order of their positions.
     `version`: counts the changes of the configuration; 0 if the organization does not exist.
+    `limits`, `channel_limits`: those of the server.
     """
 
     permissions: frozenset[str]
     organization_key: str
     organization_name: str | None
     version: int
+    limits: Limits
+    channel_limits: ChannelLimits
     items: Mapping[str, Sequence[StoredItem]] = field(default_factory=dict)
 
     def find_event_type(self, type_name: str | None) -> StoredItem | None:
@@ -206,8 +212,25 @@ def _fetch_state(
         viewer["organization"]["key"],
         viewer["organization"]["name"],
         viewer["organization"]["configurationVersion"],
+        *_read_limits(viewer),
         items,
     )
+
+
+def _read_limits(viewer: Mapping[str, Any]) -> tuple[Limits, ChannelLimits]:
+    """Reads the limits that the server has in force."""
+    values = {
+        each["setting"]: int(each["value"]) if each["value"] % 1 == 0 else each["value"]
+        for each in viewer["limits"]
+    }
+
+    def read(limits: LimitsType, group: str) -> LimitsType:
+        names = {name: f"TOCSIN_{group}__{name.upper()}" for name in asdict(limits)}
+        # A server of another version may not have each of them.
+        known = {name: values[setting] for name, setting in names.items() if setting in values}
+        return replace(limits, **known)
+
+    return read(Limits(), "LIMITS"), read(ChannelLimits(), "CHANNELS")
 
 
 def _fetch_viewer_elsewhere(client: ApiClient, organization: str) -> dict[str, Any] | None:
@@ -246,6 +269,7 @@ def _empty_state(
         key,
         None,
         0,
+        *_read_limits(viewer),
         {section.name: [] for section in _add_types(sections or SECTIONS)},
     )
 

@@ -23,6 +23,7 @@ from tests.configuration.command import (
     without_first_line,
     write_file,
 )
+from tests.conftest import Serve
 from tests.contract.doc_examples import ROOT
 from tests.event_type_client import define_event_type, field_input
 
@@ -526,19 +527,67 @@ async def test_an_organization_that_does_not_exist_is_created_with_its_configura
     assert (await run_config(elsewhere, *PLAN, "-", text=named))[0] == 0
 
 
-async def test_the_first_error_of_the_server_ends_an_application(client: Client) -> None:
-    # The command leaves it to the server, whose limit may be wider, to limit names.
-    text = RULE + RULE.strip().splitlines()[1].replace("A,", f"{'B' * 300},") + "\n"
+async def test_the_first_error_of_the_server_ends_an_application(
+    client: Client, tmp_path: Path
+) -> None:
+    # Only the server has the list of networks to which channels may send.
+    channel = "channels:\n  - {name: C, kind: WEBHOOK, url: 'http://10.1.2.3'}\n"
+    secrets_file = str(tmp_path / "secrets.jsonl")
 
-    code, out, err = await run_config(client, *APPLY, "-", text=text)
+    code, out, err = await run_config(
+        client, *APPLY, "-", "--secrets-file", secrets_file, text=RULE + channel
+    )
 
     assert code == 1
     assert out.endswith("Created duplication rule 'A'.\n")
+    assert err.startswith("channel 'C' (line 5): 10.1.2.3 is not public.")
     assert err.endswith(
-        "At most 255 characters are allowed; name has 300.\n"
         "Applied 1 of 2 changes. Fix the error, and create a new plan for the rest.\n"
     )
     assert await fetch_nodes(client, "duplicationRules", "name") == [{"name": "A"}]
+
+
+async def test_values_that_the_limits_of_the_server_exclude_are_errors_of_the_plan(
+    database_url: str, serve: Serve, tmp_path: Path
+) -> None:
+    text = """
+eventTypes:
+  - {type: t, name: T}
+retentionPolicies:
+  - {name: Hour, filter: {}, keepFor: PT1H}
+silences:
+  - comment: Long
+    filter: {types: [t]}
+    startsAt: 2026-01-01T00:00:00Z
+    endsAt: 2929-01-01T00:00:00Z
+duplicationRules:
+  - {name: NAME, fingerprint: [summary], window: P9999D, action: FLAG}
+guardRules:
+  - {name: R, eventType: stored, expression: event.fields.nope > 1, message: m, published: false}
+""".replace("NAME", "B" * 300)
+    wider = {"retention_seconds": 60, "silence_days": 400_000, "name_characters": 300}
+    async with serve(database_url, limits=wider) as client:
+        await apply_text(client, "eventTypes:\n  - {type: stored, name: S}\n")
+        file = write_file(tmp_path, text)
+
+        code, out, err = await run_config(client, "plan", file)
+
+        assert (code, out) == (1, "")
+        assert [line.removeprefix(f"{file}:")[:46] for line in err.splitlines()] == [
+            "12:338: window must be from PT0S to P3660D.",
+            "14:34: Line 1, column 13 of the expression: Un",
+        ]
+    async with serve(database_url) as client:
+        code, out, err = await run_config(client, "plan", file)
+
+        assert (code, out) == (1, "")
+        assert [line.removeprefix(f"{file}:")[:46] for line in err.splitlines()] == [
+            "5:30: keepFor must be from P1D to P36600D.",
+            "10:5: A silence can last at most 90 days: ends",
+            "12:6: At most 255 characters are allowed; name",
+            "12:338: window must be from PT0S to P3660D.",
+            "14:34: Line 1, column 13 of the expression: Un",
+        ]
 
 
 async def test_a_filter_that_the_server_does_not_accept_is_an_error_of_the_plan(

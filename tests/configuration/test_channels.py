@@ -447,7 +447,7 @@ async def test_an_error_of_the_server_does_not_print_the_value_of_a_reference(
     )
 
     assert code == 1
-    assert err.startswith("channel 'C': ")
+    assert err.startswith("channel 'C' (line 2): ")
     assert "http://10.1.2.3" not in out + err
     assert await fetch_nodes(client, "channels", "id") == []
 

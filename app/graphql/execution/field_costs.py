@@ -114,9 +114,9 @@ COSTS: dict[str, FieldCost] = {
     "AcknowledgeEventsPayload.events": FieldCost(100),
 }
 
-# Lists of objects that cost nothing: errors of an input that is already charged, and the options of
-# a field, which are values of its row.
-FREE_LISTS = frozenset({"userErrors", "warnings", "choices"})
+# Lists of objects that cost nothing: errors of an input that is already charged, the options of a
+# field, which are values of its row, and the limits of the server, which are in memory.
+FREE_LISTS = frozenset({"userErrors", "warnings", "choices", "limits"})
 
 
 def find_field_cost(parent: GraphQLNamedType, name: str, field: GraphQLField) -> FieldCost | None:

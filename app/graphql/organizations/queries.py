@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import strawberry
@@ -40,6 +41,16 @@ from app.services.sources import sources
 from app.store import tables
 
 
+@strawberry.type(description="Limit of the server, with its value in force.")
+class Limit:
+    setting: str = strawberry.field(
+        description="Setting that changes the limit, such as `TOCSIN_LIMITS__NAME_CHARACTERS`."
+    )
+    value: float = strawberry.field(
+        description="Value of the setting. The reference of the settings has the unit."
+    )
+
+
 @strawberry.type(
     description="Caller of the request, identified by the API key or access token that was sent."
 )
@@ -69,6 +80,21 @@ class Viewer:
             info.context.database, caller, info.context.limits.page_size
         )
         return [Organization.from_row(row, row.id == caller.organization_id) for row in rows]
+
+    @strawberry.field(
+        description="Limits of the server for the contents of requests: all settings that begin "
+        "with `TOCSIN_LIMITS__` or `TOCSIN_CHANNELS__`. `tocsin config plan` uses them to find "
+        "the values that the server would reject.",
+        metadata=declare_source(ComputedField()),
+    )
+    def limits(self, info: Info) -> list[Limit]:
+        context = info.context
+        groups = (("LIMITS", context.limits), ("CHANNELS", context.channel_tools.limits))
+        return [
+            Limit(setting=f"TOCSIN_{group}__{name.upper()}", value=value)
+            for group, limits in groups
+            for name, value in asdict(limits).items()
+        ]
 
 
 @strawberry.type

@@ -156,6 +156,7 @@ export const typesWithoutId: string[] = [
   "GuardTrialFailure",
   "GuardViolation",
   "InputError",
+  "Limit",
   "LogEventPayload",
   "LogEventsPayload",
   "MarkNotificationsReadPayload",
