@@ -32,7 +32,8 @@ def backup(file: Path) -> None:
 
     async def run() -> None:
         url = parse_database_url(settings.database_direct_url or settings.database_url)
-        await check_version(url)
+        # Before an upgrade, the new version also backs up the database of the old one.
+        await check_version(url, accepts_older=True)
         write_backup(url, file)
 
     run_async(settings, run)

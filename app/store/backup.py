@@ -68,9 +68,21 @@ def _restore_file(database_file: Path, file: Path, *, replace: bool) -> None:
             _sync(partial_file)
             if database_file.exists():
                 _copy_owner_and_mode(database_file, partial_file)
+                _move_commits_to_file(database_file)
             for suffix in _FILE_SUFFIXES:  # of the replaced database
                 Path(f"{database_file}{suffix}").unlink(missing_ok=True)
             partial_file.replace(database_file)
+            _sync_folder(database_file)
+
+
+def _move_commits_to_file(database_file: Path) -> None:
+    """Lets a database be complete without its `-wal`, in case the restore is interrupted."""
+    # A damaged database cannot be read, and is replaced anyway.
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(database_file)) as connection,
+    ):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _create_private(file: Path) -> Path:
@@ -153,6 +165,7 @@ def _write_new_file(file: Path) -> Iterator[Path]:
             _sync(partial_file)
             os.link(partial_file, file)  # unlike a rename, it does not replace a file
             partial_file.unlink()
+            _sync_folder(file)
     except FileExistsError:
         raise BackupError(f"The file {file} exists. Choose a different file.") from None
     except OSError as error:
@@ -177,3 +190,12 @@ def _partial_path(file: Path) -> Path:
 def _sync(file: Path) -> None:
     with file.open("rb+") as written:
         os.fsync(written.fileno())
+
+
+def _sync_folder(file: Path) -> None:
+    """Makes the name of the file survive a failure of the machine."""
+    folder = os.open(file.absolute().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

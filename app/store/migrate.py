@@ -83,15 +83,23 @@ async def run_migration(
         return await connection.run_sync(function)
 
 
-async def check_version(url: URL, pooler_url: URL | None = None) -> None:
-    """Raises UnusableDatabaseError if the database is not at this version's schema."""
+async def check_version(
+    url: URL, pooler_url: URL | None = None, *, accepts_older: bool = False
+) -> None:
+    """Raises UnusableDatabaseError if the database is not at this version's schema.
+
+    `accepts_older`: or at that of an older version.
+    """
     address = dialect.display_address(url)
     if dialect.is_missing_file(url):
         raise OlderDatabaseError(
             f"There is no database at {address}. Run `tocsin migrate` to create it."
         )
     async with _open_engine(url, pooler_url) as engine, engine.connect() as connection:
-        if await connection.run_sync(_current_revision) != newest_revision():
+        revision = await connection.run_sync(_current_revision)
+        if accepts_older and revision is not None:
+            return
+        if revision != newest_revision():
             problem = f"The database at {address} is not migrated to this version"
             raise OlderDatabaseError(f"{problem}. Run `tocsin migrate` first.")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import shutil
 import sqlite3
 import stat
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,17 @@ from sqlmodel import col
 from app.domain.events.state import EventDraft
 from app.services.events.events import log_events
 from app.store import database_copy, tables
+from app.store.backup import restore_backup, write_backup
 from app.store.database_copy import CopyError, TableProgress, copy_database
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import display_address, parse_database_url
 from app.store.engine.serving_lock import ServersRunningError
-from app.store.migrate import UnfinishedCopyError, migrate_database
+from app.store.migrate import (
+    ALEMBIC_VERSION,
+    UnfinishedCopyError,
+    migrate_database,
+    run_migration,
+)
 from app.store.verification import verify_database
 from tests.client import Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve
@@ -32,6 +41,7 @@ from tests.event_type_client import define_event_type, field_input
 from tests.factories import admin_command
 from tests.http.test_command import run_command
 from tests.postgresql_server import execute
+from tests.store import old_database
 
 RULE = """
 mutation {
@@ -166,6 +176,36 @@ async def test_a_backup_of_a_running_server_is_restored_with_a_new_epoch(
         await check_restored(client, state, cursor)
 
 
+async def test_a_database_of_an_older_version_is_backed_up_and_can_return_to_it(
+    dialect: str, empty_urls: dict[str, str], tmp_path: Path, postgresql: str
+) -> None:
+    file, url = tmp_path / "old.backup", parse_database_url(empty_urls[dialect])
+    revision = select(ALEMBIC_VERSION.c.version_num)
+    empty = await run_command(tmp_path, "backup", str(file), database_url=empty_urls[dialect])
+    await run_migration(url, old_database.load)
+
+    written = await run_command(tmp_path, "backup", str(file), database_url=empty_urls[dialect])
+    await migrate_database(url)
+    # As the page about upgrades describes it, without `tocsin restore`.
+    if dialect == SQLITE:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{url.database}{suffix}").unlink(missing_ok=True)
+        shutil.copy(file, url.database or "")
+    else:
+        await execute(postgresql, f"DROP DATABASE {url.database} WITH (FORCE)")
+        await execute(postgresql, f"CREATE DATABASE {url.database}")
+        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        command = ("pg_restore", "--no-owner", f"--dbname={address}", str(file))
+        restoring = await asyncio.create_subprocess_exec(*command)
+        assert await restoring.wait() == 0
+    restored = await run_migration(url, lambda connection: connection.scalars(revision).all())
+    await migrate_database(url)
+
+    assert empty[:2] == (1, "")
+    assert (written[0], written[2]) == (0, "")
+    assert restored == [old_database.REVISION]
+
+
 @pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
 @pytest.mark.parametrize("is_parameter", [False, True])
 async def test_the_programs_of_postgresql_get_the_password_of_the_url(
@@ -250,6 +290,38 @@ async def test_a_sqlite_database_is_replaced_only_without_servers_and_by_an_inta
     assert (status.st_uid, status.st_gid) == (before.st_uid, before.st_gid)
     async with serve(database_url) as client:
         await check_restored(client, state, cursor)
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+async def test_an_interrupted_restore_leaves_all_commits_of_the_replaced_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, file = parse_database_url(database_url), tmp_path / "tocsin.backup"
+    assert url.database is not None
+    write_backup(url, file)
+    # As a killed server leaves it: the commit is only in the file with the suffix -wal.
+    script = (
+        "import os, sqlite3\n"
+        f"connection = sqlite3.connect({url.database!r})\n"
+        "connection.execute(\"UPDATE organization SET name = 'latest'\")\n"
+        "connection.commit()\n"
+        "os._exit(0)\n"
+    )
+    writer = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
+    assert await writer.wait() == 0
+    assert Path(f"{url.database}-wal").stat().st_size > 0
+
+    def interrupt(_source: Path, _target: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            await restore_backup(url, file, replace=True)
+
+    with contextlib.closing(sqlite3.connect(url.database)) as connection:
+        names = connection.execute("SELECT name FROM organization").fetchall()
+    assert names == [("latest",)]
 
 
 @pytest.mark.parametrize("target", [SQLITE, POSTGRESQL])

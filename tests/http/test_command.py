@@ -234,8 +234,14 @@ async def test_concurrent_starts_create_one_database_and_one_key(
         ),
         (
             "sqlite:////proc/tocsin.db",
-            "The database file cannot be opened: the server has no permission to create files in "
-            "the directory of the database file. Database: /proc/tocsin.db",
+            "The database file cannot be opened: "
+            + (
+                "the file does not exist, and was not created"
+                if os.geteuid() == 0
+                else "the server has no permission to create files in the directory of the "
+                "database file"
+            )
+            + ". Database: /proc/tocsin.db",
         ),
         (
             "postgresql://nobody:hush@127.0.0.1:1/none",

@@ -83,6 +83,8 @@ def _find_file_problem(file: Path) -> str:
     if not file.parent.is_dir():
         return "its directory does not exist"
     if not file.exists():
+        if os.access(file.parent, os.W_OK):
+            return "the file does not exist, and was not created"
         return "the server has no permission to create files in the directory of the database file"
     return "the server has no permission to read or write the file"
 
