@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 
-from app.command_runner import read_settings
+from app.command_runner import exit_with_database_error, read_settings
 from app.domain.shared.messages import format_count
-from app.settings import Settings, find_source, list_settings
-from app.store.engine.dialect import InvalidDatabaseUrlError, display_address, parse_database_url
+from app.settings import HIDDEN_VALUE, find_source, list_settings
+from app.store.engine.dialect import InvalidDatabaseUrlError, parse_database_url
+
+_DATABASE_URLS = ("database_url", "database_direct_url")
+_PASSWORD = re.compile(r"(?<=://)([^:@/]*):[^@]*@")
+_PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 def show_settings(*, changed_only: bool) -> None:
-    """Prints all settings as TOML, each with its source as a comment."""
+    """Prints all settings as TOML, each with its source as a comment.
+
+    Exits with code 1 if the URL of the database is invalid.
+    """
     settings = read_settings()
+    try:
+        parse_database_url(settings.database_url)
+    except InvalidDatabaseUrlError as error:
+        exit_with_database_error(settings, error)
     group = ""
     shown = 0
     # In TOML, tables follow all other keys.
@@ -28,8 +41,10 @@ def show_settings(*, changed_only: bool) -> None:
         if prefix and prefix != group:
             typer.echo(f"\n[{prefix}]")
             group = prefix
-        if name == "database_url":
-            value = _format_address(settings)
+        if name in _DATABASE_URLS and value is not None:
+            value = _hide_database_password(getattr(settings, name))
+        elif isinstance(value, str):
+            value = _hide_password(value)
         line = f"# {key} is not set" if value is None else f"{key} = {_format_value(value)}"
         typer.echo(f"{line}  # {source}" if value is not None else line)
         shown += 1
@@ -47,9 +62,19 @@ def _format_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _format_address(settings: Settings) -> str:
-    """The address of the database, without its password."""
+def _hide_database_password(url: str) -> str:
+    if parse_database_url(url).password is not None:
+        url = _PASSWORD.sub(rf"\1:{HIDDEN_VALUE}@", url, count=1)
+    return _PASSWORD_PARAMETER.sub(rf"\1{HIDDEN_VALUE}", url)
+
+
+def _hide_password(value: str) -> str:
+    """Hides the password of a URL. Other values are returned as they are."""
     try:
-        return display_address(parse_database_url(settings.database_url))
-    except InvalidDatabaseUrlError as error:
-        return str(error)
+        url = urlsplit(value)
+    except ValueError:
+        return value
+    if url.password is None:
+        return value
+    host = url.netloc.rpartition("@")[2]
+    return url._replace(netloc=f"{url.username}:{HIDDEN_VALUE}@{host}").geturl()

@@ -48,7 +48,7 @@ async def test_the_command_shows_settings_with_their_sources_and_hides_secrets(
     (tmp_path / "tocsin.toml").write_text(FILE)
     (tmp_path / "key").write_text("k" * 40)
     variables = {"limits__offset": "9", "bootstrap_key_file": str(tmp_path / "key")}
-    database_url = "postgresql://tocsin:password@db.example.com/events"
+    database_url = "postgresql://tocsin:password@db.example.com/events?sslmode=require"
 
     every = await run_command(tmp_path, "settings", database_url=database_url, **variables)
     changed = await run_command(
@@ -57,7 +57,8 @@ async def test_the_command_shows_settings_with_their_sources_and_hides_secrets(
 
     assert changed == (
         0,
-        'database_url = "postgresql://tocsin@db.example.com/events"  # TOCSIN_DATABASE_URL\n'
+        f'database_url = "postgresql://tocsin:{HIDDEN_VALUE}@db.example.com/events?sslmode=require"'
+        "  # TOCSIN_DATABASE_URL\n"
         f'bootstrap_key = "{HIDDEN_VALUE}"  # TOCSIN_BOOTSTRAP_KEY_FILE\n'
         'public_url = "https://events.example.com"  # tocsin.toml: public_url\n'
         'severity_map = { "critical" = "ERROR" }  # tocsin.toml: severity_map\n'
@@ -117,8 +118,7 @@ async def test_the_file_may_name_the_files_of_secrets(tmp_path: Path) -> None:
     settings.write_text('metrics_token_file = "missing"\njwt_secret = "s"\njwt_secret_file = "s"\n')
     failed = await run_command(tmp_path, "settings")
 
-    database_file = tmp_path / "other.db"
-    assert f'database_url = "{database_file}"  # tocsin.toml: database_url_file\n' in read[1]
+    assert 'database_url = "sqlite:///other.db"  # tocsin.toml: database_url_file\n' in read[1]
     assert f'metrics_token = "{HIDDEN_VALUE}"  # tocsin.toml: metrics_token_file\n' in read[1]
     assert f'metrics_token = "{HIDDEN_VALUE}"  # TOCSIN_METRICS_TOKEN\n' in overridden[1]
     assert (failed[0], failed[1]) == (2, "")
@@ -127,6 +127,60 @@ async def test_the_file_may_name_the_files_of_secrets(tmp_path: Path) -> None:
         "tocsin.toml: jwt_secret_file: The file cannot be read: No such file or directory.",
         "tocsin.toml: metrics_token_file: The file cannot be read: No such file or directory.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "shown"),
+    [
+        ("database_url", "postgresql://h/n?password=secret", "postgresql://h/n?password=HIDDEN"),
+        (
+            "database_url",
+            "postgresql:///n?user=u@h&password=secret&connect_timeout=5",
+            "postgresql:///n?user=u@h&password=HIDDEN&connect_timeout=5",
+        ),
+        (
+            "jwt_jwks_url",
+            "https://u:secret@idp.example/keys?a=b",
+            "https://u:HIDDEN@idp.example/keys?a=b",
+        ),
+    ],
+)
+async def test_the_command_shows_urls_without_their_passwords(
+    tmp_path: Path, name: str, url: str, shown: str
+) -> None:
+    provider = {"jwt_issuer": "https://idp.example", "jwt_audience": "tocsin"}
+
+    code, out, err = await run_command(
+        tmp_path,
+        "settings",
+        "--changed",
+        **({} if name == "database_url" else provider),
+        **{name: url},
+    )
+
+    assert (code, err) == (0, "")
+    assert f'{name} = "{shown.replace("HIDDEN", HIDDEN_VALUE)}"' in out
+    assert "secret" not in out
+
+
+async def test_the_output_of_the_command_is_a_settings_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    printed = await run_command(tmp_path, "settings", "--changed", database_url=url)
+    (tmp_path / "tocsin.toml").write_text(printed[1])
+
+    code, out, err = await run_command(tmp_path, "settings", "--changed")
+
+    assert (code, err) == (0, "")
+    assert f'database_url = "{url}"  # tocsin.toml: database_url\n' in out
+
+
+async def test_the_command_fails_if_the_url_of_the_database_is_invalid(tmp_path: Path) -> None:
+    url = "postgresql://h1:5432,h2:5432/x"
+
+    code, out, err = await run_command(tmp_path, "settings", database_url=url)
+
+    assert (code, out) == (1, "")
+    assert err.startswith("TOCSIN_DATABASE_URL: The value is not a database URL.")
 
 
 async def test_a_file_that_is_named_must_exist(tmp_path: Path) -> None:
