@@ -621,6 +621,36 @@ async def test_an_equal_payload_without_a_time_is_a_repetition_for_a_time_that_a
     assert [each["duplicate"] for each in results] == [False, False, False, True]
 
 
+@pytest.mark.parametrize(
+    ("kind", "setting"), [("ALERTMANAGER", "max_alerts"), ("GRAFANA", "Max Alerts")]
+)
+async def test_alerts_that_the_sender_left_out_raise_one_notification(
+    client: Client, kind: str, setting: str
+) -> None:
+    sender = await create_sender(client, kind)
+    contents = '{ events(filter: {types: ["tocsin.source.truncated"]}) { nodes { content } } }'
+
+    for count in (0, -1, "1", None, 1_200, 7):
+        await sender.send(alertmanager_payload(ALERT) | {"truncatedAlerts": count})
+    alert, truncation = await list_events(client)
+    [node] = (await client.execute_field(contents))["nodes"]
+
+    assert alert["occurrences"] == 1
+    assert truncation | {"occurredAt": None} == {
+        "type": "tocsin.source.truncated",
+        "summary": "The sender of the source monitor leaves out alerts",
+        "severity": "WARN",
+        "status": "OPEN",
+        "alertKey": f"source:{sender.id}:truncated",
+        "occurrences": 1,
+        "occurredAt": None,
+        "resolvedAt": None,
+        "acknowledgedBy": None,
+    }
+    assert node["content"].startswith("1,200 of the 1,201 alerts of a notification were not sent")
+    assert setting in node["content"]
+
+
 async def test_the_alert_key_of_the_notification_about_rejected_payloads_is_reserved(
     client: Client,
 ) -> None:
@@ -636,8 +666,8 @@ async def test_the_alert_key_of_the_notification_about_rejected_payloads_is_rese
     events = await list_events(client)
 
     message = (
-        f"The alert key '{key}' is reserved for Tocsin's own notification about rejected payloads "
-        "of this source. Send another one."
+        f"The alert key '{key}' is reserved for Tocsin's own notifications about this source. "
+        "Send another one."
     )
     assert [(each.status_code, each.json()["errors"]) for each in responses] == [
         (400, [{"code": "INVALID_INPUT", "message": message, "path": ["alertKey"]}])

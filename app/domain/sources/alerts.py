@@ -59,7 +59,9 @@ def parse_alerts(kind: SourceKind, value: Any, now: datetime, limits: Limits) ->
         _parse_alert(kind, alert, ("alerts", str(index)), common, now, limits)
         for index, alert in enumerate(alerts)
     )
-    return ParsedPayload(tuple(reports))
+    truncated = payload.get("truncatedAlerts")
+    count = truncated if isinstance(truncated, int) and truncated > 0 else 0
+    return ParsedPayload(tuple(reports), truncated_count=count)
 
 
 def _parse_alert(

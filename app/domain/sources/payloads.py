@@ -23,6 +23,7 @@ from app.domain.sources.sources import (
     SourceMapping,
     format_alert_key,
     format_source_uri,
+    format_truncation_key,
 )
 
 
@@ -65,15 +66,16 @@ def parse_payload(
 def with_source(parsed: ParsedPayload, source_id: UUID) -> ParsedPayload:
     """Sets the source of the events: the URI reference of the address that they were sent to.
 
-    Reports with the alert key of Tocsin's own notification about the source become problems.
+    Reports with the alert key of Tocsin's own notifications about the source become problems.
     """
-    uri, reserved_key = format_source_uri(source_id), format_alert_key(source_id)
+    uri = format_source_uri(source_id)
+    reserved_keys = (format_alert_key(source_id), format_truncation_key(source_id))
     reports: list[SourceReport] = []
     for report in parsed.reports:
-        if not isinstance(report, list) and report.alert_key == reserved_key:
+        if not isinstance(report, list) and report.alert_key in reserved_keys:
             message = (
-                f"The alert key {quote_value(reserved_key)} is reserved for Tocsin's own "
-                "notification about rejected payloads of this source. Send another one."
+                f"The alert key {quote_value(report.alert_key)} is reserved for Tocsin's own "
+                "notifications about this source. Send another one."
             )
             reports.append([invalid_input(message, "alertKey")])
         elif isinstance(report, EventDraft):

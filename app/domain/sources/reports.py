@@ -47,12 +47,13 @@ class ParsedPayload:
     """The reports of a payload; of one that cannot be read, its problems.
 
     `deduplication_key`: that of a PagerDuty event. `earlier_key`: the one that it has instead if an
-    equal event has it, if it was computed.
+    equal event has it, if it was computed. `truncated_count`: how many alerts the sender left out.
     """
 
     reports: tuple[SourceReport, ...]
     deduplication_key: str | None = None
     earlier_key: str | None = None
+    truncated_count: int = 0
 
 
 class UnreadablePayloadError(Exception):

@@ -63,8 +63,13 @@ def format_source_uri(source_id: UUID) -> str:
 
 
 def format_alert_key(source_id: UUID) -> str:
-    """Returns the alert key of Tocsin's own notification about a source."""
+    """Returns the alert key of Tocsin's own notification about rejected payloads of a source."""
     return f"source:{source_id}"
+
+
+def format_truncation_key(source_id: UUID) -> str:
+    """Returns the alert key of Tocsin's own notification about alerts that a sender left out."""
+    return f"source:{source_id}:truncated"
 
 
 def validate_source(

@@ -30,7 +30,12 @@ from app.domain.sources.payloads import (
     with_source,
 )
 from app.domain.sources.reports import Acknowledgement, ParsedPayload
-from app.domain.sources.sources import SourceKind, format_alert_key, format_source_uri
+from app.domain.sources.sources import (
+    SourceKind,
+    format_alert_key,
+    format_source_uri,
+    format_truncation_key,
+)
 from app.services.auth.access import Access
 from app.services.auth.stored_secrets import find_by_secret
 from app.services.change_log.notifications import acknowledge_alert
@@ -45,6 +50,7 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_dead
 from app.store.writing.inserts import insert_rows
 
 REJECTED_TYPE = "tocsin.source.rejected"
+TRUNCATED_TYPE = "tocsin.source.truncated"
 _RECEIVED_INTERVAL = timedelta(minutes=1)
 _MAX_ERROR_CHARACTERS = 500
 _MAX_CREDENTIAL_BYTES = 200
@@ -126,6 +132,8 @@ async def receive_payload(
     access.rate_limits.charge_points(command.actor, count, charged=1)
     parsed = await _find_repetitions(access.database, command, source, repeatable)
     results = await _log_reports(access.database, command, source, parsed)
+    if parsed.truncated_count:
+        await _notify(access.database, command, _build_truncation_report(source, parsed))
     return ReceivedPayload(tuple(results), parsed.deduplication_key)
 
 
@@ -220,7 +228,7 @@ async def keep_rejected_payload(
     text = replace_unstorable(mask_credentials(beginning.decode(errors="replace")))
     text = text.encode()[: limits.rejected_payload_bytes].decode(errors="ignore")
     await _store_rejected_payload(database, command, source, error, text)
-    await _notify(database, command, source, error)
+    await _notify(database, command, _build_rejection_report(source, error))
 
 
 @retry_on_deadlock
@@ -254,21 +262,45 @@ async def _store_rejected_payload(
         )
 
 
-@retry_on_deadlock
-async def _notify(
-    database: Database, command: CommandContext, source: tables.Source, error: str
-) -> None:
-    """Logs one notification for a source. Further rejected payloads do not change it."""
-    draft = EventDraft(
+def _build_rejection_report(source: tables.Source, error: str) -> EventDraft:
+    return replace(
+        _build_own_report(source),
         type=REJECTED_TYPE,
-        entity=Entity("source", str(source.id)),
-        severity="warn",
         summary=f"The source {source.name} has rejected a payload",
         content=error,
-        source=format_source_uri(source.id),
         alert_key=format_alert_key(source.id),
+    )
+
+
+def _build_truncation_report(source: tables.Source, parsed: ParsedPayload) -> EventDraft:
+    count, total = parsed.truncated_count, parsed.truncated_count + len(parsed.reports)
+    setting = (
+        "the optional setting Max Alerts of the contact point in Grafana"
+        if source.kind is SourceKind.GRAFANA
+        else "max_alerts in webhook_configs of Alertmanager"
+    )
+    return replace(
+        _build_own_report(source),
+        type=TRUNCATED_TYPE,
+        summary=f"The sender of the source {source.name} leaves out alerts",
+        content=f"{count:,} of the {total:,} alerts of a notification were not sent, so Tocsin "
+        f"does not have them. Raise {setting}, or set it to 0, which means no limit.",
+        alert_key=format_truncation_key(source.id),
+    )
+
+
+def _build_own_report(source: tables.Source) -> EventDraft:
+    return EventDraft(
+        entity=Entity("source", str(source.id)),
+        severity="warn",
+        source=format_source_uri(source.id),
         notification=True,
     )
+
+
+@retry_on_deadlock
+async def _notify(database: Database, command: CommandContext, draft: EventDraft) -> None:
+    """Logs a notification about a source. Further ones with its alert key do not change it."""
     draft = replace(draft, state_digest=replace(draft, content=None).digest())
-    async with database.write(source.organization_id) as session:
+    async with database.write(command.actor.organization_id) as session:
         await log_own_report(session, command.actor, draft)
