@@ -123,6 +123,10 @@ def _run_program(name: str, url: URL, *arguments: str) -> None:
     plain_url = URL.create(
         "postgresql", url.username, None, url.host, url.port, url.database, url.query
     ).difference_update_query(["password"])
+    hosts = url.query.get("host", ())
+    if not isinstance(hosts, str) and hosts:  # HOST:PORT each; libpq has the ports in another list
+        names, _, ports = zip(*(host.rpartition(":") for host in hosts), strict=True)
+        plain_url = plain_url.update_query_dict({"host": ",".join(names), "port": ",".join(ports)})
     command = [name, *arguments, f"--dbname={plain_url.render_as_string()}"]
     if shutil.which(name) is None:
         raise BackupError(

@@ -246,6 +246,33 @@ async def test_the_programs_of_postgresql_get_the_password_of_the_url(
     assert "password authentication failed" in denied[2]
 
 
+@pytest.mark.parametrize("variable", ["PGPASSFILE", "PGPASSWORD"])
+@pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
+async def test_a_copy_needs_no_password_on_the_command_line(
+    database_url: str,
+    empty_urls: dict[str, str],
+    tmp_path: Path,
+    postgresql: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    role, password = f"keeper_{uuid4().hex}", "hush"
+    await require_password(postgresql, role, password)
+    source = database_url.replace("//postgres@", f"//{role}@")
+    copy = ("copy", "--from", source, "--to", empty_urls[SQLITE])
+    file = tmp_path / "pgpass"
+    file.write_text(f"*:*:*:{role}:{password}\n")
+    file.chmod(0o600)
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+
+    denied = await run_command(tmp_path, *copy)
+    monkeypatch.setenv(variable, str(file) if variable == "PGPASSFILE" else password)
+    copied = await run_command(tmp_path, *copy)
+
+    assert denied[0] == 1
+    assert (copied[0], copied[2]) == (0, "")
+
+
 async def require_password(postgresql: str, role: str, password: str) -> None:
     """Creates a role that must sign in with its password, unlike the others of this server."""
     connection = await asyncpg.connect(postgresql.format("postgres"))

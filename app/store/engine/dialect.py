@@ -20,7 +20,11 @@ from sqlalchemy.orm import Session
 
 from app.store.engine import driver_statements
 from app.store.engine.advisory_locks import MIGRATION_LOCK
-from app.store.engine.postgresql_connections import create_postgresql_engine, normalize_url
+from app.store.engine.postgresql_connections import (
+    SEVERAL_HOSTS,
+    create_postgresql_engine,
+    normalize_url,
+)
 from app.store.engine.sqlite_engine import create_sqlite_engine
 from app.store.engine.sqlite_file import DatabaseFile
 from app.store.engine.timeouts import (
@@ -51,7 +55,8 @@ def parse_database_url(text_url: str) -> URL:
     try:
         url = make_url(text_url)
     except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
-        raise InvalidDatabaseUrlError(f"The value is not a database URL. {_URL_FORMATS}") from error
+        formats = SEVERAL_HOSTS if "," in text_url else _URL_FORMATS
+        raise InvalidDatabaseUrlError(f"The value is not a database URL. {formats}") from error
     name = url.get_backend_name()
     if name != SQLITE and "@" in f"{url.host}{url.database}":  # a part of the password
         raise InvalidDatabaseUrlError(

@@ -21,6 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.domain.shared.json_encoding import encode_json, load_json
 
 CONNECT_TIMEOUT_SECONDS = 10
+SEVERAL_HOSTS = (
+    "Write several hosts as postgresql://USER@/NAME?host=HOST1:PORT1&host=HOST2:PORT2, each with "
+    "its port."
+)
 
 # Parameters of libpq that asyncpg reads from a URL.
 _DRIVER_PARAMETERS = {
@@ -183,13 +187,17 @@ def _check_parameter(name: str, value: str) -> None:
 
 def _check_address(url: URL) -> None:
     address = _address(url)
+    hosts = url.query.get("host", ())
+    has_several = not isinstance(hosts, str) and len(hosts) > 1
     if "," in (url.host or ""):
-        raise ValueError("Separate several hosts as in ?host=HOST1:PORT1&host=HOST2:PORT2.")
+        raise ValueError(SEVERAL_HOSTS)
     try:
         _, arguments = address.get_dialect()().create_connect_args(address)
         ports = arguments.get("port", 5432)
         numbers = [int(port) for port in (ports if isinstance(ports, list) else [ports])]
     except (ArgumentError, ValueError) as error:
+        if has_several or "," in hosts:
+            raise ValueError(SEVERAL_HOSTS) from None
         raise ValueError(f"Invalid host or port: {str(error).removesuffix('.')}.") from None
     if not all(0 < number < 65_536 for number in numbers):
         raise ValueError("Invalid port: use a number from 1 to 65535.")
