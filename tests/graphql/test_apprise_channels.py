@@ -19,7 +19,7 @@ from tests.graphql.test_deliveries import (
     wait_for_deliveries,
 )
 from tests.mail_server import receive_mail
-from tests.webhook_receiver import Response, receive_webhooks
+from tests.webhook_receiver import ReceivedRequest, Response, receive_webhooks
 
 APPRISE = HOOK | {"kind": "APPRISE", "url": "json://hooks.example.com/T0KEN-of-the-receiver"}
 AT_ONCE = QUICK | {"apprise_interval_seconds": 0}
@@ -265,3 +265,67 @@ async def test_without_the_library_no_channel_of_the_kind_is_created(
     assert error["extensions"]["code"] == "UNAVAILABLE"
     assert error["path"] == ["createChannel"]
     assert (await client.execute_field(CHANNELS))["nodes"] == [hook["channel"]]
+
+
+async def test_addresses_that_do_not_respond_leave_processes_for_the_others(
+    serve: Serve, database_url: str
+) -> None:
+    release = asyncio.Event()
+
+    async with receive_webhooks() as receiver:
+
+        def respond(request: ReceivedRequest) -> Response:
+            """Each address is unavailable at first, and then does not respond."""
+            if request.path == "/healthy":
+                return Response()
+            is_first = request.path not in list_paths()
+            return Response(503) if is_first else Response(release=release)
+
+        def list_paths() -> list[str]:
+            return [each.path for each in receiver.requests]
+
+        receiver.respond = respond
+        url = f"json://127.0.0.1:{receiver.port}"
+        limits = AT_ONCE | {"apprise_processes": 2, "timeout_seconds": 80}
+        async with serve(database_url, channels=limits) as client:
+            for number in range(3):
+                await create_channel(client, f"{url}/dead/{number}", kind="APPRISE")
+            await log_notification(client, "first")
+            # All have failed once, and one of them is attempted again.
+            await receiver.wait_for(4)
+            healthy_id, _ = await create_channel(client, f"{url}/healthy", kind="APPRISE")
+            for number in range(3):
+                await log_notification(client, f"number {number}")
+                await wait_for_deliveries(client, healthy_id, "DELIVERED", number + 1)
+            paths = list_paths()
+            release.set()
+
+    assert paths.count("/healthy") == 3
+    assert len(paths) == 3 + 3 + 1
+
+
+async def test_tests_of_addresses_that_do_not_respond_leave_processes_for_deliveries(
+    serve: Serve, database_url: str
+) -> None:
+    release = asyncio.Event()
+    limits = AT_ONCE | {"apprise_processes": 2, "timeout_seconds": 80}
+    async with receive_webhooks() as receiver, serve(database_url, channels=limits) as client:
+        receiver.respond = lambda request: Response(
+            release=release if request.path == "/dead" else None
+        )
+        url = f"json://127.0.0.1:{receiver.port}"
+        dead_id, _ = await create_channel(
+            client, f"{url}/dead", kind="APPRISE", filter={"severities": ["ERROR"]}
+        )
+        healthy_id, _ = await create_channel(client, f"{url}/healthy", kind="APPRISE")
+        tests = [asyncio.create_task(client.execute_field(TEST, id=dead_id)) for _ in range(3)]
+        await receiver.wait_for(1)
+        for number in range(2):
+            await log_notification(client, f"number {number}")
+            await wait_for_deliveries(client, healthy_id, "DELIVERED", number + 1)
+        paths = [request.path for request in receiver.requests]
+        release.set()
+        sent = await asyncio.gather(*tests)
+
+    assert sorted(paths) == ["/dead", "/healthy", "/healthy"]
+    assert [each["delivery"]["state"] for each in sent] == ["DELIVERED"] * 3

@@ -26,7 +26,8 @@ from app.domain.channels.attempts import AttemptResult
 from app.domain.channels.texts import TextMessage
 from app.domain.events.severity import Severity
 from app.domain.shared.limits import ChannelLimits
-from app.services.channels.apprise_sending import AppriseSender, AppriseUnavailableError
+from app.services.channels.apprise_sending import AppriseSender
+from app.services.channels.slots import NoSlotError
 from tests.mail_server import receive_mail
 from tests.webhook_receiver import Response, receive_webhooks
 
@@ -202,7 +203,7 @@ async def test_a_user_waits_for_a_process_only_so_long() -> None:
         sender, url = create_sender(limits=limits), f"json://127.0.0.1:{receiver.port}/"
         sending = [asyncio.create_task(sender.send(url, TEXT)) for _ in range(2)]
         await asyncio.sleep(0)  # both stand before the next one
-        with pytest.raises(AppriseUnavailableError) as busy:
+        with pytest.raises(NoSlotError) as busy:
             await sender.find_url_error(url)
         release.set()
         await asyncio.gather(*sending)

@@ -14,7 +14,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from app.domain.events.severity import Severity
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.masking import find_secret_texts, mask_secrets
 from app.domain.shared.values import replace_control_characters
+from app.services.channels.slots import NoSlotError, Share, Slots
 
 _PROGRAM = "app.services.channels.apprise_process"
 # The certificates that the operator trusts are those of web hooks, too.
@@ -55,9 +56,7 @@ class AppriseSender:
     def __init__(self, exceptions: Sequence[IPNetwork], limits: ChannelLimits) -> None:
         self._networks = [str(network) for network in exceptions]
         self._limits = limits
-        self._processes = asyncio.Semaphore(limits.apprise_processes)
-        # Addresses that do not respond leave processes for the others.
-        self._failing_processes = asyncio.Semaphore(max(1, limits.apprise_processes // 2))
+        self._processes = Slots(limits.apprise_processes, "process that sends messages")
 
     @property
     def is_installed(self) -> bool:
@@ -67,47 +66,31 @@ class AppriseSender:
     async def find_url_error(self, url: str) -> str | None:
         """Returns why Apprise cannot read a URL whose service and parameters are allowed.
 
-        Raises AppriseUnavailableError.
+        Raises AppriseUnavailableError or NoSlotError.
         """
-        async with self._take_process(is_failing=False, is_awaited=True):
+        async with self._processes.take(Share.ALL, self._limits.timeout_seconds):
             error = await self._run(url, None)
         if error is None:
             return None
         return f"Apprise cannot read the URL: {error} {DOCUMENTATION} has the format."
 
     async def send(
-        self, url: str, text: TextMessage, *, is_failing: bool = False, is_awaited: bool = False
+        self, url: str, text: TextMessage, *, is_failing: bool = False, is_test: bool = False
     ) -> AttemptResult:
         """Sends the text to a valid URL. Returns the result; no error is raised.
 
-        `is_failing`: whether the last attempt failed. `is_awaited`: whether a user waits for it.
+        `is_failing`: whether the last attempt failed. `is_test`: whether a user waits for it.
         """
         kind = "info" if text.severity is None else _TYPES[text.severity]
         message = {"title": text.title, "body": text.body, "notify_type": kind}
+        share = Share.choose(is_failing=is_failing, is_test=is_test)
+        max_seconds = self._limits.timeout_seconds if is_test else None
         try:
-            async with self._take_process(is_failing=is_failing, is_awaited=is_awaited):
+            async with self._processes.take(share, max_seconds):
                 error = await self._run(url, message)
-        except AppriseUnavailableError as unavailable:
+        except (AppriseUnavailableError, NoSlotError) as unavailable:
             error = str(unavailable)
         return AttemptResult(datetime.now(UTC), error=error)
-
-    @contextlib.asynccontextmanager
-    async def _take_process(self, *, is_failing: bool, is_awaited: bool) -> AsyncIterator[None]:
-        """Waits for one of the processes. Raises AppriseUnavailableError if a user waits long."""
-        seconds = self._limits.timeout_seconds
-        async with contextlib.AsyncExitStack() as slots:
-            try:
-                async with asyncio.timeout(seconds if is_awaited else None):
-                    if is_failing:
-                        await slots.enter_async_context(self._failing_processes)
-                    await slots.enter_async_context(self._processes)
-            except TimeoutError:
-                raise AppriseUnavailableError(
-                    "No process that sends messages was free within "
-                    f"{seconds:g} seconds (limit: {self._limits.apprise_processes}). "
-                    "Retry later."
-                ) from None
-            yield
 
     async def _run(self, url: str, message: Mapping[str, str] | None) -> str | None:
         """Returns the error without the secrets of the URL. None on success.

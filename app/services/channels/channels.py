@@ -58,6 +58,7 @@ from app.services.channels.deliveries import (
 )
 from app.services.channels.encryption import DecryptionError, SecretKeys
 from app.services.channels.sending import ForbiddenAddressError, WebhookSender
+from app.services.channels.slots import NoSlotError
 from app.services.shared.audited_changes import append_entry, validate_not_null
 from app.services.shared.readers import ListQuery, ListReader, lookup_by_id
 from app.services.shared.row_locks import lock_organization, lock_row
@@ -173,7 +174,7 @@ class ChannelTools:
     ) -> AttemptResult:
         """Sends one signed request with the sender, or one text of several messages with Apprise.
 
-        `is_failing`: whether the channel has an outage.
+        `is_failing`: whether the last attempt failed.
         """
         with metrics.DELIVERY_DURATION.time():
             if kind is ChannelKind.APPRISE:
@@ -182,7 +183,7 @@ class ChannelTools:
                     secrets.url,
                     build_text(data, self.public_url),
                     is_failing=is_failing,
-                    is_awaited=messages[0].trigger is ChannelTrigger.TEST,
+                    is_test=messages[0].trigger is ChannelTrigger.TEST,
                 )
             [message] = messages
             now, secret_keys = datetime.now(UTC), secrets.signing_secrets(datetime.now(UTC))
@@ -448,6 +449,6 @@ async def _check_apprise_url(
         return tuple(problems)
     try:
         error = await tools.apprise.find_url_error(url)
-    except AppriseUnavailableError as unavailable:
+    except (AppriseUnavailableError, NoSlotError) as unavailable:
         raise RequestError(ErrorCode.UNAVAILABLE, str(unavailable)) from unavailable
     return () if error is None else (invalid_input(error, "url"),)

@@ -279,6 +279,7 @@ class _Worker:
         self._reading_error: str | None = None
         self._failing_since = self._row.failing_since
         self._failures = 0 if self._failing_since is None else FAILURES_OF_OUTAGE
+        self._is_failing = self._row.last_error is not None  # whether the last attempt failed
         self._probe_at = 0.0
         self._next_message_at = 0.0
         self._probes_new = False
@@ -564,9 +565,8 @@ class _Worker:
         self, message: Sequence[tables.Delivery], secrets: ChannelSecrets
     ) -> AttemptResult:
         try:
-            is_failing = self._failing_since is not None
             return await self._tools.send(
-                self._row.kind, secrets, message, self._sender, is_failing=is_failing
+                self._row.kind, secrets, message, self._sender, is_failing=self._is_failing
             )
         except Exception:  # a bug: it must not stop the other deliveries
             ids = [str(delivery.id) for delivery in message]
@@ -609,6 +609,7 @@ class _Worker:
         """Counts failures, and decides whether an outage begins or ends."""
         for result in results:
             self._failures = 0 if result.is_success else self._failures + 1
+        self._is_failing = self._failures > 0
         failures_in_outage = self._failures - FAILURES_OF_OUTAGE + 1
         if failures_in_outage > 0:
             pause = pause_seconds(failures_in_outage, self._limits.max_probe_seconds)
