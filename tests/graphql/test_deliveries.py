@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import update
 from sqlmodel import col
 from standardwebhooks.webhooks import Webhook
@@ -466,6 +469,37 @@ async def test_a_dead_and_a_slow_receiver_delay_no_other_channel(
     assert failing["deliveries"]["nodes"] == []
 
 
+async def test_names_that_are_not_resolved_delay_no_other_channel(
+    serve: Serve, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, resolve = threading.Event(), socket.getaddrinfo
+    blocked: list[str] = []
+
+    def resolve_slowly(host: Any, *arguments: Any, **options: Any) -> Any:
+        if not str(host).endswith(".example"):
+            return resolve(host, *arguments, **options)
+        if str(host).startswith("dead"):
+            blocked.append(host)
+            release.wait(TIMEOUT_SECONDS)
+        return resolve("127.0.0.1", *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
+    limits = QUICK | {"timeout_seconds": 2}
+    async with receive_webhooks() as receiver, serve(database_url, channels=limits) as client:
+        for number in range(20):
+            await create_channel(client, f"http://dead{number}.example/")
+        url = f"http://healthy.example:{receiver.port}/hook"
+        healthy_id, _ = await create_channel(client, url)
+        for number in range(6):
+            await log_notification(client, f"number {number}", f"p{number}")
+        channel = await wait_for_deliveries(client, healthy_id, "DELIVERED", 6)
+        names = list(blocked)
+        release.set()
+
+    assert [each["attempts"] for each in channel["deliveries"]["nodes"]] == [1] * 6
+    assert len(names) == len(set(names)) == 20
+
+
 async def test_an_outage_is_recorded_and_ends_with_the_first_success(
     serve: Serve, database_url: str
 ) -> None:
@@ -599,6 +633,29 @@ async def test_an_old_change_is_repeated_for_as_long_as_a_new_one(
 
     [delivery] = channel["deliveries"]["nodes"]
     assert (delivery["attempts"], receiver.summaries) == (3, ["old"] * 3)
+
+
+async def test_a_server_whose_clock_is_ahead_delays_no_delivery(
+    serve: Serve, database_url: str
+) -> None:
+    database, change = Database(database_url), tables.METADATA.tables["change"]
+    release = asyncio.Event()
+    async with serve(database_url, channels=QUICK) as client, receive_webhooks() as receiver:
+        receiver.respond = lambda _: Response(release=release)
+        channel_id, _ = await create_channel(client, receiver.url, enabled=False)
+        cursor = await client.execute_field("{ logHead }")
+        await log_notification(client, "early")
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+            await session.execute(change.update().values(at=in_an_hour))
+        await client.execute_field(UPDATE, input={"id": channel_id, "enabled": True})
+        await client.execute_field(REDELIVER, channel=channel_id, after=cursor)
+        channel = await wait_for_deliveries(client, channel_id, "PENDING", 1)
+        release.set()
+    await database.close()
+
+    [delivery] = channel["deliveries"]["nodes"]
+    assert datetime.fromisoformat(delivery["nextAttemptAt"]) <= datetime.now(UTC)
 
 
 async def test_a_delivery_that_failed_for_good_can_be_repeated(

@@ -30,6 +30,7 @@ from app.domain.channels.addresses import parse_networks
 from app.domain.channels.attempts import AttemptResult
 from app.domain.shared.limits import ChannelLimits
 from app.services.channels.sending import AddressPolicy, ForbiddenAddressError, WebhookSender
+from tests.client import TIMEOUT_SECONDS
 from tests.webhook_receiver import ReceivedRequest, Response, receive_webhooks
 
 # The only address that is allowed. The attackers' servers listen on 127.0.0.2, too.
@@ -408,3 +409,83 @@ async def test_retry_after_as_a_time_is_read() -> None:
 
     assert result.retry_after is not None
     assert result.at + result.retry_after == time
+
+
+class BlockedNames:
+    """Resolves no name that begins with `dead` until they are released."""
+
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+        self.blocked: list[str] = []
+        self._changed = asyncio.Condition()
+
+    async def resolve(self, host: str, _: int) -> Sequence[str]:
+        if host.startswith("dead"):
+            async with self._changed:
+                self.blocked.append(host)
+                self._changed.notify_all()
+            await self.released.wait()
+        return ["127.0.0.1"]
+
+    async def wait_for(self, count: int) -> None:
+        async with asyncio.timeout(TIMEOUT_SECONDS), self._changed:
+            await self._changed.wait_for(lambda: len(self.blocked) >= count)
+
+
+@contextlib.asynccontextmanager
+async def open_senders(
+    names: BlockedNames, count: int
+) -> AsyncIterator[tuple[WebhookSender, list[WebhookSender]]]:
+    """Yields the sender of a channel whose name is resolved, and those of others."""
+    sender = WebhookSender(
+        AddressPolicy(ALLOWED, names.resolve), ChannelLimits(timeout_seconds=0.5)
+    )
+    async with sender:
+        yield sender, [sender.with_own_connections() for _ in range(count)]
+
+
+async def test_names_that_are_not_resolved_leave_slots_for_the_others() -> None:
+    names = BlockedNames()
+    async with receive_webhooks() as receiver, open_senders(names, 40) as (healthy, others):
+        dead = [
+            asyncio.create_task(each.send(f"http://dead{i}.example/", {}, "{}", is_failing=True))
+            for i, each in enumerate(others)
+        ]
+        await names.wait_for(16)
+        result = await healthy.send(f"http://healthy.example:{receiver.port}/hook", {}, "{}")
+        blocked = len(names.blocked)
+        names.released.set()
+        for task in dead:
+            task.cancel()
+        await asyncio.wait(dead)
+
+    assert (result.status, result.error) == (200, None)
+    assert blocked == 16
+
+
+async def test_the_wait_for_other_names_is_no_part_of_an_attempt() -> None:
+    names = BlockedNames()
+    async with receive_webhooks() as receiver, open_senders(names, 32) as (healthy, others):
+        dead = [
+            asyncio.create_task(each.send(f"http://dead{i}.example/", {}, "{}"))
+            for i, each in enumerate(others)
+        ]
+        await names.wait_for(32)
+        url = f"http://healthy.example:{receiver.port}/hook"
+        waiting = asyncio.create_task(healthy.send(url, {}, "{}"))
+        test = asyncio.create_task(healthy.with_own_connections().send(url, {}, "{}", is_test=True))
+        failed = await asyncio.gather(*dead)
+        # Their slots are still taken: another attempt waits for the same lookup.
+        failed.append(await others[0].send("http://dead0.example/", {}, "{}"))
+        tested = await test
+        is_waiting = not waiting.done()
+        names.released.set()
+        result = await waiting
+
+    assert {each.error for each in failed} == {"There was no complete response within 0.5 seconds."}
+    assert tested.error == (
+        "No thread that resolves names was free within 0.5 seconds (limit: 32). Retry later."
+    )
+    assert len(names.blocked) == 32
+    assert is_waiting
+    assert (result.status, result.error) == (200, None)

@@ -176,19 +176,21 @@ class ChannelTools:
 
         `is_failing`: whether the last attempt failed.
         """
+        is_test = messages[0].trigger is ChannelTrigger.TEST
         with metrics.DELIVERY_DURATION.time():
             if kind is ChannelKind.APPRISE:
                 data = [(each.trigger, json.loads(each.body)["data"]) for each in messages]
+                text = build_text(data, self.public_url)
                 return await self.apprise.send(
-                    secrets.url,
-                    build_text(data, self.public_url),
-                    is_failing=is_failing,
-                    is_test=messages[0].trigger is ChannelTrigger.TEST,
+                    secrets.url, text, is_failing=is_failing, is_test=is_test
                 )
             [message] = messages
             now, secret_keys = datetime.now(UTC), secrets.signing_secrets(datetime.now(UTC))
             signature = sign_message(secret_keys, message.webhook_id, now, message.body)
-            return await sender.send(secrets.url, secrets.headers | signature, message.body)
+            headers = secrets.headers | signature
+            return await sender.send(
+                secrets.url, headers, message.body, is_failing=is_failing, is_test=is_test
+            )
 
 
 @dataclass(frozen=True)

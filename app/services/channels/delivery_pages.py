@@ -320,7 +320,8 @@ async def send_test(
         expires_at=now,
     )
     with tools.test_limiter.take():
-        result = await tools.send(channel.kind, secrets, [row], tools.sender, is_failing=False)
+        async with tools.sender.with_own_connections() as sender:
+            result = await tools.send(channel.kind, secrets, [row], sender, is_failing=False)
     row.state = DeliveryState.DELIVERED if result.is_success else DeliveryState.FAILED
     row.last_attempt_at = result.at
     row.response_status = result.status

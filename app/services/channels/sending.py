@@ -1,8 +1,8 @@
 """Sends messages to the addresses of webhooks, which users choose.
 
-The host is resolved once for each connection. All of its addresses must be public or exceptions of
-the operator, and the connection goes to one of these very addresses. Redirects are not followed,
-and proxies of the environment are not used.
+The host is resolved when a connection is opened, once. All of its addresses must be public or
+exceptions of the operator, and the connection goes to one of these very addresses. Redirects are
+not followed, and proxies of the environment are not used.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-import anyio.to_thread
 import httpcore
 
 from app.domain.channels.addresses import IPAddress, IPNetwork, is_allowed_address
@@ -28,11 +27,16 @@ from app.domain.channels.messages import MEDIA_TYPE
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.masking import find_secret_texts, mask_secrets
 from app.domain.shared.values import replace_control_characters
+from app.services.channels.name_lookups import (
+    CURRENT_ATTEMPT,
+    Attempt,
+    ChannelLookups,
+    NameResolver,
+    Resolve,
+)
+from app.services.channels.slots import NoSlotError, Share
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _IDLE_SECONDS = 30.0
-# Names are resolved in threads of their own: a name server that does not respond blocks them only.
-_MAX_RESOLVER_THREADS = 32
 _MAX_EXCERPT_CHARACTERS = 200
 _SECONDS = re.compile("[0-9]{1,9}")
 
@@ -49,28 +53,12 @@ class ForbiddenAddressError(Exception):
         )
 
 
-class Resolver:
-    """Resolves names with the operating system."""
-
-    def __init__(self) -> None:
-        self._limiter = anyio.CapacityLimiter(_MAX_RESOLVER_THREADS)
-
-    async def resolve(self, host: str, port: int) -> list[str]:
-        """Returns the addresses of the host. Raises OSError."""
-        results = await anyio.to_thread.run_sync(
-            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
-            abandon_on_cancel=True,
-            limiter=self._limiter,
-        )
-        return list(dict.fromkeys(str(address[0]) for *_, address in results))
-
-
 class AddressPolicy:
     """Decides which addresses may be connected to. `exceptions`: networks that are allowed, too."""
 
     def __init__(self, exceptions: Sequence[IPNetwork], resolve: Resolve | None = None) -> None:
         self._exceptions = exceptions
-        self._resolve = Resolver().resolve if resolve is None else resolve
+        self.resolver = NameResolver(resolve)
 
     def check_url(self, url: str) -> None:
         """Raises ForbiddenAddressError if the host is an IP address that is not allowed."""
@@ -79,12 +67,10 @@ class AddressPolicy:
         if address is not None:
             self._check(host, address)
 
-    async def resolve_host(self, host: str, port: int) -> list[str]:
-        """Returns the addresses of the host. Raises ForbiddenAddressError or OSError."""
-        addresses = [ipaddress.ip_address(text) for text in await self._resolve(host, port)]
+    def check_addresses(self, host: str, addresses: Sequence[str]) -> None:
+        """Raises ForbiddenAddressError if one of the addresses of the host is not allowed."""
         for address in addresses:
-            self._check(host, address)
-        return list(map(str, addresses))
+            self._check(host, ipaddress.ip_address(address))
 
     def _check(self, host: str, address: IPAddress) -> None:
         if not is_allowed_address(address, self._exceptions):
@@ -96,6 +82,7 @@ class PolicyBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
+        self._lookups = ChannelLookups(policy.resolver)
         self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -106,7 +93,8 @@ class PolicyBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await self._policy.resolve_host(host, port)
+        addresses = await self._lookups.resolve(host, port)
+        self._policy.check_addresses(host, addresses)
         # An address that does not respond leaves time for the others.
         share = None if timeout is None else timeout / max(1, len(addresses))
         for number, address in enumerate(addresses, 1):
@@ -152,16 +140,28 @@ class WebhookSender:
     def with_own_connections(self) -> WebhookSender:
         return WebhookSender(self.policy, self._limits, self._load_ssl_context)
 
-    async def send(self, url: str, headers: Mapping[str, str], body: str) -> AttemptResult:
-        """Sends the body to a valid URL. Returns the result; no error is raised."""
-        started = datetime.now(UTC)
-        timeout = self._limits.timeout_seconds
+    async def send(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: str,
+        *,
+        is_failing: bool = False,
+        is_test: bool = False,
+    ) -> AttemptResult:
+        """Sends the body to a valid URL. Returns the result; no error is raised.
+
+        `is_failing`: whether the last attempt failed. `is_test`: whether a user waits for it.
+        """
+        seconds = self._limits.timeout_seconds
+        share = Share.choose(is_failing=is_failing, is_test=is_test)
         try:
-            async with asyncio.timeout(timeout):
-                return await self._send(url, headers, body.encode(), started)
+            async with asyncio.timeout(seconds) as timeout:
+                CURRENT_ATTEMPT.set(Attempt(timeout, share, seconds if is_test else None))
+                return await self._send(url, headers, body.encode())
         except (TimeoutError, httpcore.TimeoutException):
-            error = f"There was no complete response within {timeout:g} seconds."
-        except ForbiddenAddressError as refusal:
+            error = f"There was no complete response within {seconds:g} seconds."
+        except (ForbiddenAddressError, NoSlotError) as refusal:
             error = str(refusal)
         except (socket.gaierror, UnicodeError) as failure:  # UnicodeError: a label is too long
             reason = getattr(failure, "strerror", None) or failure
@@ -172,9 +172,7 @@ class WebhookSender:
             error = f"The connection failed: {failure or type(failure).__name__}."
         return AttemptResult(datetime.now(UTC), error=_clean(error))
 
-    async def _send(
-        self, url: str, headers: Mapping[str, str], body: bytes, started: datetime
-    ) -> AttemptResult:
+    async def _send(self, url: str, headers: Mapping[str, str], body: bytes) -> AttemptResult:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         all_headers = {
