@@ -12,6 +12,7 @@ from tests.client import Client
 from tests.conftest import Serve
 from tests.graphql.test_channels import CHANNELS, CREATE, HOOK, ROTATE, TEST, UPDATE
 from tests.graphql.test_deliveries import (
+    CHANNEL,
     QUICK,
     RESOLVE,
     create_channel,
@@ -329,3 +330,22 @@ async def test_tests_of_addresses_that_do_not_respond_leave_processes_for_delive
 
     assert sorted(paths) == ["/dead", "/healthy", "/healthy"]
     assert [each["delivery"]["state"] for each in sent] == ["DELIVERED"] * 3
+
+
+async def test_a_server_without_the_library_leaves_channels_of_the_kind_to_others(
+    serve: Serve, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receive_webhooks() as receiver, serve(database_url, channels=AT_ONCE) as client:
+        url = f"json://127.0.0.1:{receiver.port}/text"
+        channel_id, _ = await create_channel(client, url, kind="APPRISE", enabled=False)
+        monkeypatch.setitem(sys.modules, "apprise", None)  # as if it was not installed
+        await client.execute_field(UPDATE, input={"id": channel_id, "enabled": True})
+        hook_id, _ = await create_channel(client, receiver.url)
+        await log_notification(client, "first")
+        await wait_for_deliveries(client, hook_id, "DELIVERED", 1)
+        waiting = await client.execute_field(CHANNEL, id=channel_id)
+        monkeypatch.undo()
+        delivered = await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+
+    assert (waiting["deliveries"]["nodes"], waiting["lastError"]) == ([], None)
+    assert [each["attempts"] for each in delivered["deliveries"]["nodes"]] == [1]

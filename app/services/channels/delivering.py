@@ -159,7 +159,10 @@ class _Dispatcher:
 
     async def _update_workers(self) -> None:
         table = tables.Channel
-        statement = select(col(table.id), col(table.updated_at)).where(col(table.enabled))
+        kinds = [kind for kind in ChannelKind if self._tools.find_problem(kind) is None]
+        # Another server may be able to send the other kinds.
+        is_ours = (col(table.enabled), col(table.kind).in_(kinds))
+        statement = select(col(table.id), col(table.updated_at)).where(*is_ours)
         async with self._database.read(ALL_ORGANIZATIONS) as session:
             enabled = {row[0]: row[1] for row in await session.execute(statement)}
         for channel_id, worker in self._workers.items():
