@@ -148,7 +148,8 @@ def test_the_others_are_counted_by_at_most_ten_sources() -> None:
 def test_control_characters_are_removed_and_mentions_of_all_are_separated() -> None:
     data = build_data(
         summary="a\r\nBcc: x\u0000",
-        content="first\u001b[31m\r\n@everyone @here @all @channel @Room <!channel> <@U1> a@allied",
+        content="first\u001b[31m\r\n@everyone @here @all @channel @Room <!channel> <@U1> a@allied\n"
+        '<users/all> <at user_id="all">all</at> <attach> 1 < 2',
         source="s\nt",
         entity={"type": "T\n", "id": "<#C1>"},
     )
@@ -160,6 +161,7 @@ def test_control_characters_are_removed_and_mentions_of_all_are_separated() -> N
         "first [31m",
         "@\u200beveryone @\u200bhere @\u200ball @\u200bchannel @\u200bRoom <\u200b!channel> "
         "<\u200b@U1> a@allied",
+        '<\u200busers/all> <\u200bat user_id="all">all</at> <attach> 1 < 2',
         "Source: s t",
         "T : <\u200b#C1>",
         f"Time: {TIME}",

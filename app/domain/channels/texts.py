@@ -20,7 +20,9 @@ from app.domain.shared.values import replace_control_characters
 _MAX_TITLE_CHARACTERS = 200
 _MAX_CONTENT_CHARACTERS = 2_000
 _MAX_SOURCES = 10
-_MENTION = re.compile(r"@(?=(?:all|channel|everyone|here|room)\b)|<(?=[!@#&])", re.IGNORECASE)
+_MENTION = re.compile(
+    r"@(?=(?:all|channel|everyone|here|room)\b)|<(?=[!@#&]|users/|at\b)", re.IGNORECASE
+)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 _Message = tuple[ChannelTrigger, Mapping[str, Any]]
