@@ -204,9 +204,10 @@ def build_delivery(
 ) -> RowValues:
     """Builds the row of a delivery, without its number.
 
-    An old change is repeated for as long as a new one: `now` is when its delivery begins. For
-    an event that was logged or deleted, `changes` is empty: `event` has all of its values.
-    What a counted duplicate reported is left out, so that messages stay small.
+    An old change is repeated for as long as a new one: `now` is when its delivery begins. The
+    clock of the server that logged the change may be ahead, which delays no delivery. For an event
+    that was logged or deleted, `changes` is empty: `event` has all of its values. What a counted
+    duplicate reported is left out, so that messages stay small.
     """
     state, position = entry.state, entry.position
     at = format_instant(entry.at)
@@ -237,7 +238,7 @@ def build_delivery(
         "attempts": 0,
         "created_at": entry.at,
         "expires_at": max(now, entry.at) + retry_time,
-        "next_attempt_at": entry.at,
+        "next_attempt_at": min(now, entry.at),
     }
 
 
