@@ -145,8 +145,14 @@ async def test_selected_events_are_acknowledged_and_deleted_after_a_count(
 ) -> None:
     await log_three(client)
     page = await sign_in_to(visitor)
+    await expect_summaries(page, "Valve leaks", "Pump started", "Pump stopped")
+    await expect(page.get_by_role("figure")).to_contain_text("3 events")
+    table = page.get_by_role("table", name="Events", exact=True)
+    box = await table.bounding_box()
     await page.get_by_role("checkbox", name="Select Pump stopped").check()
     await page.get_by_role("checkbox", name="Select Valve leaks").check()
+    await expect(page.get_by_role("group", name="2 events selected")).to_be_in_viewport()
+    assert await table.bounding_box() == box
     await page.get_by_role("button", name="Acknowledge", exact=True).click()
     dialog = page.get_by_role("dialog", name="Acknowledge 2 events")
     await dialog.get_by_label("Note").fill("Crew informed")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, Request, Response, Route, WebSocketRoute, expect
+from playwright.async_api import (
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    Route,
+    WebSocketRoute,
+    expect,
+)
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -235,6 +244,30 @@ async def test_an_unknown_page_leads_to_the_events(visitor: BrowserVisit) -> Non
     await expect_events_page(page)
 
 
+async def test_a_page_says_that_it_is_loading_until_its_script_has_arrived(
+    visitor: BrowserVisit,
+) -> None:
+    may_load = asyncio.Event()
+    warnings = []
+
+    async def hold_script(route: Route) -> None:
+        await may_load.wait()
+        await route.fallback()
+
+    def record(message: ConsoleMessage) -> None:
+        if message.type == "warning":
+            warnings.append(message.text)
+
+    visitor.context.on("console", record)
+    await visitor.context.route("**/containers-*.js", hold_script)
+    page = await sign_in_to(visitor, "/containers")
+    await expect(page.get_by_role("main").get_by_role("status")).to_have_text("Loading…")
+    may_load.set()
+
+    await expect(page.get_by_role("heading", name="Containers", level=1)).to_be_visible()
+    assert warnings == []
+
+
 async def test_the_content_can_be_reached_by_keyboard(visitor: BrowserVisit) -> None:
     page = await sign_in_to(visitor)
     await expect_events_page(page)
@@ -440,9 +473,11 @@ async def test_every_page_says_that_it_is_offline_and_is_loaded_when_the_connect
     page = await sign_in_to(visitor, "/event-types")
     await expect(page.get_by_role("link", name="Gauge")).to_be_visible()
     main = page.get_by_role("main")
+    box = await page.get_by_role("link", name="Gauge").bounding_box()
 
     await connection.lose()
-    await expect(main).to_contain_text("Offline since")
+    await expect(main.get_by_text("Offline since")).to_be_in_viewport()
+    assert await page.get_by_role("link", name="Gauge").bounding_box() == box
     await page.get_by_role("link", name="Gauge").click()
     await expect(main.get_by_role("button", name="Try again")).to_have_count(1)
     for name, failures in (

@@ -21,6 +21,7 @@ import Events from "./pages/events";
 import { Layout } from "./shell/Layout";
 import { Page } from "./shell/Page";
 import { PageError } from "./shell/PageError";
+import { Loading } from "./shell/states";
 import { texts } from "./texts";
 
 interface Section {
@@ -49,6 +50,7 @@ type Load = () => Promise<{ default: ComponentType }>;
 function page(path: string, permission: Permission | null, load: Load): RouteObject {
   return {
     path,
+    HydrateFallback: () => <Loading />,
     lazy: async () => {
       const { default: Content } = await load();
       return { element: <Page permission={permission} content={Content} /> };

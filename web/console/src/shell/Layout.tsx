@@ -85,7 +85,7 @@ function OfflineBanner() {
   }, [queries, offlineSince]);
   return (
     offlineSince && (
-      <Alert variant="default" role="status" icon={<IconPlugConnectedX />} mb="md">
+      <Alert variant="default" role="status" icon={<IconPlugConnectedX />} className={classes.offline}>
         {t.offline(offlineSince.toLocaleTimeString())}
       </Alert>
     )

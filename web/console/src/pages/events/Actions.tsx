@@ -20,6 +20,7 @@ import { checked, type Problem } from "../../common/userErrors";
 import { ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { CorrelateDialog } from "./CorrelateDialog";
+import classes from "./index.module.css";
 import { download, formatCsv, loadEvents, MAX_EXPORTED } from "./csv";
 
 const t = texts.events;
@@ -125,7 +126,7 @@ export function SelectionActions({ events, filter, isWhole, onSelectWhole, onDon
   const isCounted = !isWhole || counting.isSuccess;
   const isOpen = isCounted && count > 0;
   return (
-    <Group gap="xs" role="group" aria-label={selected}>
+    <Group gap="xs" role="group" aria-label={selected} className={classes.selection}>
       <Text size="sm">{selected}</Text>
       {onSelectWhole && (
         <Button size="xs" variant="default" onClick={onSelectWhole}>
