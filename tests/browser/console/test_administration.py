@@ -96,7 +96,7 @@ async def test_keys_organizations_the_audit_trail_and_health_are_managed(
     await page.get_by_role("button", name="New organization").click()
     await page.get_by_role("dialog").get_by_label("Key").fill("north")
     await page.get_by_role("dialog").get_by_label("Name").fill("North")
-    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Create the organization").click()
 
     # The audit trail has all of it.
     await page.get_by_role("link", name="Audit trail").click()
@@ -171,6 +171,7 @@ async def test_changes_to_event_types_and_rules_are_shown_in_words(
             "Fingerprint: ID of the entity, Depth",
             "Window: 15 minutes",
             "Duplicates: Count the duplicate",
+            "Position: 1",
             "Enabled: Yes",
         ),
         "Created: Conditional rule Deep": (

@@ -45,10 +45,10 @@ async def test_a_channel_is_created_tested_followed_changed_and_deleted(
         await dialog.get_by_label("Value of the header").fill("Bearer 7f3a")
         await add_condition(page, "Severity", "Error")
         assert await find_violations(page) == []
-        await dialog.get_by_role("button", name="New channel").click()
+        await dialog.get_by_role("button", name="Create the channel").click()
         await expect(dialog.get_by_label("Address")).to_have_attribute("aria-invalid", "true")
         await dialog.get_by_label("Address").fill(f"{receiver.url}?token=8c1f")
-        await dialog.get_by_role("button", name="New channel").click()
+        await dialog.get_by_role("button", name="Create the channel").click()
         secret = await take_secret(page)
         row = page.get_by_role("row", name="Incidents")
         await expect(row).to_contain_text(f"http://127.0.0.1:{receiver.port}")
@@ -159,11 +159,11 @@ async def test_a_channel_for_email_is_created_and_tested(
         await dialog.get_by_label("Kind").select_option("Email, Slack and other services")
         await expect(dialog.get_by_label("Request header")).to_have_count(0)
         await dialog.get_by_label("Address").fill("file:///etc/passwd")
-        await dialog.get_by_role("button", name="New channel").click()
+        await dialog.get_by_role("button", name="Create the channel").click()
         await expect(dialog.get_by_label("Address")).to_have_attribute("aria-invalid", "true")
         await dialog.get_by_label("Address").fill(mail.url)
         assert await find_violations(page) == []
-        await dialog.get_by_role("button", name="New channel").click()
+        await dialog.get_by_role("button", name="Create the channel").click()
         await expect(dialog).to_have_count(0)
 
         # The test message arrives as an email.

@@ -384,6 +384,8 @@ async def test_an_event_that_does_not_exist_is_reported(visitor: BrowserVisit) -
     page = await sign_in_to(visitor, "/events/01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f")
 
     await expect(page.get_by_text("There is no event with this ID.")).to_be_visible()
+    await page.get_by_role("link", name="Go to the events").click()
+    await expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
 
 
 async def test_an_event_fits_a_phone(narrow: BrowserVisit, client: Client) -> None:

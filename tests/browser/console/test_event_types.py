@@ -60,6 +60,18 @@ async def test_an_event_type_is_designed_previewed_published_and_changed(
     await expect(rules.get_by_role("button", expanded=True)).to_have_text(
         "Show details when Volume ≥ 100"
     )
+    # A removed condition leaves the values of the others.
+    await rules.get_by_role("button", name="Add a condition").click()
+    second = rules.get_by_role("group", name="Condition 2")
+    await second.get_by_label("Operator").select_option("GTE")
+    await second.get_by_label("Value", exact=True).fill("100")
+    await rules.get_by_label("Value", exact=True).first.fill("7")
+    await rules.get_by_role("button", name="Remove condition 1").click()
+    await expect(rules.get_by_label("Value", exact=True)).to_have_value("100")
+    await expect(rules.get_by_role("button", name="Add a condition")).to_be_focused()
+    await expect(rules.get_by_role("button", expanded=True)).to_have_text(
+        "Show details when Volume ≥ 100"
+    )
     await expect(preview.get_by_label("details")).to_have_count(0)
     await preview.get_by_label("Volume").fill("150")
     await expect(preview.get_by_label("details")).to_be_visible()

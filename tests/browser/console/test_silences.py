@@ -34,7 +34,7 @@ async def test_silences_are_created_listed_changed_and_ended(
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Comment").fill("bearing")
     assert await find_violations(page) == []
-    await dialog.get_by_role("button", name="New silence").click()
+    await dialog.get_by_role("button", name="Create the silence").click()
     await expect(dialog).to_contain_text("filter must have at least one condition")
     await add_condition(page, "Source", "/pumps/7")
     await add_condition(page, "Severity", "Warning")
@@ -51,7 +51,7 @@ async def test_silences_are_created_listed_changed_and_ended(
     assert await find_violations(page) == []
     await form.get_by_role("button", name="Add", exact=True).click()
     await expect(dialog.get_by_role("group", name="Filters")).to_contain_text("load ≥ 90")
-    await dialog.get_by_role("button", name="New silence").click()
+    await dialog.get_by_role("button", name="Create the silence").click()
     await expect(dialog).to_have_count(0)
 
     # The silence suppresses a notification, which the list counts and links to.
@@ -62,6 +62,9 @@ async def test_silences_are_created_listed_changed_and_ended(
     await expect(row).to_contain_text("Source: /pumps/7")
     await expect(row).to_contain_text("Severity: Warning")
     await expect(row).to_contain_text("Created by administrator")
+    await expect(page.get_by_role("columnheader")).to_have_text(
+        ["Silence", "Period", "Suppressed", "Actions"]
+    )
     assert await find_violations(page) == []
     await row.get_by_role("link", name="1 notification").click()
     await page.get_by_role("link", name="Pump stopped").click()

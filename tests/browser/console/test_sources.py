@@ -77,7 +77,7 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     # The command that the page shows sends the sample, with the token that is shown once.
     sample = '{"check": "disk", "host": "pump-9", "ok": false, "level": "fatal"}'
     await page.get_by_label("Sample of a payload").fill(sample)
-    await page.get_by_role("button", name="New source").click()
+    await page.get_by_role("button", name="Create the source").click()
     address = page.get_by_role("group", name="Address", exact=True).last
     await expect(address).to_contain_text(f"{client.url}/sources/")
     assert '"status":202' in await run_curl(page)
@@ -105,6 +105,7 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     await write_expression(page, "body.host", "Alert key")
     await expect(trial.get_by_role("group", name="Event 1")).to_contain_text('"summary": "check"')
     await page.get_by_role("button", name="Remove Severity").click()
+    await expect(page.get_by_role("button", name="Add the attribute")).to_be_focused()
     await page.get_by_label("Other attribute").select_option("tags")
     await page.get_by_role("button", name="Add the attribute").click()
     await write_expression(page, "[body.host]", "Tags")
@@ -178,7 +179,7 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     await page.get_by_role("link", name="New source").click()
     await page.get_by_label("Name", exact=True).fill("Later")
     await page.get_by_role("checkbox", name="The source is enabled").uncheck()
-    await page.get_by_role("button", name="New source").click()
+    await page.get_by_role("button", name="Create the source").click()
     await take_token(page)
     await expect(page.get_by_text("The source is disabled.")).to_be_visible()
     [later] = (await client.execute_field(SOURCES))["nodes"]
@@ -191,7 +192,7 @@ async def test_a_source_is_tried_created_used_changed_and_deleted(
     await page.get_by_role("link", name="New source").click()
     await page.get_by_label("Kind", exact=True).select_option("PAGERDUTY")
     await page.get_by_label("Name", exact=True).fill("Pagers")
-    await page.get_by_role("button", name="New source").click()
+    await page.get_by_role("button", name="Create the source").click()
     configuration = page.get_by_role("group", name="Configuration of the sender").last
     await expect(configuration).to_contain_text(f"url: {client.url}/v2/enqueue")
     assert '"dedup_key":"pump-7/disk"' in (await run_curl(page)).replace(": ", ":")

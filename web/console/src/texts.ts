@@ -23,6 +23,8 @@ export const texts = {
   close: "Close",
   cancel: "Cancel",
   loadMore: "Load more",
+  /** Header of a column of buttons. */
+  actions: "Actions",
   copy: (label: string) => `Copy: ${label}`,
   note: "Note (optional)",
   conditions: "Conditions",
@@ -447,7 +449,7 @@ export const texts = {
     links: (number: number) => count(number, "link"),
     unlink: (summary: string) => `Remove the link to ${summary}`,
     otherEvent: "Other event",
-    otherEventHint: "Words of its summary or content, its ID, or the link of its page.",
+    otherEventHint: "Words, ID or link of the event",
     matches: "Events with these words",
     noMatch: "No other event has these words.",
     linkTo: (summary: string) => `Add a link to ${summary}`,
@@ -807,6 +809,7 @@ export const texts = {
   silences: {
     title: "Silences",
     create: "New silence",
+    confirm: "Create the silence",
     change: "Edit",
     changeOf: (comment: string) => `Edit ${comment || "the silence"}`,
     save: "Save",
@@ -833,6 +836,7 @@ export const texts = {
     title: "Sources",
     back: "All sources",
     create: "New source",
+    confirm: "Create the source",
     needsCreate: "Creating and changing sources requires the permission EVENT_CREATE.",
     none: "There are no sources yet",
     noneHint: "A source is an address to which another system sends its alerts, which become events.",
@@ -879,7 +883,7 @@ export const texts = {
     configurationFile: (file: string) => `Configuration of the sender (${file})`,
     curl: "Test with curl",
     mappingHint:
-      "A CEL expression for each attribute of the event. body is the payload, or each element if it is a list; headers has the request headers. body.?level is null if level is absent, and a null attribute is omitted. Ctrl+Space completes the keys of the sample.",
+      "A CEL expression for each attribute of the event. `body` is the payload, or each element if it is a list; `headers` has the request headers. `body.?level` is null if `level` is absent, and a null attribute is omitted. Ctrl+Space completes the keys of the sample.",
     attributes: {
       summary: "Summary",
       severity: "Severity",
@@ -921,6 +925,7 @@ export const texts = {
   channels: {
     title: "Channels",
     create: "New channel",
+    confirm: "Create the channel",
     notCreated: "Channels cannot be created yet",
     onlyWebhooks: "Only web hooks can be created.",
     needsRead: "Creating and changing channels requires the permission EVENT_READ (read events, event types and rules).",
@@ -947,6 +952,13 @@ export const texts = {
       NOTIFICATION_ADDED: "New notifications",
       EVENT_RESOLVED: "Resolved notifications",
       EVENT_CHANGED: "All changes to events",
+      TEST: "Test",
+    },
+    /** What a message is about. */
+    messages: {
+      NOTIFICATION_ADDED: "New notification",
+      EVENT_RESOLVED: "Resolved notification",
+      EVENT_CHANGED: "Change to an event",
       TEST: "Test",
     },
     filter: "Conditions",
@@ -1026,6 +1038,7 @@ export const texts = {
     key: "Key",
     organizations: "Organizations",
     newOrganization: "New organization",
+    createOrganization: "Create the organization",
     organizationHint: "Creating an organization requires a key that gives access to all organizations.",
     keyHint: "Identifies the organization in requests and access tokens. It cannot be changed later.",
     rename: "Rename",
@@ -1060,6 +1073,7 @@ export const texts = {
     expires: "Expires",
     expired: "Expired",
     revoked: "Revoked",
+    valid: "Valid",
     revoke: "Revoke",
     revokeTitle: (name: string) => `Revoke ${name}`,
     revokeHint: "Requests with this key fail at once, and its connections are closed. This cannot be undone.",
@@ -1112,7 +1126,7 @@ export const texts = {
       DELIVERIES_SKIPPED: "Deliveries skipped",
     },
     actor: "Actor",
-    actorHint: "Name of an API key or user",
+    actorHint: "API key or user",
     change: "Change",
     noEntries: "No entry matches the filters",
     /** Names of the values that entries contain. */

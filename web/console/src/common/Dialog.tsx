@@ -36,6 +36,7 @@ export function Dialog({ isOpen, onClose, title, isOnTop = false, isWide = false
       withCloseButton={onClose !== undefined}
       closeOnEscape={!hasPopover}
       title={title}
+      styles={{ title: { fontWeight: 700 } }}
       size={isWide ? "xl" : undefined}
       zIndex={isOnTop ? TOP_LAYER : undefined}
       closeButtonProps={{ "aria-label": texts.close }}

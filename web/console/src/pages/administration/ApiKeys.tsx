@@ -1,6 +1,6 @@
 // The API keys of the organization. The secret of a new key is shown once.
 
-import { Button, Checkbox, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Button, Checkbox, Group, Stack, Table, Text, TextInput, Title, VisuallyHidden } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -63,6 +63,9 @@ export function ApiKeys() {
                 <Table.Th>{t.name}</Table.Th>
                 <Table.Th visibleFrom="sm">{t.lastUsed}</Table.Th>
                 <Table.Th>{t.status}</Table.Th>
+                <Table.Th>
+                  <VisuallyHidden>{texts.actions}</VisuallyHidden>
+                </Table.Th>
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
@@ -78,7 +81,19 @@ export function ApiKeys() {
                     {key.lastUsedAt ? <Time at={key.lastUsedAt} /> : t.neverUsed}
                   </Table.Td>
                   <Table.Td>
-                    <Status apiKey={key} onRevoke={() => setRevoked(key)} />
+                    <Status apiKey={key} />
+                  </Table.Td>
+                  <Table.Td ta="end">
+                    {!key.revokedAt && !isExpired(key) && (
+                      <Button
+                        variant="default"
+                        size="xs"
+                        aria-label={t.revokeTitle(key.name)}
+                        onClick={() => setRevoked(key)}
+                      >
+                        {t.revoke}
+                      </Button>
+                    )}
                   </Table.Td>
                 </Table.Tr>
               ))}
@@ -101,8 +116,10 @@ export function ApiKeys() {
   );
 }
 
-function Status({ apiKey, onRevoke }: { apiKey: ApiKey; onRevoke: () => void }) {
-  const { name, revokedAt, expiresAt } = apiKey;
+const isExpired = ({ expiresAt }: ApiKey): boolean => expiresAt !== null && Date.parse(expiresAt) <= Date.now();
+
+function Status({ apiKey }: { apiKey: ApiKey }) {
+  const { revokedAt, expiresAt } = apiKey;
   if (revokedAt) {
     return (
       <Text size="sm">
@@ -110,20 +127,11 @@ function Status({ apiKey, onRevoke }: { apiKey: ApiKey; onRevoke: () => void }) 
       </Text>
     );
   }
-  const isExpired = expiresAt !== null && new Date(expiresAt).getTime() <= Date.now();
+  if (!expiresAt) return t.valid;
   return (
-    <Stack gap={4} align="start">
-      {expiresAt && (
-        <Text size="sm">
-          {isExpired ? t.expired : t.expires} <Time at={expiresAt} />
-        </Text>
-      )}
-      {!isExpired && (
-        <Button variant="default" size="xs" aria-label={t.revokeTitle(name)} onClick={onRevoke}>
-          {t.revoke}
-        </Button>
-      )}
-    </Stack>
+    <Text size="sm">
+      {isExpired(apiKey) ? t.expired : t.expires} <Time at={expiresAt} />
+    </Text>
   );
 }
 

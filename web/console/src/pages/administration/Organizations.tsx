@@ -125,7 +125,7 @@ export function Organizations() {
             <SaveError error={saving.error} />
             <Group>
               <Button type="submit" loading={saving.isPending}>
-                {t.save}
+                {form === "create" ? t.createOrganization : t.save}
               </Button>
             </Group>
           </Stack>

@@ -1,6 +1,6 @@
 // Retention policies: which events and history are deleted, and after which time.
 
-import { Button, Group, NativeSelect, NumberInput, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Button, Group, NativeSelect, NumberInput, Stack, Table, Text, TextInput, Title, VisuallyHidden } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -74,6 +74,9 @@ export function Retention() {
                   <Table.Th>{t.name}</Table.Th>
                   <Table.Th>{t.keepFor}</Table.Th>
                   <Table.Th visibleFrom="sm">{t.lastApplied}</Table.Th>
+                  <Table.Th>
+                    <VisuallyHidden>{texts.actions}</VisuallyHidden>
+                  </Table.Th>
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>
@@ -86,21 +89,19 @@ export function Retention() {
                       </Text>
                       <Conditions filter={policy.filter ?? {}} />
                     </Table.Td>
-                    <Table.Td>
-                      <Stack gap={4} align="start">
-                        <Text>{formatDuration(policy.keepFor)}</Text>
-                        <Button
-                          variant="default"
-                          size="xs"
-                          aria-label={t.deleteTitle(policy.name)}
-                          onClick={() => setDeleted(policy)}
-                        >
-                          {t.delete}
-                        </Button>
-                      </Stack>
-                    </Table.Td>
+                    <Table.Td>{formatDuration(policy.keepFor)}</Table.Td>
                     <Table.Td visibleFrom="sm">
                       {policy.lastAppliedAt ? <Time at={policy.lastAppliedAt} /> : t.neverApplied}
+                    </Table.Td>
+                    <Table.Td ta="end">
+                      <Button
+                        variant="default"
+                        size="xs"
+                        aria-label={t.deleteTitle(policy.name)}
+                        onClick={() => setDeleted(policy)}
+                      >
+                        {t.delete}
+                      </Button>
                     </Table.Td>
                   </Table.Tr>
                 ))}

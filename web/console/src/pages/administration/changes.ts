@@ -93,6 +93,7 @@ function format(subjectType: string, name: string, value: unknown, names: Names)
   }
   const words = WORDS[`${subjectType} ${name}`];
   if (words) return [value].flat().map((each) => lookUp(words, String(each))).join(", ");
+  if (name === "position") return formatValue(Number(value) + 1);
   if (typeof value !== "string") return formatValue(value);
   if (DURATIONS.has(name)) return formatDuration(value);
   return INSTANT.test(value) ? formatAbsolute(new Date(value), names.isUtc) : value;

@@ -169,7 +169,7 @@ export function ChannelForm({ channel, appriseProblem, onClose }: Props) {
             <SaveError error={saving.error} />
             <Group>
               <Button type="submit" loading={saving.isPending} disabled={triggers.length === 0}>
-                {channel ? t.save : t.create}
+                {channel ? t.save : t.confirm}
               </Button>
             </Group>
           </Stack>

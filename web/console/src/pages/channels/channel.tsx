@@ -1,6 +1,6 @@
 // A channel: its state, its deliveries, and what can be done with it.
 
-import { Alert, Anchor, Button, Group, NativeSelect, Stack, Table, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Group, NativeSelect, Stack, Table, Text, Title, VisuallyHidden } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
@@ -246,6 +246,9 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
                   <Table.Th>{t.message}</Table.Th>
                   <Table.Th>{t.state}</Table.Th>
                   <Table.Th visibleFrom="sm">{t.lastAttempt}</Table.Th>
+                  <Table.Th>
+                    <VisuallyHidden>{texts.actions}</VisuallyHidden>
+                  </Table.Th>
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>
@@ -255,23 +258,23 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
                       <Message delivery={delivery} />
                     </Table.Td>
                     <Table.Td style={{ overflowWrap: "anywhere" }}>
-                      <Stack gap={4} align="start">
-                        <Result delivery={delivery} />
-                        {channel.enabled && delivery.state !== "PENDING" && delivery.trigger !== "TEST" && (
-                          <Button
-                            variant="default"
-                            size="xs"
-                            aria-label={t.repeatOf(describe(delivery))}
-                            loading={repeating.isPending && repeating.variables === delivery.id}
-                            onClick={() => repeating.mutate(delivery.id)}
-                          >
-                            {t.repeat}
-                          </Button>
-                        )}
-                      </Stack>
+                      <Result delivery={delivery} />
                     </Table.Td>
                     <Table.Td visibleFrom="sm">
                       {delivery.lastAttemptAt && <Time at={delivery.lastAttemptAt} />}
+                    </Table.Td>
+                    <Table.Td ta="end">
+                      {channel.enabled && delivery.state !== "PENDING" && delivery.trigger !== "TEST" && (
+                        <Button
+                          variant="default"
+                          size="xs"
+                          aria-label={t.repeatOf(describe(delivery))}
+                          loading={repeating.isPending && repeating.variables === delivery.id}
+                          onClick={() => repeating.mutate(delivery.id)}
+                        >
+                          {t.repeat}
+                        </Button>
+                      )}
                     </Table.Td>
                   </Table.Tr>
                 ))}
@@ -284,7 +287,7 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
   );
 }
 
-const describe = ({ trigger, event }: Delivery): string => event?.summary ?? t.triggerNames[trigger];
+const describe = ({ trigger, event }: Delivery): string => event?.summary ?? t.messages[trigger];
 
 function Message({ delivery }: { delivery: Delivery }) {
   const { event, trigger, createdAt } = delivery;
@@ -295,10 +298,10 @@ function Message({ delivery }: { delivery: Delivery }) {
           {event.summary}
         </Anchor>
       ) : (
-        <Text>{trigger === "TEST" ? t.triggerNames.TEST : t.deletedEvent}</Text>
+        <Text>{trigger === "TEST" ? t.messages.TEST : t.deletedEvent}</Text>
       )}
       <Text size="sm" c="dimmed">
-        {trigger !== "TEST" && `${t.triggerNames[trigger]}, `}
+        {trigger !== "TEST" && `${t.messages[trigger]}, `}
         <Time at={createdAt} />
       </Text>
     </>

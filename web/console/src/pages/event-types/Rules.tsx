@@ -163,12 +163,19 @@ interface ConditionFormProps {
 }
 
 function ConditionForm({ condition, fields, isReadOnly, onChange }: ConditionFormProps) {
+  const addButton = useRef<HTMLButtonElement>(null);
+  const [removals, setRemovals] = useState(0);
   const simple = readSimple(condition);
   if (!simple) return <ConditionJson {...{ condition, isReadOnly, onChange }} />;
   const { join, predicates } = simple;
   const write = (next: readonly Predicate[], word = join) => {
     const operands = next.map((predicate): Condition => ({ field: predicate }));
     onChange(word === "all" ? { all: operands } : { any: operands });
+  };
+  const remove = (index: number) => {
+    write(predicates.filter((_, at) => at !== index));
+    setRemovals(removals + 1);
+    addButton.current?.focus();
   };
   return (
     <Stack gap="xs">
@@ -184,18 +191,20 @@ function ConditionForm({ condition, fields, isReadOnly, onChange }: ConditionFor
       />
       {predicates.map((predicate, index) => (
         <PredicateForm
-          key={index}
+          // The later conditions have moved up, and show their own values.
+          key={`${removals}/${index}`}
           index={index}
           predicate={predicate}
           fields={fields}
           isReadOnly={isReadOnly}
           onChange={(next) => write(predicates.map((each, at) => (at === index ? next : each)))}
-          onRemove={predicates.length > 1 ? () => write(predicates.filter((_, at) => at !== index)) : null}
+          onRemove={predicates.length > 1 ? () => remove(index) : null}
         />
       ))}
       {!isReadOnly && (
         <Group>
           <Button
+            ref={addButton}
             variant="default"
             size="xs"
             leftSection={<IconPlus size={14} />}

@@ -24,6 +24,7 @@ import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { useFollowedEvent } from "./follow";
 import classes from "./index.module.css";
+import { NotFound } from "./NotFound";
 
 const t = texts.edit;
 
@@ -36,7 +37,7 @@ export default function EditPage() {
   useFollowedEvent(id);
   if (error) return <ErrorState error={error} onRetry={() => void refetch()} />;
   if (!data) return <Loading />;
-  if (!data.event) return <Empty title={texts.event.notFound} isPage />;
+  if (!data.event) return <NotFound />;
   return <Edit key={`${id} ${round}`} event={data.event} onRestart={() => setRound(round + 1)} />;
 }
 

@@ -20,7 +20,7 @@ import { NoteDialog } from "../../common/NoteDialog";
 import { Problems } from "../../common/Problems";
 import { SeverityLabel } from "../../common/severity";
 import { checked, type Problem } from "../../common/userErrors";
-import { Empty, ErrorState, Loading, SaveError } from "../../shell/states";
+import { ErrorState, Loading, SaveError } from "../../shell/states";
 import { texts } from "../../texts";
 import { Attributes, FieldValues } from "./Attributes";
 import { CloudEvent } from "./CloudEvent";
@@ -28,6 +28,7 @@ import { Correlations } from "./Correlations";
 import { useFollowedEvent } from "./follow";
 import { History } from "./History";
 import classes from "./index.module.css";
+import { NotFound } from "./NotFound";
 
 const Content = lazy(() => import("./Content"));
 
@@ -42,7 +43,7 @@ export default function EventPage() {
 
   if (error) return <ErrorState error={error} onRetry={() => void refetch()} />;
   if (!data) return <Loading />;
-  if (!data.event) return <Empty title={t.notFound} isPage />;
+  if (!data.event) return <NotFound />;
   return <Details event={data.event} />;
 }
 

@@ -93,7 +93,7 @@ export function SilenceForm({ silence, onClose }: Props) {
           <SaveError error={saving.error} />
           <Group>
             <Button type="submit" loading={saving.isPending}>
-              {silence ? t.save : t.create}
+              {silence ? t.save : t.confirm}
             </Button>
           </Group>
         </Stack>

@@ -1,6 +1,6 @@
 // The silences of the organization: what they suppress, until when, and why.
 
-import { Anchor, Button, Group, NativeSelect, Stack, Table, Text, Title } from "@mantine/core";
+import { Anchor, Button, Group, NativeSelect, Stack, Table, Text, Title, VisuallyHidden } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -69,6 +69,11 @@ export default function SilencesPage() {
                 <Table.Th>{t.silence}</Table.Th>
                 <Table.Th visibleFrom="sm">{t.period}</Table.Th>
                 <Table.Th>{t.silenced}</Table.Th>
+                {can("EVENT_UPDATE") && (
+                  <Table.Th>
+                    <VisuallyHidden>{texts.actions}</VisuallyHidden>
+                  </Table.Th>
+                )}
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
@@ -85,12 +90,14 @@ export default function SilencesPage() {
                     <Time at={silence.startsAt} /> – <Time at={silence.endsAt} />
                   </Table.Td>
                   <Table.Td>
-                    <Stack gap={4} align="start">
-                      <Anchor component={Link} underline="always" fz="inherit" to={`/events?silencedBy=${silence.id}`}>
-                        {t.count(silence.silencedCount)}
-                      </Anchor>
-                      {can("EVENT_UPDATE") && !isOver(silence) && (
-                        <Group gap={4}>
+                    <Anchor component={Link} underline="always" fz="inherit" to={`/events?silencedBy=${silence.id}`}>
+                      {t.count(silence.silencedCount)}
+                    </Anchor>
+                  </Table.Td>
+                  {can("EVENT_UPDATE") && (
+                    <Table.Td>
+                      {!isOver(silence) && (
+                        <Group gap={4} justify="end">
                           <Button
                             variant="default"
                             size="xs"
@@ -109,8 +116,8 @@ export default function SilencesPage() {
                           </Button>
                         </Group>
                       )}
-                    </Stack>
-                  </Table.Td>
+                    </Table.Td>
+                  )}
                 </Table.Tr>
               ))}
             </Table.Tbody>

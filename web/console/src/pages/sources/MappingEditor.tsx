@@ -2,10 +2,12 @@
 
 import { ActionIcon, Box, Button, Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { IconTrash } from "@tabler/icons-react";
-import { useMemo, useState } from "react";
+import { useMemo, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import type { SourceMappingInput } from "../../api/generated";
 import { CelEditor, type ExpressionProblem } from "../../common/cel/CelEditor";
 import { createMappingCompletion } from "../../common/cel/completion";
+import { Prose } from "../../common/Prose";
 import { texts } from "../../texts";
 
 const t = texts.sources;
@@ -35,11 +37,14 @@ export function MappingEditor({ mapping, onChange, sample, problems }: Props) {
   const unused = ATTRIBUTES.filter((attribute) => mapping[attribute] === undefined);
   const [chosen, setChosen] = useState<Attribute | null>(null);
   const added = chosen && unused.includes(chosen) ? chosen : unused[0];
+  const addButton = useRef<HTMLButtonElement>(null);
   const completion = useMemo(() => createMappingCompletion(sample), [sample]);
 
   return (
     <Stack gap="xs">
-      <Text size="sm">{t.mappingHint}</Text>
+      <Text size="sm">
+        <Prose text={t.mappingHint} />
+      </Text>
       {ATTRIBUTES.filter((attribute) => mapping[attribute] !== undefined).map((attribute) => (
         <Group key={attribute} gap={4} align="start" wrap="nowrap">
           <Box flex={1} miw={0}>
@@ -59,7 +64,11 @@ export function MappingEditor({ mapping, onChange, sample, problems }: Props) {
               mt={24}
               aria-label={t.removeAttribute(t.attributes[attribute])}
               title={t.removeAttribute(t.attributes[attribute])}
-              onClick={() => onChange({ ...mapping, [attribute]: undefined })}
+              onClick={() => {
+                // The button is not shown while all attributes are mapped.
+                flushSync(() => onChange({ ...mapping, [attribute]: undefined }));
+                addButton.current?.focus();
+              }}
             >
               <IconTrash size={16} />
             </ActionIcon>
@@ -74,7 +83,7 @@ export function MappingEditor({ mapping, onChange, sample, problems }: Props) {
             onChange={({ currentTarget }) => setChosen(currentTarget.value as Attribute)}
             data={unused.map((value) => ({ value, label: t.attributes[value] }))}
           />
-          <Button variant="default" onClick={() => onChange({ ...mapping, [added]: "" })}>
+          <Button ref={addButton} variant="default" onClick={() => onChange({ ...mapping, [added]: "" })}>
             {t.addAttribute}
           </Button>
         </Group>

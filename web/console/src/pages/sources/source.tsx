@@ -333,7 +333,7 @@ function SourceForm({ source, sample = null, onSample }: FormProps) {
         <SaveError error={saving.error} />
         <Group>
           <Button type="submit" loading={saving.isPending} disabled={source !== null && !isChanged}>
-            {source ? t.save : t.create}
+            {source ? t.save : t.confirm}
           </Button>
           {source && saving.isSuccess && !isChanged && <Text role="status">{t.saved}</Text>}
         </Group>
