@@ -56,7 +56,7 @@ bench-faults: setup ## Break servers, sockets and the database, and count what i
 bench-scale-out: setup ## Measure 1 to 6 servers on one PostgreSQL database (INTO=docs/scale-out.md)
 	$(BIN)/python -m benchmarks.scale_out $(if $(INTO),--into $(INTO)) $(ARGS)
 
-soak: setup ## Hold transactions of other programs open for 10 minutes (ARGS="--seconds 60"), use alert keys, kill servers of channels, copy 200,000 events and apply 10,000 configurations on each database
+soak: setup ## Hold transactions of other programs open for 10 minutes (ARGS="--seconds 60"), use alert keys, kill servers of channels, copy 200,000 events, and apply 10,000 configurations
 	$(BIN)/python -m benchmarks.soak $(if $(INTO),--into $(INTO)) $(ARGS)
 	$(BIN)/python -m benchmarks.alert_keys $(if $(INTO),--into $(INTO))
 	$(BIN)/python -m benchmarks.channels $(if $(INTO),--into $(INTO))

@@ -1,7 +1,7 @@
 """Drawn configurations, applied one after the other: afterwards, `tocsin config plan` is empty.
 
-It is also empty for the exported configuration. Applies 10,000 configurations on each database. Run
-it by `make soak`; it ends with 1 and the configuration if a plan is not empty.
+It is also empty for the exported configuration. Applies 10,000 configurations, half of them on
+each database. Run it by `make soak`; it ends with 1 and the configuration if a plan is not empty.
 `tests/configuration/test_convergence.py` runs a short form.
 """
 
@@ -321,7 +321,7 @@ def measure_configurations(cluster: FaultCluster, count: int) -> FaultFigures:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=10_000, help="On each database.")
+    parser.add_argument("--count", type=int, default=5_000, help="On each database.")
     options = parse_options(parser)
 
     def measure(site_of: Callable[[str], FaultCluster]) -> FaultFigures:
