@@ -12,6 +12,7 @@ from tests.client import Client
 from tests.conftest import Serve
 from tests.graphql.test_channels import CHANNELS, CREATE, HOOK, ROTATE, TEST, UPDATE
 from tests.graphql.test_deliveries import (
+    AUDIT,
     CHANNEL,
     QUICK,
     RESOLVE,
@@ -118,9 +119,14 @@ async def test_a_message_that_fails_is_repeated_and_an_outage_is_reported_and_en
             "query ($source: String!) { events(filter: {source: $source}) { nodes { status } } }",
             source=f"/channels/{channel_id}",
         )
+        audit = await client.execute_field(AUDIT, id=channel_id)
 
     [delivery] = channel["deliveries"]["nodes"]
     assert (delivery["attempts"], channel["failingSince"]) == (6, None)
+    [failing] = [each for each in audit["nodes"] if each["action"] == "DELIVERIES_FAILING"]
+    assert failing["changes"]["lastError"][1] == (
+        "Apprise has reported an error, which the delivery shows."
+    )
     assert reports["nodes"] == [{"status": "RESOLVED"}]
     assert len({request.body for request in receiver.requests}) == 1
 

@@ -10,6 +10,7 @@ from app.domain.shared.limits import ChannelLimits
 GONE = 410
 _FIRST_PAUSE_SECONDS = 1.0
 _SUCCESS = range(200, 300)
+_APPRISE_ERROR = "Apprise has reported an error, which the delivery shows."
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class AttemptResult:
 
     `status`: None if there was no response, or Apprise has sent the message. `error` may quote the
     response, `summary` does not. `retry_after`: the pause that the receiver asks for.
+    `is_from_apprise`: whether Apprise has reported the error.
     """
 
     at: datetime
     status: int | None = None
     error: str | None = None
     retry_after: timedelta | None = None
+    is_from_apprise: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -31,6 +34,8 @@ class AttemptResult:
 
     @property
     def summary(self) -> str | None:
+        if self.is_from_apprise:
+            return _APPRISE_ERROR
         if self.is_success or self.status is None:
             return self.error
         return f"The response has the status {self.status}"

@@ -87,8 +87,8 @@ class Channel(Node):
         description="Age in seconds of the oldest change that is not delivered yet, also if no "
         "server process delivers to the channel. 0 if there is none. Changes while the channel is "
         "disabled do not count. If the server cannot read the filter or the triggers, all changes "
-        "count. If the channel has not read 1,000 changes or more, and none of the first 1,000 is "
-        "for it, the age of the last of them."
+        "count. If none of the first 1,000 unread changes is for the channel, returns the age of "
+        "the last of these."
     )
     async def lag_seconds(self, info: Info) -> int:
         return int((await self._load_progress(info)).lag.total_seconds())
@@ -179,7 +179,7 @@ class Delivery(Node):
         description="Time of the last attempt. Null if there was none."
     )
     next_attempt_at: datetime | None = strawberry.field(
-        description="Time of the next attempt at the earliest. Null unless the state is PENDING."
+        description="Earliest time of the next attempt. Null unless the state is PENDING."
     )
     response_status: int | None = strawberry.field(
         description="HTTP status of the last response. Null if there was no response, and for the "

@@ -15,6 +15,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -48,11 +49,11 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 class Guard:
     """An audit hook that refuses what sending a message does not need.
 
-    `refused_addresses`: the addresses to which no connection was allowed.
+    `refusals`: addresses to which no connection was allowed, and names that cannot be resolved.
     """
 
     def __init__(self, exceptions: Sequence[IPNetwork]) -> None:
-        self.refused_addresses: list[str] = []
+        self.refusals: list[str] = []
         self._exceptions = exceptions
         # The path of a request starts with the resolved path of a folder, so links do not matter.
         paths = (*sys.path, *sysconfig.get_paths().values(), sys.prefix, sys.base_prefix)
@@ -78,7 +79,7 @@ class Guard:
             if is_allowed_address(ip_address, self._exceptions) and is_allowed_port(port):
                 return
         place = f"{host} port {port}"
-        self.refused_addresses.append(place)
+        self.refusals.append(place)
         raise PermissionError(f"Connections to {place} are not allowed")
 
     def _check_file(self, path: Any, _: Any, flags: int) -> None:
@@ -100,6 +101,20 @@ def restrict_process(exceptions: Sequence[IPNetwork]) -> Guard:
     return guard
 
 
+def record_lookups(guard: Guard) -> None:
+    """Records names that cannot be resolved as refused: a user sees no difference."""
+    resolve = socket.getaddrinfo
+
+    def resolve_name(host: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return resolve(host, *arguments, **options)
+        except (OSError, UnicodeError) as failure:
+            guard.refusals.append(f"{host}: {failure}")
+            raise
+
+    socket.getaddrinfo = resolve_name
+
+
 class _LastMessage(logging.Handler):
     """Keeps the last message that Apprise has logged."""
 
@@ -110,13 +125,14 @@ class _LastMessage(logging.Handler):
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
-    """Returns `error`: None on success. `refused`: an address to which no connection is allowed."""
+    """Returns `error`: None on success. `refused`: why no address can be reached."""
     import apprise
 
     # Only the module of the service: all of them take longer than the rest.
     module = importlib.import_module(f"apprise.plugins.{request['module']}")
     plugin = next(each for each in vars(module).values() if _has_scheme(each, request["scheme"]))
     guard = restrict_process([ipaddress.ip_network(each) for each in request["networks"]])
+    record_lookups(guard)
     messages = _LastMessage(logging.WARNING)
     apprise.logger.addHandler(messages)
     apprise.logger.propagate = False
@@ -142,7 +158,7 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
     message = request["message"]
     if message is None or sender.notify(**message, body_format="text"):
         return {"error": None, "refused": None}
-    refused = next(iter(guard.refused_addresses), None)
+    refused = next(iter(guard.refusals), None)
     return {"error": messages.text or "Apprise has reported no reason", "refused": refused}
 
 

@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from app.domain.channels.addresses import IPNetwork
 from app.domain.channels.apprise_urls import DOCUMENTATION, find_scheme, find_service, is_native
 from app.domain.channels.attempts import AttemptResult
@@ -38,12 +40,19 @@ _CERTIFICATES = {
 _MAX_ERROR_CHARACTERS = 300
 # Until a process ends itself whose server does not.
 _RESERVE_SECONDS = 5
+_NO_PUBLIC_ADDRESS = (
+    "The host has no public address, or its port is not 25, 80, 443, 465, 587, or 1,024 to 65,535. "
+    "The operator of the server finds the reason in its logs, and can allow addresses with "
+    "TOCSIN_CHANNEL_NETWORKS, for example 10.0.0.0/8."
+)
 _TYPES = {
     Severity.ERROR: "failure",
     Severity.WARN: "warning",
     Severity.SUCCESS: "success",
     Severity.INFO: "info",
 }
+
+log = structlog.get_logger(__name__)
 
 
 class AppriseUnavailableError(Exception):
@@ -69,9 +78,10 @@ class AppriseSender:
         Raises AppriseUnavailableError or NoSlotError.
         """
         async with self._processes.take(Share.ALL, self._limits.timeout_seconds):
-            error = await self._run(url, None)
-        if error is None:
+            answer = await self._run(url, None)
+        if answer["error"] is None:
             return None
+        error = _mask_error(answer["error"], url)
         return f"Apprise cannot read the URL: {error} {DOCUMENTATION} has the format."
 
     async def send(
@@ -87,16 +97,22 @@ class AppriseSender:
         max_seconds = self._limits.timeout_seconds if is_test else None
         try:
             async with self._processes.take(share, max_seconds):
-                error = await self._run(url, message)
+                answer = await self._run(url, message)
         except (AppriseUnavailableError, NoSlotError) as unavailable:
-            error = str(unavailable)
-        return AttemptResult(datetime.now(UTC), error=error)
+            return AttemptResult(datetime.now(UTC), error=str(unavailable))
+        now = datetime.now(UTC)
+        if answer["error"] is None:
+            return AttemptResult(now)
+        if answer["refused"] is not None:
+            # Users must not find out which names the network of the server has.
+            log.warning(
+                "channel_address_refused", service=find_scheme(url), cause=answer["refused"]
+            )
+            return AttemptResult(now, error=_NO_PUBLIC_ADDRESS)
+        return AttemptResult(now, error=_mask_error(answer["error"], url), is_from_apprise=True)
 
-    async def _run(self, url: str, message: Mapping[str, str] | None) -> str | None:
-        """Returns the error without the secrets of the URL. None on success.
-
-        Raises AppriseUnavailableError.
-        """
+    async def _run(self, url: str, message: Mapping[str, str] | None) -> dict[str, Any]:
+        """Returns the answer of the program. Raises AppriseUnavailableError."""
         if not self.is_installed:
             raise AppriseUnavailableError(
                 "The server has no Apprise. Its operator can install it: tocsin[apprise]."
@@ -115,7 +131,7 @@ class AppriseSender:
         }
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
-                answer = await _run_program(request)
+                return await _run_program(request)
         except TimeoutError:
             raise AppriseUnavailableError(
                 f"There was no result within {self._limits.timeout_seconds:g} seconds."
@@ -124,20 +140,14 @@ class AppriseSender:
             raise AppriseUnavailableError(
                 f"The program that sends messages cannot be started: {failure.strerror}."
             ) from failure
-        return None if answer["error"] is None else _describe_error(answer, url)
 
 
-def _describe_error(answer: Mapping[str, Any], url: str) -> str:
-    if answer["refused"] is not None:
-        return (
-            f"{answer['refused']} is not allowed. The address must be public, and the port 25, 80, "
-            "443, 465, 587, or 1,024 to 65,535. The operator of the server can allow the address "
-            "with TOCSIN_CHANNEL_NETWORKS."
-        )
-    text = replace_control_characters(answer["error"]).strip()
+def _mask_error(error: str, url: str) -> str:
+    """Returns an error of Apprise without the secrets of the URL."""
+    text = replace_control_characters(error).strip()
     secret_texts = find_secret_texts([url.partition("://")[2]])
-    error = mask_secrets(text, secret_texts, _MAX_ERROR_CHARACTERS, is_cut=False)
-    return error if error.endswith((".", "!", "?")) else f"{error}."
+    masked = mask_secrets(text, secret_texts, _MAX_ERROR_CHARACTERS, is_cut=False)
+    return masked if masked.endswith((".", "!", "?")) else f"{masked}."
 
 
 async def _run_program(request: Mapping[str, Any]) -> dict[str, Any]:

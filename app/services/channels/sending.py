@@ -20,6 +20,7 @@ from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import httpcore
+import structlog
 
 from app.domain.channels.addresses import IPAddress, IPNetwork, is_allowed_address
 from app.domain.channels.attempts import AttemptResult
@@ -40,17 +41,32 @@ _IDLE_SECONDS = 30.0
 _MAX_EXCERPT_CHARACTERS = 200
 _SECONDS = re.compile("[0-9]{1,9}")
 
+log = structlog.get_logger(__name__)
+
 
 class ForbiddenAddressError(Exception):
-    """A channel must not connect to the address."""
+    """A channel must not connect to the address. The text shows no address that a name has."""
 
     def __init__(self, host: str, address: IPAddress) -> None:
+        self.address = address
         is_literal = _parse_address(host) is not None
-        subject = host if is_literal else f"{host} has the address {address}, which"
         super().__init__(
-            f"{subject} is not public. The operator of the server can allow the address with "
+            f"{host} is not public. The operator of the server can allow the address with "
             "TOCSIN_CHANNEL_NETWORKS, for example 10.0.0.0/8."
+            if is_literal
+            else _describe_unreachable(host)
         )
+
+
+def _describe_unreachable(host: str) -> str:
+    """The same for a name that has a private address as for one that does not exist.
+
+    Users must not find out which names the network of the server has.
+    """
+    return (
+        f"{host} has no public address. The operator of the server finds the reason in its logs, "
+        "and can allow addresses with TOCSIN_CHANNEL_NETWORKS, for example 10.0.0.0/8."
+    )
 
 
 class AddressPolicy:
@@ -153,7 +169,7 @@ class WebhookSender:
 
         `is_failing`: whether the last attempt failed. `is_test`: whether a user waits for it.
         """
-        seconds = self._limits.timeout_seconds
+        host, seconds = urlsplit(url).hostname or "", self._limits.timeout_seconds
         share = Share.choose(is_failing=is_failing, is_test=is_test)
         try:
             async with asyncio.timeout(seconds) as timeout:
@@ -161,11 +177,14 @@ class WebhookSender:
                 return await self._send(url, headers, body.encode())
         except (TimeoutError, httpcore.TimeoutException):
             error = f"There was no complete response within {seconds:g} seconds."
-        except (ForbiddenAddressError, NoSlotError) as refusal:
+        except NoSlotError as refusal:
             error = str(refusal)
+        except ForbiddenAddressError as refusal:
+            error = str(refusal)
+            log.warning("channel_address_refused", host=host, address=str(refusal.address))
         except (socket.gaierror, UnicodeError) as failure:  # UnicodeError: a label is too long
-            reason = getattr(failure, "strerror", None) or failure
-            error = f"The host cannot be resolved: {reason}."
+            error = _describe_unreachable(host)
+            log.warning("channel_host_not_resolved", host=host, cause=str(failure))
         except httpcore.ProtocolError:  # its text may quote the request and the response
             error = "The connection failed: there was no valid HTTP response."
         except (httpcore.NetworkError, OSError) as failure:
