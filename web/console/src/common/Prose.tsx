@@ -1,6 +1,6 @@
 import { Code } from "@mantine/core";
 
-/** A text in which code is between backticks. Code is not wrapped. */
+/** Shows what is between backticks as code, which is not wrapped. */
 export function Prose({ text }: { text: string }) {
   return text.split("`").map((part, index) =>
     index % 2 === 0 ? (

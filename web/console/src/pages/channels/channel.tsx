@@ -1,6 +1,6 @@
 // A channel: its state, its deliveries, and what can be done with it.
 
-import { Alert, Anchor, Button, Group, NativeSelect, Stack, Table, Text, Title, VisuallyHidden } from "@mantine/core";
+import { Alert, Anchor, Box, Button, Group, NativeSelect, Stack, Table, Text, Title, VisuallyHidden } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
@@ -219,6 +219,21 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
     onSuccess: () => queries.invalidateQueries(),
   });
 
+  const repeatButton = (delivery: Delivery) =>
+    channel.enabled &&
+    delivery.state !== "PENDING" &&
+    delivery.trigger !== "TEST" && (
+      <Button
+        variant="default"
+        size="xs"
+        aria-label={t.repeatOf(describe(delivery))}
+        loading={repeating.isPending && repeating.variables === delivery.id}
+        onClick={() => repeating.mutate(delivery.id)}
+      >
+        {t.repeat}
+      </Button>
+    );
+
   return (
     <section aria-labelledby="deliveries">
       <Stack gap="xs">
@@ -246,7 +261,7 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
                   <Table.Th>{t.message}</Table.Th>
                   <Table.Th>{t.state}</Table.Th>
                   <Table.Th visibleFrom="sm">{t.lastAttempt}</Table.Th>
-                  <Table.Th>
+                  <Table.Th visibleFrom="sm">
                     <VisuallyHidden>{texts.actions}</VisuallyHidden>
                   </Table.Th>
                 </Table.Tr>
@@ -256,6 +271,8 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
                   <Table.Tr key={delivery.id}>
                     <Table.Td style={{ overflowWrap: "anywhere" }}>
                       <Message delivery={delivery} />
+                      {/* The column of the buttons is not shown where the page is narrow. */}
+                      <Box hiddenFrom="sm">{repeatButton(delivery)}</Box>
                     </Table.Td>
                     <Table.Td style={{ overflowWrap: "anywhere" }}>
                       <Result delivery={delivery} />
@@ -263,18 +280,8 @@ function Deliveries({ channel }: { channel: ChannelRowFragment }) {
                     <Table.Td visibleFrom="sm">
                       {delivery.lastAttemptAt && <Time at={delivery.lastAttemptAt} />}
                     </Table.Td>
-                    <Table.Td ta="end">
-                      {channel.enabled && delivery.state !== "PENDING" && delivery.trigger !== "TEST" && (
-                        <Button
-                          variant="default"
-                          size="xs"
-                          aria-label={t.repeatOf(describe(delivery))}
-                          loading={repeating.isPending && repeating.variables === delivery.id}
-                          onClick={() => repeating.mutate(delivery.id)}
-                        >
-                          {t.repeat}
-                        </Button>
-                      )}
+                    <Table.Td ta="end" visibleFrom="sm">
+                      {repeatButton(delivery)}
                     </Table.Td>
                   </Table.Tr>
                 ))}

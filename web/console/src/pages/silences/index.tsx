@@ -1,6 +1,6 @@
 // The silences of the organization: what they suppress, until when, and why.
 
-import { Anchor, Button, Group, NativeSelect, Stack, Table, Text, Title, VisuallyHidden } from "@mantine/core";
+import { Anchor, Box, Button, Group, NativeSelect, Stack, Table, Text, Title, VisuallyHidden } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -70,7 +70,7 @@ export default function SilencesPage() {
                 <Table.Th visibleFrom="sm">{t.period}</Table.Th>
                 <Table.Th>{t.silenced}</Table.Th>
                 {can("EVENT_UPDATE") && (
-                  <Table.Th>
+                  <Table.Th visibleFrom="sm">
                     <VisuallyHidden>{texts.actions}</VisuallyHidden>
                   </Table.Th>
                 )}
@@ -85,6 +85,9 @@ export default function SilencesPage() {
                     <Text size="sm" c="dimmed">
                       {t.createdBy(silence.createdBy)}
                     </Text>
+                    <Box hiddenFrom="sm">
+                      <Actions silence={silence} onEdit={setEdited} onEnd={setEnded} />
+                    </Box>
                   </Table.Td>
                   <Table.Td visibleFrom="sm">
                     <Time at={silence.startsAt} /> – <Time at={silence.endsAt} />
@@ -95,27 +98,8 @@ export default function SilencesPage() {
                     </Anchor>
                   </Table.Td>
                   {can("EVENT_UPDATE") && (
-                    <Table.Td>
-                      {!isOver(silence) && (
-                        <Group gap={4} justify="end">
-                          <Button
-                            variant="default"
-                            size="xs"
-                            aria-label={t.changeOf(silence.comment)}
-                            onClick={() => setEdited(silence)}
-                          >
-                            {t.change}
-                          </Button>
-                          <Button
-                            variant="default"
-                            size="xs"
-                            aria-label={t.endOf(silence.comment)}
-                            onClick={() => setEnded(silence)}
-                          >
-                            {t.end}
-                          </Button>
-                        </Group>
-                      )}
+                    <Table.Td visibleFrom="sm">
+                      <Actions silence={silence} onEdit={setEdited} onEnd={setEnded} />
                     </Table.Td>
                   )}
                 </Table.Tr>
@@ -135,5 +119,27 @@ export default function SilencesPage() {
         {t.endHint}
       </Confirm>
     </Stack>
+  );
+}
+
+interface ActionsProps {
+  silence: SilenceRowFragment;
+  onEdit: (silence: SilenceRowFragment) => void;
+  onEnd: (silence: SilenceRowFragment) => void;
+}
+
+/** In a column of their own, or below the silence where the page is narrow. */
+function Actions({ silence, onEdit, onEnd }: ActionsProps) {
+  const { can } = useApi();
+  if (!can("EVENT_UPDATE") || isOver(silence)) return null;
+  return (
+    <Group gap={4} wrap="nowrap">
+      <Button variant="default" size="xs" aria-label={t.changeOf(silence.comment)} onClick={() => onEdit(silence)}>
+        {t.change}
+      </Button>
+      <Button variant="default" size="xs" aria-label={t.endOf(silence.comment)} onClick={() => onEnd(silence)}>
+        {t.end}
+      </Button>
+    </Group>
   );
 }
