@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from app.domain.events.severity import Severity
 from app.domain.events.state import Entity, EventDraft
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import Limits
@@ -72,8 +71,6 @@ def test_a_firing_alert_is_a_notification_with_the_fingerprint_as_its_alert_key(
         type="alertmanager.alert",
         entity=Entity("instance", "pump-7"),
         severity="critical",
-        severity_level=Severity.ERROR,
-        severity_text="critical",
         summary="Disk full",
         content="Only 2 % of /var are free.",
         occurred_at=STARTED,
@@ -118,27 +115,6 @@ def test_the_state_of_an_alert_has_no_addresses_and_no_end() -> None:
 
     assert digests[0] == digests[1] == digests[5]
     assert len({digests[0], *digests[2:5]}) == 4
-
-
-@pytest.mark.parametrize(
-    ("labels", "severity", "level"),
-    [
-        ({"severity": "critical"}, "critical", Severity.ERROR),
-        ({"severity": " Fatal "}, " Fatal ", Severity.ERROR),
-        ({"severity": "page"}, "page", Severity.ERROR),
-        ({"severity": "warning"}, "warning", None),
-        ({"severity": "odd"}, "odd", None),
-        ({}, None, None),
-    ],
-)
-def test_severities_of_other_systems_are_mapped(
-    labels: dict[str, str], severity: str | None, level: Severity | None
-) -> None:
-    alert = ALERT | {"labels": {"alertname": "Disk"} | labels}
-
-    draft = parse_draft(SourceKind.ALERTMANAGER, alertmanager_payload(alert))
-
-    assert (draft.severity, draft.severity_level) == (severity, level)
 
 
 def test_an_alert_is_not_lost_because_of_its_texts_and_times() -> None:
@@ -319,8 +295,6 @@ def test_a_pagerduty_trigger_is_a_notification_with_the_deduplication_key() -> N
         type="pagerduty.alert",
         entity=Entity("system", "pump-7"),
         severity="critical",
-        severity_level=Severity.ERROR,
-        severity_text="critical",
         summary="Disk full",
         fields={
             "source": "pump-7",
@@ -435,8 +409,6 @@ def test_a_mapping_gives_each_attribute_the_value_of_its_expression() -> None:
         type="disk.full",
         entity=Entity("pump", "pump-7"),
         severity="fatal",
-        severity_level=Severity.ERROR,
-        severity_text="fatal",
         summary="m",
         source_id="7/m",
         occurred_at=STARTED,

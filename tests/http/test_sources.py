@@ -1023,3 +1023,32 @@ async def test_requests_that_cannot_be_read_count_for_the_rate_limit(
 
     for responses in (payloads, cloud_events):
         assert [each.status_code for each in responses] == [400, 429]
+
+
+async def test_words_of_other_systems_are_severities_and_a_setting_takes_precedence(
+    serve: Any, database_url: str
+) -> None:
+    words = {
+        "critical": "ERROR",
+        " Fatal ": "ERROR",
+        "page": "ERROR",
+        "emergency": "ERROR",
+        "warning": "WARN",
+        "medium": "WARN",
+        "none": "INFO",
+        "P1": "ERROR",
+        "high": "WARN",
+        "odd": "INFO",
+    }
+    alerts = [
+        ALERT | {"fingerprint": word, "labels": ALERT["labels"] | {"severity": word}}
+        for word in words
+    ]
+    async with serve(database_url, severity_map="p1=error,high=warn") as client:
+        sender = await create_sender(client, "ALERTMANAGER")
+        results = await sender.send(alertmanager_payload(*alerts))
+        events = await list_events(client)
+
+    assert {each["alertKey"]: each["severity"] for each in events} == words
+    warnings = [[warning["code"] for warning in each["warnings"]] for each in results]
+    assert warnings == [*[[]] * 9, ["SEVERITY_UNKNOWN"]]

@@ -23,7 +23,6 @@ from app.domain.sources.reports import (
     limit_time,
     mark_as_state,
     read_entity,
-    read_severity,
     read_text,
     read_time,
     require_object,
@@ -95,7 +94,7 @@ def _parse_alert(
     draft = EventDraft(
         type=_TYPES[kind],
         entity=read_entity("instance", labels.get("instance"), limits),
-        **read_severity(read_text(labels.get("severity"))),
+        severity=read_text(labels.get("severity")),
         summary=shorten(summary or "Alert", limits.summary_characters),
         content=content and shorten(content, limits.content_characters),
         occurred_at=started_at,

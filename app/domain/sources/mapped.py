@@ -25,7 +25,6 @@ from app.domain.sources.reports import (
     SourceReport,
     limit_time,
     mark_as_state,
-    read_severity,
     validate_count,
 )
 from app.domain.sources.sources import SourceMapping
@@ -102,7 +101,7 @@ def _build_draft(values: dict[str, Any], occurred_at: datetime | None, now: date
     draft = EventDraft(
         type=values.get("type"),
         entity=Entity(str(entity_type), str(entity_id)) if has_entity else None,
-        **read_severity(values.get("severity")),
+        severity=values.get("severity"),
         summary=values.get("summary"),
         content=values.get("content"),
         source_id=values.get("source_id"),

@@ -23,7 +23,6 @@ from app.domain.sources.reports import (
     limit_time,
     mark_as_state,
     read_entity,
-    read_severity,
     read_text,
     read_time,
     require_object,
@@ -81,7 +80,7 @@ def _parse_trigger(
     draft = EventDraft(
         type=EVENT_TYPE,
         entity=read_entity("system", payload.get("source"), limits),
-        **read_severity(read_text(payload.get("severity"))),
+        severity=read_text(payload.get("severity")),
         summary=shorten(summary, limits.summary_characters),
         occurred_at=read_time(payload.get("timestamp")),
         fields=fit_fields(

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from app.domain.events.severity import Severity, lookup_severity
+from app.domain.events.severity import Severity
 from app.domain.events.state import Entity, EventDraft
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import Limits
@@ -21,8 +21,13 @@ from app.domain.shared.values import (
     validate_name,
 )
 
-# Names of the highest severity in these systems, which Tocsin itself does not define.
-_SEVERITIES = dict.fromkeys(("critical", "fatal", "page"), Severity.ERROR)
+# Words of these systems, which TOCSIN_SEVERITY_MAP can map to others.
+SEVERITIES = {
+    **dict.fromkeys(("critical", "crit", "fatal", "page", "high", "urgent"), Severity.ERROR),
+    **dict.fromkeys(("emergency", "emerg", "disaster", "severe", "major"), Severity.ERROR),
+    **dict.fromkeys(("medium", "moderate", "minor"), Severity.WARN),
+    **dict.fromkeys(("informational", "notice", "low", "none"), Severity.INFO),
+}
 _ADDRESS_ENDINGS = ("URL", "_url")
 _LINK_NAMES = frozenset({"links", "images"})
 # A shorter text than this is left out instead of shortened.
@@ -65,14 +70,6 @@ def require_object(payload: Any) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise UnreadablePayloadError("The payload must be a JSON object.")
     return payload
-
-
-def read_severity(text: str | None) -> dict[str, Any]:
-    """Returns the severity attributes of a draft."""
-    level = _SEVERITIES.get((text or "").strip().casefold())
-    if level is None or lookup_severity(text) is not None:
-        return {"severity": text}
-    return {"severity": text, "severity_level": level, "severity_text": text}
 
 
 def read_text(value: Any) -> str | None:

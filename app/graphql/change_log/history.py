@@ -114,7 +114,7 @@ class HistoryQueries:
                 "of a transaction that commits late is inserted before later ones: a client that "
                 "stores `endCursor` and reads what is new the next time would miss it, unless "
                 "`complete` is true. Then, `endCursor` of the last page is the end of the list, "
-                "also if the page is empty."
+                "even if the page is empty."
             ),
         ] = False,
         first: First = 20,

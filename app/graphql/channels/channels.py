@@ -150,7 +150,7 @@ class TestChannelPayload:
         "the test was rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Errors that prevented the test. Empty if a message was sent, also if the "
+        description="Errors that prevented the test. Empty if a message was sent, even if the "
         "receiver rejected it."
     )
 

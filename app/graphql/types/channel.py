@@ -84,7 +84,7 @@ class Channel(Node):
         return (await self._load_progress(info)).cursor
 
     @strawberry.field(
-        description="Age in seconds of the oldest change that is not delivered yet, also if no "
+        description="Age in seconds of the oldest change that is not delivered yet, even if no "
         "server process delivers to the channel. 0 if there is none. Changes while the channel is "
         "disabled do not count. If the server cannot read the filter or the triggers, all changes "
         "count. If none of the first 1,000 unread changes is for the channel, returns the age of "

@@ -36,7 +36,8 @@ class Silence(Node):
     )
     silenced_count: int = strawberry.field(
         description="Number of notifications that the silence has suppressed so far. An event that "
-        "would have notified several times, for example because it escalated, counts as often."
+        "would have notified several times, for example because it escalated, is counted "
+        "each time."
     )
 
     @strawberry.field(

@@ -72,7 +72,7 @@ class SourceMapping:
 class RejectedPayload:
     at: datetime = strawberry.field(description="Time at which the payload was received.")
     error: str = strawberry.field(
-        description="Why the payload could not be read, or why an event of it was rejected."
+        description="Why the payload could not be read, or why one of its events was rejected."
     )
     body: str = strawberry.field(
         description="Beginning of the payload, at most 64 KiB (configurable). The token of the "
@@ -104,8 +104,7 @@ class Source(Node):
         description="Whether the source accepts payloads. A disabled source responds with 403."
     )
     last_received_at: datetime | None = strawberry.field(
-        description="Time of the last payload, at most a minute earlier than it was. Null if there "
-        "was none."
+        description="Time of the last payload, accurate to one minute. Null if there was none."
     )
     created_at: datetime = strawberry.field(description="Time of creation.")
     updated_at: datetime = strawberry.field(

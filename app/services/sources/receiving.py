@@ -29,7 +29,7 @@ from app.domain.sources.payloads import (
     parse_payload,
     with_source,
 )
-from app.domain.sources.reports import Acknowledgement, ParsedPayload
+from app.domain.sources.reports import SEVERITIES, Acknowledgement, ParsedPayload
 from app.domain.sources.sources import (
     SourceKind,
     format_alert_key,
@@ -112,7 +112,9 @@ def build_command(
         frozenset({Permission.EVENT_CREATE}),
         credential_id=source.id,
     )
-    return CommandContext(caller, datetime.now(UTC), limits, severity_map=severity_map)
+    return CommandContext(
+        caller, datetime.now(UTC), limits, severity_map={**SEVERITIES, **severity_map}
+    )
 
 
 async def receive_payload(
