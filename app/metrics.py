@@ -221,6 +221,18 @@ OPEN_NOTIFICATIONS = Gauge(
     "Updated every 30 seconds.",
     multiprocess_mode="livemax",
 )
+FAILING_CHANNELS = Gauge(
+    "tocsin_failing_channels",
+    "Number of channels of all organizations that are failing. Updated every 30 seconds.",
+    multiprocess_mode="livemax",
+)
+CHANNEL_LAG_SECONDS = Gauge(
+    "tocsin_channel_lag_seconds",
+    "Age in seconds of the oldest delivery of an enabled channel that is pending or, if no server "
+    "process delivers to the channel, of the oldest change that it has not read. Updated every 30 "
+    "seconds.",
+    multiprocess_mode="livemax",
+)
 BUILD_INFO = Gauge(
     "tocsin_build_info",
     "Always 1. The labels are the versions of Tocsin and of Python that the server runs.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.migrate import start_new_epoch
+from tests.client import TIMEOUT_SECONDS
 from tests.conftest import Serve
 from tests.factories import create_api_key
 from tests.graphql.test_deliveries import (
@@ -229,6 +231,31 @@ async def test_the_lag_is_that_of_the_oldest_change_that_no_server_delivers(
 
     assert 200 <= channel["lagSeconds"] < 300
     assert disabled["lagSeconds"] == 0
+
+
+async def test_metrics_show_failing_channels_and_the_largest_lag(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    async with receive_webhooks() as receiver, serve(database_url) as client:
+        channel_id, _ = await create_channel(client, receiver.url)
+        idle = (await client.http.get("/metrics")).text
+    async with serve(database_url, secrets_keys=None) as client:
+        event = await client.log_event(notification=True)
+        long_ago = datetime.now(UTC) - timedelta(seconds=500)
+        for id in (channel_id, event["id"]):
+            await set_change(database, id, at=long_ago)
+        await set_channel(database, channel_id, failing_since=long_ago)
+    # Another server, which counts when it starts.
+    async with serve(database_url, secrets_keys=None) as client, asyncio.timeout(TIMEOUT_SECONDS):
+        while "tocsin_failing_channels 1.0" not in (
+            text := (await client.http.get("/metrics")).text
+        ):
+            await asyncio.sleep(0.1)
+
+    [lag] = [line for line in text.splitlines() if line.startswith("tocsin_channel_lag_seconds ")]
+    assert 500 <= float(lag.split()[1]) < 500 + TIMEOUT_SECONDS
+    assert "\ntocsin_failing_channels " in idle
+    assert "\ntocsin_channel_lag_seconds " in idle
 
 
 async def test_a_change_by_a_user_is_not_overwritten_by_a_server_that_has_read_the_channel_before(
