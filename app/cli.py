@@ -120,7 +120,8 @@ def prune(
     """Permanently remove old entries about events from the change log. Events are kept.
 
     Servers can keep running. An audit entry of each organization records what was removed. Cursors
-    that are older than a removed entry expire in every organization.
+    that are older than a removed entry expire in every organization. What enabled channels have not
+    read yet is kept, for the time that TOCSIN_RETENTION__UNDELIVERED_DAYS sets.
     """
     from app.database_commands import prune
 

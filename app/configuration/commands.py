@@ -27,6 +27,7 @@ from app.configuration.configuration import (
     Configuration,
     FileError,
     InvalidFileError,
+    count_unchecked_rules,
     has_literal_addresses,
     parse_configuration,
     validate_items,
@@ -97,6 +98,12 @@ def validate(file: str) -> None:
         if section.name in configuration.items
     )
     typer.echo(f"{file} is valid: {counts or 'no sections'}.")
+    if omitted := count_unchecked_rules(configuration):
+        rules = format_count(omitted, "guard rule")
+        typer.echo(
+            f"The expressions of {rules} were not checked, because the file does not contain the "
+            "event type. `tocsin config plan` checks them."
+        )
 
 
 def export(server: ServerOptions, output: Path | None, *, ids: bool) -> None:

@@ -278,6 +278,12 @@ def _find_unreadable_values(item: ConfiguredItem) -> Iterator[Problem]:
         yield invalid_input("sunsetAt is allowed only with the state DEPRECATED.", "sunsetAt")
     if invalid_times and item.section is SILENCES:
         return
+    for name in {"window", "keepFor"} & item.value.keys():
+        try:
+            graphql_types()["Duration"].parse_value(item.value[name])
+        except GraphQLError as error:
+            yield invalid_input(str(error), name)
+            return
     try:
         value = read_input(item)
         if item.section is RETENTION_POLICIES:
@@ -344,6 +350,14 @@ def validate_items(configuration: Configuration) -> list[FileError]:
         for item in items
         for problem in find_problems(configuration, item, Limits(), ChannelLimits())
     ]
+
+
+def count_unchecked_rules(configuration: Configuration) -> int:
+    """Returns the number of guard rules of event types that the file does not contain."""
+    return sum(
+        "eventType" in item.value and configuration.find_event_type(item.value["eventType"]) is None
+        for item in configuration.items.get(GUARD_RULES.name, ())
+    )
 
 
 def find_address_problems(

@@ -209,10 +209,12 @@ def _render_cli() -> str:
     return (
         "# Command line\n\n"
         f"{group.help}\n\n"
-        "After `make setup` the command is `.venv/bin/tocsin`. Every command has the option "
-        "`--help`. `tocsin log`, `tocsin tail` and `tocsin config` use the API of a server: "
-        "see [the guide](../guides/command-line.md). All others except `tocsin schema` read the "
-        "[settings](settings.md). `tocsin --version` prints the version.\n\n" + "\n".join(sections)
+        "After `make setup`, the command is in the folder `.venv/bin` of the repository; after "
+        "`pip install`, it is in the folder `bin` of the virtual environment. Every command has "
+        "the option `--help`. `tocsin log`, `tocsin tail` and `tocsin config` use the API of a "
+        "server: see [the guide](../guides/command-line.md). All others except `tocsin schema` "
+        "read the [settings](settings.md). `tocsin --version` prints the version.\n\n"
+        + "\n".join(sections)
     )
 
 

@@ -122,6 +122,11 @@ def test_a_valid_file_has_its_sections_counted(tmp_path: Path) -> None:
             "retentionPolicies:\n  - {name: P, keepFor: P1M, filter: {}}\n",
             ["2:15: keepFor must not be in years or months, because their length varies. Use "],
         ),
+        (
+            "duplicationRules:\n"
+            "  - {name: D, fingerprint: [summary], window: soon, action: FLAG}\n",
+            ['2:39: Invalid Duration "soon": expected an ISO 8601 duration in weeks, days, '],
+        ),
     ],
 )
 def test_an_error_has_its_line_and_column(tmp_path: Path, text: str, errors: list[str]) -> None:
@@ -160,6 +165,18 @@ retentionPolicies:
         "12:64: window must be from PT0S to P3660D.",
         "14:15: keepFor must be from P1D to P36600D.",
     ]
+
+
+def test_rules_that_only_the_server_can_check_are_counted(tmp_path: Path) -> None:
+    text = "guardRules:\n  - {name: H, eventType: elsewhere, expression: oops(, message: m}\n"
+
+    code, out, errors = validate_text(tmp_path, text)
+
+    assert (code, errors) == (0, [])
+    assert out.splitlines()[1] == (
+        "The expressions of 1 guard rule were not checked, because the file does not contain the "
+        "event type. `tocsin config plan` checks them."
+    )
 
 
 def test_the_printed_json_schema_accepts_the_file_and_describes_each_key() -> None:

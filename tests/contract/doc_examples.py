@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]*)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 EXAMPLE_ADDRESS = "http://127.0.0.1:8000"
 EXAMPLE_KEY = "tocsin_..."
-STARTS_A_SERVER = re.compile(r"^(make serve|\.venv/bin/tocsin serve)\b")
+STARTS_A_SERVER = re.compile(r"^(make serve|tocsin serve)\b")
 ANY = "..."
 LISTS = {"nodes", "edges", "events", "results", "apiKeys"}
 
@@ -157,11 +157,11 @@ class Reader:
             return
         text = block.body.replace(EXAMPLE_ADDRESS, self.client.url)
         text = text.replace(EXAMPLE_KEY, ADMINISTRATOR)
-        text = text.replace(".venv/bin/tocsin", str(Path(sys.executable).with_name("tocsin")))
         shell = ["bash", "-euo", "pipefail", "-c", text]
         command = shell if block.language == "sh" else [sys.executable, "-c", text]
         self.exported |= dict(re.findall(r"^export (\w+)=(\S+)$", text, re.MULTILINE))
-        variables = {"KEY": ADMINISTRATOR, "TOCSIN_DATABASE_URL": self.database_url}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        variables = {"PATH": path, "KEY": ADMINISTRATOR, "TOCSIN_DATABASE_URL": self.database_url}
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=self.folder,
