@@ -18,6 +18,7 @@ from app.domain.shared.problems import UserErrorCode
 from app.domain.shared.values import format_instant
 from app.domain.sources.alerts import parse_alerts
 from app.domain.sources.pagerduty import parse_pagerduty_event
+from app.domain.sources.reports import SEVERITIES
 from app.domain.sources.sources import SourceKind
 from app.services.events import events, status_changes
 from app.services.events.reports import EventResult
@@ -42,7 +43,7 @@ class Monitor:
     caller: Caller
 
     async def log(self, minutes: float, draft: EventDraft, caller: Caller) -> EventResult:
-        command = CommandContext(caller, at(minutes))
+        command = CommandContext(caller, at(minutes), severity_map=SEVERITIES)
         draft = replace(draft, source=SOURCE)
         [result] = await events.log_events(self.database, command, [draft])
         assert not result.is_rejected, result.problems
