@@ -114,10 +114,10 @@ class Settings(BaseSettings):
     )
     webhook_origins: str | None = Field(
         default=None,
-        description="Senders that may send CloudEvents as web hooks, by the DNS names that they "
+        description="Senders that may send CloudEvents as webhooks, by the DNS names that they "
         "send in `WebHook-Request-Origin`, separated by commas: `eventgrid.azure.net`, "
         "`*.example.com` for all subdomains, or `*` for all senders. If not set, the server does "
-        "not answer the [handshake](../cloudevents.md#web-hooks).",
+        "not answer the [handshake](../cloudevents.md#webhooks).",
     )
     jwt_secret: SecretStr | None = Field(
         default=None,

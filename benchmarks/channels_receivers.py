@@ -1,4 +1,4 @@
-"""Receivers of web hooks in one process, for `benchmarks.channels`: an HTTP server on 127.0.0.1.
+"""Receivers of webhooks in one process, for `benchmarks.channels`: an HTTP server on 127.0.0.1.
 
 The last part of a path is the number of a receiver. The process reads lines of JSON: the first says
 how slow receivers are. Each further one says which receivers are dead and slow from now on, or asks

@@ -20,7 +20,7 @@ def resolve_alert(alert: dict[str, Any], ends_at: str) -> dict[str, Any]:
 
 
 def alertmanager_payload(*alerts: Any) -> dict[str, Any]:
-    """A notification of Alertmanager: version 4 of its web hook format."""
+    """A notification of Alertmanager: version 4 of its webhook format."""
     return {
         "version": "4",
         "groupKey": "{}:{}",

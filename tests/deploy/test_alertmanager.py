@@ -1,4 +1,4 @@
-"""Debian's Alertmanager, as it is, sends to sources by its web hook and its PagerDuty receiver.
+"""Debian's Alertmanager, as it is, sends to sources by its webhook and its PagerDuty receiver.
 
 The configurations are those of the page about sources. `.ci/run` installs it.
 """

@@ -338,7 +338,7 @@ def test_an_equal_trigger_without_a_deduplication_key_gets_the_same_one() -> Non
         (
             SourceKind.ALERTMANAGER,
             {"alerts": {}},
-            "The payload has no list `alerts`: expected the web hook format of Alertmanager.",
+            "The payload has no list `alerts`: expected the webhook format of Alertmanager.",
         ),
         (
             SourceKind.ALERTMANAGER,
@@ -348,7 +348,7 @@ def test_an_equal_trigger_without_a_deduplication_key_gets_the_same_one() -> Non
         (
             SourceKind.GRAFANA,
             {"state": "alerting"},
-            "The payload has no list `alerts`: expected the web hook format of Grafana.",
+            "The payload has no list `alerts`: expected the webhook format of Grafana.",
         ),
         (
             SourceKind.PAGERDUTY,

@@ -1,6 +1,6 @@
 """Which addresses Apprise may send to: services that are reached by HTTP or email.
 
-Only these schemes and parameters are allowed, and the addresses of web hooks that these services
+Only these schemes and parameters are allowed, and the addresses of webhooks that these services
 show to their users. Others read files, run programs of the server or talk to its desktop, attach
 files, load templates and keys, or replace the format and the time limits.
 """

@@ -1,4 +1,4 @@
-"""Notifications of Alertmanager (web hook, version 4) and of Grafana Alerting.
+"""Notifications of Alertmanager (webhook, version 4) and of Grafana Alerting.
 
 A notification has a group of alerts. Each is a report: its fingerprint is the alert key.
 """
@@ -44,7 +44,7 @@ def parse_alerts(kind: SourceKind, value: Any, now: datetime, limits: Limits) ->
     alerts = payload.get("alerts")
     if not isinstance(alerts, list):
         raise UnreadablePayloadError(
-            "The payload has no list `alerts`: expected the web hook format of "
+            "The payload has no list `alerts`: expected the webhook format of "
             f"{kind.value.capitalize()}."
         )
     if kind is SourceKind.ALERTMANAGER and payload.get("version", "4") != "4":

@@ -54,7 +54,7 @@ class CreateChannelInput:
         "user name and fragment, with port 80, 443, or 1,024 to 65,535. APPRISE: the URL of one "
         "service in the format of Apprise, such as "
         "`mailto://mail.example.com?from=tocsin@example.com&to=team@example.com`, or the https "
-        "address of a web hook that Slack, Discord or Teams shows; the services and their "
+        "address of a webhook that Slack, Discord or Teams shows; the services and their "
         "parameters are in the guide about channels. The host must have public IP addresses "
         "only, unless the operator of the server allows others. Stored encrypted."
     )

@@ -373,7 +373,7 @@ register_enum(
 register_enum(
     SourceKind,
     "Format of the payloads that a source receives.",
-    ALERTMANAGER="Notifications of Alertmanager: the web hook format, version 4. Each alert is an "
+    ALERTMANAGER="Notifications of Alertmanager: the webhook format, version 4. Each alert is an "
     "event with the type `alertmanager.alert` and its fingerprint as the alert key.",
     GRAFANA="Notifications of Grafana Alerting: the contact point Webhook. Each alert is an event "
     "with the type `grafana.alert` and its fingerprint as the alert key.",

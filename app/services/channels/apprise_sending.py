@@ -31,7 +31,7 @@ from app.domain.shared.values import replace_control_characters
 from app.services.channels.slots import NoSlotError, Share, Slots
 
 _PROGRAM = "app.services.channels.apprise_process"
-# The certificates that the operator trusts are those of web hooks, too.
+# The certificates that the operator trusts are those of webhooks, too.
 _CERTIFICATES = {
     "SSL_CERT_FILE": "SSL_CERT_FILE",
     "SSL_CERT_DIR": "SSL_CERT_DIR",
@@ -60,7 +60,7 @@ class AppriseUnavailableError(Exception):
 
 
 class AppriseSender:
-    """Runs the child processes, of which each sends one text. `exceptions`: as of web hooks."""
+    """Runs the child processes, of which each sends one text. `exceptions`: as of webhooks."""
 
     def __init__(self, exceptions: Sequence[IPNetwork], limits: ChannelLimits) -> None:
         self._networks = [str(network) for network in exceptions]
