@@ -18,7 +18,7 @@ from app.domain.shared.problems import UserErrorCode
 from app.domain.shared.values import format_instant
 from app.domain.sources.alerts import parse_alerts
 from app.domain.sources.pagerduty import parse_pagerduty_event
-from app.domain.sources.reports import SEVERITIES
+from app.domain.sources.reports import map_severities
 from app.domain.sources.sources import SourceKind
 from app.services.events import events, status_changes
 from app.services.events.reports import EventResult
@@ -43,7 +43,7 @@ class Monitor:
     caller: Caller
 
     async def log(self, minutes: float, draft: EventDraft, caller: Caller) -> EventResult:
-        command = CommandContext(caller, at(minutes), severity_map=SEVERITIES)
+        command = CommandContext(caller, at(minutes), severity_map=map_severities({}))
         draft = replace(draft, source=SOURCE)
         [result] = await events.log_events(self.database, command, [draft])
         assert not result.is_rejected, result.problems
@@ -220,12 +220,12 @@ async def test_an_alert_that_its_sender_resolved_fires_again_with_the_same_start
     await monitor.fire(0, start)
     await monitor.fire(6, start, end)
 
-    late = await monitor.fire(9.9, start)
-    again = await monitor.fire(10, start)
+    late = await monitor.fire(6.4, start)
+    again = await monitor.fire(6.5, start)
     repeated = await monitor.fire(250, start)
     statuses = await monitor.list_statuses()
     await monitor.fire(300, start, 299 + ahead)
-    late_again = await monitor.fire(303, start)
+    late_again = await monitor.fire(300.4, start)
 
     assert [each.stored for each in (late, again, repeated, late_again)] == [
         *(False, True, False, False)

@@ -62,36 +62,20 @@ async def create_types(
         assert not created.problems
 
 
-async def reject_duplicates(database: Database, command: CommandContext) -> None:
+async def compare_severities(
+    database: Database, command: CommandContext, action: DuplicateAction
+) -> None:
     rule = {
         "name": "once",
         "fingerprint": ("severity",),
         "window": timedelta(days=3_000),
-        "action": DuplicateAction.REJECT,
+        "action": action,
     }
     await duplication_rules.create_rule(database, command, None, rule, enabled=True)
-    await events.log_events(database, command, [EventDraft(severity="warn")])
 
 
-@pytest.mark.parametrize(
-    ("define", "reason"),
-    [
-        (require_tags, "GUARD_REJECTED"),
-        (require_a_field, "FIELD_REQUIRED"),
-        (close_types, "EVENT_TYPE_CLOSED"),
-        (reject_duplicates, "DUPLICATE"),
-    ],
-)
-async def test_no_definition_rejects_what_tocsin_reports(
-    database: Database,
-    define: Callable[[Database, CommandContext], Awaitable[None]],
-    reason: str,
-) -> None:
-    command = await admin_command(database)
-    arguments = ("monitor", SourceKind.ALERTMANAGER, None)
-    created = await sources.create_source(database, command, *arguments, enabled=True)
-    assert created.source is not None
-    channel = tables.Channel(
+def build_channel(command: CommandContext) -> tables.Channel:
+    return tables.Channel(
         id=uuid4(),
         organization_id=command.actor.organization_id,
         name="Slack",
@@ -105,6 +89,26 @@ async def test_no_definition_rejects_what_tocsin_reports(
         created_at=NOON,
         updated_at=NOON,
     )
+
+
+@pytest.mark.parametrize(
+    ("define", "reason"),
+    [
+        (require_tags, "GUARD_REJECTED"),
+        (require_a_field, "FIELD_REQUIRED"),
+        (close_types, "EVENT_TYPE_CLOSED"),
+    ],
+)
+async def test_no_definition_rejects_what_tocsin_reports(
+    database: Database,
+    define: Callable[[Database, CommandContext], Awaitable[None]],
+    reason: str,
+) -> None:
+    command = await admin_command(database)
+    arguments = ("monitor", SourceKind.ALERTMANAGER, None)
+    created = await sources.create_source(database, command, *arguments, enabled=True)
+    assert created.source is not None
+    channel = build_channel(command)
     outage = ChannelHealth("refused", NOON)
     await define(database, command)
 
@@ -131,3 +135,26 @@ async def test_no_definition_rejects_what_tocsin_reports(
         ("The channel Slack has skipped changes", 1),
         ("The source monitor has rejected a payload", 1),
     ]
+
+
+@pytest.mark.parametrize("action", [DuplicateAction.REJECT, DuplicateAction.COUNT])
+async def test_no_duplication_rule_compares_what_tocsin_reports(
+    database: Database, action: DuplicateAction
+) -> None:
+    command = await admin_command(database)
+    channel = build_channel(command)
+    await compare_severities(database, command, action)
+
+    results = []
+    for reason in ("Pruned.", "Restored."):
+        async with database.write(command.actor.organization_id) as session:
+            report = deliveries.build_gap_report(channel, reason)
+            await report_on_channel(session, channel, report)
+        results += await events.log_events(database, command, [EventDraft(severity="warn")])
+    async with database.read(command.actor.organization_id) as session:
+        table = tables.Event
+        own = select(table).where(col(table.source) == deliveries.find_source(channel))
+        rows = list(await session.scalars(own.order_by(col(table.content))))
+
+    assert [each.stored for each in results] == [True, False]
+    assert [(row.content, row.occurrences) for row in rows] == [("Pruned.", 1), ("Restored.", 1)]

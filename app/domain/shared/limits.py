@@ -214,11 +214,11 @@ class Limits:
         ge=0,
     )
     late_alert_seconds: int = _limit(
-        240,
+        30,
         "Time in seconds after the resolution of an alert of Alertmanager or Grafana in which the "
         "alert with the same start is taken for one that arrives late, and not logged. Later, it "
-        "fires again, and opens an event. Must be less than their group interval, which is 300 "
-        "seconds by default: an alert fires again at least that long after its resolution.",
+        "fires again, and opens an event. The longer the time, the longer an alert that fires "
+        "again at once stays resolved: until its sender repeats it.",
         ge=0,
     )
     rejected_payloads: int = _limit(

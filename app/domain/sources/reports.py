@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from app.domain.events.severity import Severity
+from app.domain.events.severity import Severity, SeverityMap
 from app.domain.events.state import Entity, EventDraft
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.limits import Limits
@@ -21,8 +21,7 @@ from app.domain.shared.values import (
     validate_name,
 )
 
-# Words of these systems, which TOCSIN_SEVERITY_MAP can map to others.
-SEVERITIES = {
+_SEVERITIES = {
     **dict.fromkeys(("critical", "crit", "fatal", "page", "high", "urgent"), Severity.ERROR),
     **dict.fromkeys(("emergency", "emerg", "disaster", "severe", "major"), Severity.ERROR),
     **dict.fromkeys(("medium", "moderate", "minor"), Severity.WARN),
@@ -51,8 +50,9 @@ SourceReport = EventDraft | Acknowledgement | list[Problem]
 class ParsedPayload:
     """The reports of a payload; of one that cannot be read, its problems.
 
-    `deduplication_key`: that of a PagerDuty event. `earlier_key`: the one that it has instead if an
-    equal event has it, if it was computed. `truncated_count`: how many alerts the sender left out.
+    `deduplication_key`: that of a PagerDuty event. `earlier_key`: the computed one of the previous
+    period, which the event has if an equal one has it. `truncated_count`: how many alerts the
+    sender left out.
     """
 
     reports: tuple[SourceReport, ...]
@@ -63,6 +63,11 @@ class ParsedPayload:
 
 class UnreadablePayloadError(Exception):
     """The payload does not have the format of its source."""
+
+
+def map_severities(severity_map: SeverityMap) -> SeverityMap:
+    """Adds the severity words of alerting systems. Those of TOCSIN_SEVERITY_MAP take precedence."""
+    return {**_SEVERITIES, **severity_map}
 
 
 def require_object(payload: Any) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from app.domain.channels.attempts import AttemptResult, find_next_attempt
 from app.domain.channels.channels import ChannelTrigger, DeliveryState
 from app.domain.channels.messages import build_message, format_event
 from app.domain.events.state import EventDraft
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import ChannelLimits
 from app.domain.shared.values import format_instant
 from app.services.channels.delivery_selection import build_entry_id
@@ -550,7 +551,8 @@ async def report_on_channel(
     """Logs an event about a channel."""
     permissions = frozenset({Permission.EVENT_CREATE, Permission.EVENT_UPDATE})
     actor = Caller(f"channel {channel.name}", channel.organization_id, permissions)
-    await log_own_report(session, actor, draft)
+    command = CommandContext(actor, datetime.now(UTC))
+    await log_own_report(session, command, draft)
 
 
 def build_gap_report(channel: tables.Channel, reason: str) -> EventDraft:

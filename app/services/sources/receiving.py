@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller, Permission
 from app.domain.access.tokens import unauthenticated
+from app.domain.events.severity import SeverityMap
 from app.domain.events.state import AlertKey, Entity, EventDraft, SourceIdentity
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
@@ -29,7 +30,7 @@ from app.domain.sources.payloads import (
     parse_payload,
     with_source,
 )
-from app.domain.sources.reports import SEVERITIES, Acknowledgement, ParsedPayload
+from app.domain.sources.reports import Acknowledgement, ParsedPayload, map_severities
 from app.domain.sources.sources import (
     SourceKind,
     format_alert_key,
@@ -103,7 +104,7 @@ async def _record_received(database: Database, row: tables.Source, now: datetime
 
 
 def build_command(
-    source: tables.Source, limits: Limits, severity_map: Mapping[str, Any]
+    source: tables.Source, limits: Limits, severity_map: SeverityMap
 ) -> CommandContext:
     """Returns the context in which a source logs events: it is the caller."""
     caller = Caller(
@@ -113,7 +114,7 @@ def build_command(
         credential_id=source.id,
     )
     return CommandContext(
-        caller, datetime.now(UTC), limits, severity_map={**SEVERITIES, **severity_map}
+        caller, datetime.now(UTC), limits, severity_map=map_severities(severity_map)
     )
 
 
@@ -175,9 +176,9 @@ async def _find_repetitions(
         report = reports[index]
         if identity in known and isinstance(report, EventDraft):
             report = replace(report, source_id=identity.source_id)
-            if parsed.earlier_key is not None:
-                report = replace(report, alert_key=parsed.earlier_key)
-                parsed = replace(parsed, deduplication_key=parsed.earlier_key)
+            if parsed.earlier_key is not None:  # the source ID of the event is its alert key
+                report = replace(report, alert_key=identity.source_id)
+                parsed = replace(parsed, deduplication_key=identity.source_id)
             reports[index] = report
     return replace(parsed, reports=tuple(reports))
 
@@ -305,4 +306,4 @@ async def _notify(database: Database, command: CommandContext, draft: EventDraft
     """Logs a notification about a source. Further ones with its alert key do not change it."""
     draft = replace(draft, state_digest=replace(draft, content=None).digest())
     async with database.write(command.actor.organization_id) as session:
-        await log_own_report(session, command.actor, draft)
+        await log_own_report(session, command, draft)

@@ -13,7 +13,7 @@ from app.domain.intake.intake import Accepted, CommandContext, Rejected, Resolut
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import format_instant
 from app.domain.sources.payloads import parse_payload, with_source
-from app.domain.sources.reports import SEVERITIES, Acknowledgement, UnreadablePayloadError
+from app.domain.sources.reports import Acknowledgement, UnreadablePayloadError, map_severities
 from app.domain.sources.sources import SourceKind, SourceMapping, validate_mapping
 from app.services.events.validation import load_definitions
 from app.services.sources.sources import require_creating
@@ -43,7 +43,7 @@ async def try_source(
     It is not compared with stored events. Raises RequestError FORBIDDEN without EVENT_CREATE.
     """
     require_creating(command.actor)
-    command = replace(command, severity_map={**SEVERITIES, **command.severity_map})
+    command = replace(command, severity_map=map_severities(command.severity_map))
     if problems := validate_mapping(kind, mapping, command.limits):
         return SourceTrialResult(problems=tuple(problems))
     # Too many events are refused before they are mapped.
