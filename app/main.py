@@ -28,6 +28,7 @@ from app.services.change_log.feed import Feed
 from app.services.change_log.notification_summaries import NotificationSummaries
 from app.services.change_log.silence_expiry import start_ringing
 from app.services.channels.apprise_sending import AppriseSender
+from app.services.channels.channel_totals import start_measuring_channels
 from app.services.channels.channels import ChannelTools
 from app.services.channels.delivering import start_delivering
 from app.services.channels.encryption import SecretKeys
@@ -115,6 +116,7 @@ def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
                 monitor = HealthMonitor(database, app.state.feed)
                 async with (
                     start_delivering(database, app.state.feed, app.state.channel_tools),
+                    start_measuring_channels(database),
                     monitor.start_monitoring() as app.state.health_monitor,
                 ):
                     yield

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import and_, func, literal_column, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -60,50 +58,3 @@ async def count_open_notifications(session: AsyncSession) -> int:
     # By the index of these events, which begins with the organization.
     rows = select(col(event.organization_id)).where(*is_open).limit(MAX_COUNTED_ENTRIES).subquery()
     return (await session.scalars(select(func.count()).select_from(rows))).one()
-
-
-@dataclass(frozen=True)
-class ChannelTotals:
-    """`lag_seconds`: age of the oldest change that waits for an enabled channel."""
-
-    failing: int
-    lag_seconds: float
-
-
-async def measure_channels(session: AsyncSession) -> ChannelTotals:
-    """Changes without a delivery count only if no server process delivers to the channel."""
-    channel, delivery, now = tables.Channel, tables.Delivery, datetime.now(UTC)
-    is_enabled = col(channel.enabled).is_(True)
-    is_free = or_(col(channel.leased_until).is_(None), col(channel.leased_until) < now)
-    failing = (
-        select(func.count()).select_from(channel).where(col(channel.failing_since).is_not(None))
-    )
-    pending = (
-        select(func.min(col(delivery.created_at)))
-        .join(channel, col(channel.id) == col(delivery.channel_id))
-        # A literal, because a partial index is not used for a parameter.
-        .where(is_enabled, col(delivery.state) == literal_column("'PENDING'"))
-    )
-    unread = select(_select_first_unread()).where(is_enabled, is_free)
-    times = [(await session.scalars(pending)).one(), *await session.scalars(unread)]
-    oldest = min((time for time in times if time is not None), default=now)
-    return ChannelTotals(
-        (await session.scalars(failing)).one(), max(0.0, (now - oldest).total_seconds())
-    )
-
-
-def _select_first_unread() -> Any:
-    """Selects the time of the first change after the position of a channel."""
-    channel, change = tables.Channel, tables.Change
-    is_after = or_(
-        col(change.tx) > col(channel.tx),
-        and_(col(change.tx) == col(channel.tx), col(change.seq) > col(channel.seq)),
-    )
-    return (
-        select(col(change.at))
-        .where(col(change.organization_id) == col(channel.organization_id), is_after)
-        .order_by(col(change.tx), col(change.seq))
-        .limit(1)
-        .correlate(channel)
-        .scalar_subquery()
-    )

@@ -44,6 +44,7 @@ from app.domain.shared.durations import Duration
 from app.domain.shared.limits import Limits
 from app.services.change_log import audit, history
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
+from app.services.channels.channel_totals import measure_channels
 from app.services.events import (
     alert_keys,
     bulk_changes,
@@ -737,6 +738,24 @@ async def test_changes_on_sqlite_scan_no_index_of_the_organization(database: Dat
             plan = "\n".join(str(row[-1]) for row in rows)
             scan = r"SCAN (event|correlation)\b|SEARCH event\b.*organization_id="
             assert not re.search(scan, plan), plan
+
+
+async def test_the_lag_of_a_channel_reads_no_change_before_its_position(
+    world: IndexedDatabase,
+) -> None:
+    async def measure(world: IndexedDatabase) -> None:
+        async with world.database.read(ALL_ORGANIZATIONS) as session:
+            await measure_channels(session)
+
+    plan = await explain_query(world, measure)
+
+    assert "ix_change_place_of_organization" in plan, plan
+    if world.dialect_name == POSTGRESQL:
+        assert re.search(r"Index Cond: .*ROW\(.*tx, .*seq\) > ROW\(.*tx, .*seq\)", plan), plan
+        assert " Sort" not in plan, plan
+    else:
+        assert "(organization_id=? AND tx=? AND seq>?)" in plan, plan
+        assert "TEMP B-TREE" not in plan, plan
 
 
 @pytest.mark.parametrize("search", ["word1990", "word0 word1990", "WORD1990, word1991", "word199*"])

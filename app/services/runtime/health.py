@@ -98,7 +98,7 @@ class HealthMonitor:
                 report = await self.check_health()
                 self._update_gauges(report)
                 if not report.problems:
-                    await self._count_rows()
+                    await self._count_notifications()
             except Exception:  # a bug: gauges must not keep stale values
                 log.exception("health_check_failed")
                 metrics.DATABASE_UP.set(0)
@@ -134,13 +134,10 @@ class HealthMonitor:
         seconds = 0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds()
         return HealthReport({}, LogLag(entries, max(0.0, seconds)), database=database)
 
-    async def _count_rows(self) -> None:
+    async def _count_notifications(self) -> None:
         if time.monotonic() - self._counted_at > COUNT_INTERVAL_SECONDS:
             async with self._database.read(ALL_ORGANIZATIONS) as session:
                 metrics.OPEN_NOTIFICATIONS.set(await health.count_open_notifications(session))
-                totals = await health.measure_channels(session)
-            metrics.FAILING_CHANNELS.set(totals.failing)
-            metrics.CHANNEL_LAG_SECONDS.set(totals.lag_seconds)
             self._counted_at = time.monotonic()
 
     def _update_gauges(self, report: HealthReport) -> None:
