@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import html
 import json
 import socket
@@ -497,3 +498,28 @@ async def test_the_wait_for_other_names_is_no_part_of_an_attempt() -> None:
     assert len(names.blocked) == 32
     assert is_waiting
     assert (result.status, result.error) == (200, None)
+
+
+async def test_a_lookup_that_fails_after_its_attempts_causes_no_error_of_the_event_loop() -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    released, ended = asyncio.Event(), asyncio.Event()
+
+    async def fail_late(host: str, _: int) -> Sequence[str]:
+        try:
+            await released.wait()
+            raise socket.gaierror(socket.EAI_NONAME, host)
+        finally:
+            ended.set()
+
+    policy = AddressPolicy(ALLOWED, fail_late)
+    async with WebhookSender(policy, ChannelLimits(timeout_seconds=0.2)) as sender:
+        result = await sender.send("http://dead.example/", {}, "{}")
+        released.set()
+        await asyncio.wait_for(ended.wait(), TIMEOUT_SECONDS)
+        await asyncio.sleep(0)  # the task ends, and its callbacks run
+        await asyncio.sleep(0)
+    gc.collect()
+
+    assert result.error == "There was no complete response within 0.2 seconds."
+    assert errors == []

@@ -94,6 +94,7 @@ class ChannelLookups:
                 self._resolver.slots.take(attempt.share, attempt.max_wait_seconds)
             )
             lookup = asyncio.create_task(self._run(host, port, stack.pop_all()))
+        lookup.add_done_callback(lambda task: task.cancelled() or task.exception())  # no waiter
         self._lookups[host, port] = lookup
         return lookup
 
