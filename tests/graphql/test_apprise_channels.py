@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.client import Client
+from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 from tests.graphql.test_channels import CHANNELS, CREATE, HOOK, ROTATE, TEST, UPDATE
 from tests.graphql.test_deliveries import (
     AUDIT,
     CHANNEL,
     QUICK,
+    REPORTS,
     RESOLVE,
     create_channel,
     log_notification,
@@ -355,3 +356,30 @@ async def test_a_server_without_the_library_leaves_channels_of_the_kind_to_other
 
     assert (waiting["deliveries"]["nodes"], waiting["lastError"]) == ([], None)
     assert [each["attempts"] for each in delivered["deliveries"]["nodes"]] == [1]
+
+
+async def test_a_channel_that_no_server_can_send_is_failing(
+    serve: Serve, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = AT_ONCE | {"unsendable_seconds": 0}
+    async with receive_webhooks() as receiver, serve(database_url, channels=limits) as client:
+        url = f"json://127.0.0.1:{receiver.port}/text"
+        channel_id, _ = await create_channel(client, url, kind="APPRISE", enabled=False)
+        monkeypatch.setitem(sys.modules, "apprise", None)  # as if it was not installed
+        await client.execute_field(UPDATE, input={"id": channel_id, "enabled": True})
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while (failing := await client.execute_field(CHANNEL, id=channel_id))[
+                "failingSince"
+            ] is None:
+                await asyncio.sleep(0.05)
+        await log_notification(client, "first")
+        reports = await client.execute_field(REPORTS, source=f"/channels/{channel_id}")
+        monkeypatch.undo()
+        await wait_for_deliveries(client, channel_id, "DELIVERED", 1)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while (recovered := await client.execute_field(CHANNEL, id=channel_id))["lastError"]:
+                await asyncio.sleep(0.05)
+
+    assert failing["lastError"].startswith("The server has no Apprise.")
+    assert len(reports["nodes"]) == 1
+    assert recovered["failingSince"] is None

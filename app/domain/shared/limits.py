@@ -416,6 +416,17 @@ class ChannelLimits:
         "Maximum number of deliveries of a channel that are attempted at the same time. Deliveries "
         "about the same entity are attempted one after another.",
     )
+    name_lookups: int = _limit(
+        32,
+        "Maximum number of names of hosts that a server process resolves at the same time to "
+        "deliver messages: each is resolved by a thread, which cannot be stopped.",
+    )
+    unsendable_seconds: float = _limit(
+        60,
+        "Time in seconds without a server that delivers to a channel after which one that cannot "
+        "send its kind records this as an outage.",
+        ge=0,
+    )
     apprise_processes: int = _limit(
         8,
         "Maximum number of messages that a server process sends with Apprise at the same time: "

@@ -139,6 +139,8 @@ class _Dispatcher:
         self._workers: dict[UUID, _Worker] = {}
         self._failures: dict[UUID, _Failures] = {}
         self._renewed_at = 0.0
+        # When channels of kinds that this server cannot send were first seen without a lease.
+        self._free_since: dict[UUID, float] = {}
 
     async def run(self) -> None:
         while True:
@@ -160,17 +162,30 @@ class _Dispatcher:
     async def _update_workers(self) -> None:
         table = tables.Channel
         kinds = [kind for kind in ChannelKind if self._tools.find_problem(kind) is None]
-        # Another server may be able to send the other kinds.
-        is_ours = (col(table.enabled), col(table.kind).in_(kinds))
-        statement = select(col(table.id), col(table.updated_at)).where(*is_ours)
+        is_sendable = col(table.kind).in_(kinds)
+        statement = select(
+            col(table.id), col(table.updated_at), is_sendable, leases.is_free(table)
+        ).where(col(table.enabled))
         async with self._database.read(ALL_ORGANIZATIONS) as session:
-            enabled = {row[0]: row[1] for row in await session.execute(statement)}
+            rows = (await session.execute(statement)).all()
+        left_ids = self._find_left([row[0] for row in rows if not row[2] and row[3]])
+        enabled = {row[0]: row[1] for row in rows if row[2] or row[0] in left_ids}
         for channel_id, worker in self._workers.items():
             if enabled.get(channel_id) != worker.updated_at:
                 worker.request_stop()
         await self._renew_leases()
         await self._remove_stopped()
         await self._start_workers(enabled.keys() - self._workers.keys())
+
+    def _find_left(self, free_ids: Collection[UUID]) -> set[UUID]:
+        """Returns the channels that no server takes. Their worker stores why, and ends.
+
+        `free_ids`: the channels without a lease that this server cannot send, but maybe another.
+        """
+        now = time.monotonic()
+        self._free_since = {each: self._free_since.get(each, now) for each in free_ids}
+        seconds = self._tools.limits.unsendable_seconds
+        return {each for each, since in self._free_since.items() if now - since >= seconds}
 
     async def _renew_leases(self) -> None:
         if not self._workers or time.monotonic() - self._renewed_at < RENEWAL_SECONDS:
@@ -322,6 +337,10 @@ class _Worker:
 
     async def _run(self) -> bool:
         """Returns whether an error ended the worker."""
+        problem = self._tools.find_problem(self._row.kind)
+        if problem is not None:
+            await self._store_failure(problem)
+            return True
         try:
             secrets = decrypt_secrets(self._keys, self._row)
             selector = DeliverySelector(
