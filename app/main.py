@@ -109,7 +109,9 @@ def create_app(settings: Settings, schema: Schema | None = None) -> FastAPI:
                 start_removing_unused_keys(database),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
                 NotificationSummaries(database, app.state.feed) as app.state.notification_summaries,
-                WebhookSender(AddressPolicy(networks), settings.channels) as sender,
+                WebhookSender(
+                    AddressPolicy(networks, settings.channels), settings.channels
+                ) as sender,
             ):
                 apprise = AppriseSender(networks, settings.channels)
                 app.state.channel_tools = _create_channel_tools(settings, sender, apprise)

@@ -26,6 +26,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from structlog.testing import capture_logs
 
 from app.domain.channels.addresses import parse_networks
 from app.domain.channels.attempts import AttemptResult
@@ -59,7 +60,9 @@ class UnknownNames(Names):
 async def send(
     url: str, names: Names | None = None, limits: ChannelLimits | None = None, **headers: str
 ) -> AttemptResult:
-    policy = AddressPolicy(ALLOWED, None if names is None else names.resolve)
+    policy = AddressPolicy(
+        ALLOWED, limits or ChannelLimits(), None if names is None else names.resolve
+    )
     async with WebhookSender(policy, limits or ChannelLimits()) as sender:
         return await sender.send(url, headers, '{"a":1}')
 
@@ -104,7 +107,7 @@ async def test_a_name_that_resolves_differently_the_second_time_is_resolved_once
 
 async def test_a_name_is_verified_again_for_each_connection() -> None:
     names = Names(["127.0.0.1"], [FORBIDDEN_HOST])
-    policy = AddressPolicy(ALLOWED, names.resolve)
+    policy = AddressPolicy(ALLOWED, ChannelLimits(), names.resolve)
 
     def close_connection(_: ReceivedRequest) -> Response:
         return Response(headers=((b"connection", b"close"),))
@@ -156,16 +159,18 @@ async def test_a_name_of_a_local_address_is_refused_before_a_connection(answer: 
 )
 async def test_a_local_address_is_refused_however_it_is_written(host: str) -> None:
     async with count_connections(FORBIDDEN_HOST) as (port, connections):
-        result = await send(f"http://{host}:{port}/")
+        with capture_logs() as logs:
+            result = await send(f"http://{host}:{port}/")
 
     assert result.status is None
     assert result.error is not None
     assert "is not public" in result.error or "has no public address" in result.error
+    assert [each["event"] for each in logs] == ["channel_address_refused"]
     assert connections == []
 
 
 def test_a_literal_local_address_is_refused_in_advance() -> None:
-    policy = AddressPolicy(())
+    policy = AddressPolicy((), ChannelLimits())
 
     for host in ("10.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]"):
         with pytest.raises(ForbiddenAddressError):
@@ -232,7 +237,7 @@ async def test_tls_verifies_the_name_and_not_the_address(
         await writer.drain()
         writer.close()
 
-    policy = AddressPolicy(ALLOWED, Names(["127.0.0.1"]).resolve)
+    policy = AddressPolicy(ALLOWED, ChannelLimits(), Names(["127.0.0.1"]).resolve)
     server = await asyncio.start_server(respond, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     async with server, WebhookSender(policy, ChannelLimits()) as sender:
@@ -350,8 +355,8 @@ async def test_what_is_not_http_is_not_quoted() -> None:
 
 
 async def test_an_address_that_does_not_respond_leaves_time_for_the_next_one() -> None:
-    policy = AddressPolicy(parse_networks("127.0.0.0/8"), Names(["127.0.0.2", "127.0.0.1"]).resolve)
-    limits = ChannelLimits(timeout_seconds=4)
+    names, limits = Names(["127.0.0.2", "127.0.0.1"]), ChannelLimits(timeout_seconds=4)
+    policy = AddressPolicy(parse_networks("127.0.0.0/8"), limits, names.resolve)
     async with receive_webhooks() as receiver, WebhookSender(policy, limits) as sender:
         # A listening socket whose queue is full does not respond to further connections.
         sockets = [socket.socket() for _ in range(5)]
@@ -447,7 +452,7 @@ async def open_senders(
 ) -> AsyncIterator[tuple[WebhookSender, list[WebhookSender]]]:
     """Yields the sender of a channel whose name is resolved, and those of others."""
     sender = WebhookSender(
-        AddressPolicy(ALLOWED, names.resolve), ChannelLimits(timeout_seconds=0.5)
+        AddressPolicy(ALLOWED, ChannelLimits(), names.resolve), ChannelLimits(timeout_seconds=0.5)
     )
     async with sender:
         yield sender, [sender.with_own_connections() for _ in range(count)]
@@ -512,7 +517,7 @@ async def test_a_lookup_that_fails_after_its_attempts_causes_no_error_of_the_eve
         finally:
             ended.set()
 
-    policy = AddressPolicy(ALLOWED, fail_late)
+    policy = AddressPolicy(ALLOWED, ChannelLimits(), fail_late)
     async with WebhookSender(policy, ChannelLimits(timeout_seconds=0.2)) as sender:
         result = await sender.send("http://dead.example/", {}, "{}")
         released.set()

@@ -15,6 +15,7 @@ from cachetools import TTLCache
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
+from structlog.contextvars import bound_contextvars
 from uuid_utils.compat import uuid7
 
 from app import metrics
@@ -177,7 +178,8 @@ class ChannelTools:
         `is_failing`: whether the last attempt failed.
         """
         is_test = messages[0].trigger is ChannelTrigger.TEST
-        with metrics.DELIVERY_DURATION.time():
+        channel = str(messages[0].channel_id)  # of all lines that the senders log
+        with bound_contextvars(channel=channel), metrics.DELIVERY_DURATION.time():
             if kind is ChannelKind.APPRISE:
                 data = [(each.trigger, json.loads(each.body)["data"]) for each in messages]
                 text = build_text(data, self.public_url)

@@ -17,8 +17,6 @@ import anyio.to_thread
 
 from app.services.channels.slots import Share, Slots
 
-_MAX_LOOKUPS = 32
-
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
@@ -53,8 +51,8 @@ CURRENT_ATTEMPT: ContextVar[Attempt] = ContextVar("current_attempt")
 class NameResolver:
     """Limits the lookups of all channels. `resolve`: the operating system unless provided."""
 
-    def __init__(self, resolve: Resolve | None = None) -> None:
-        self.slots = Slots(_MAX_LOOKUPS, "thread that resolves names")
+    def __init__(self, max_lookups: int, resolve: Resolve | None = None) -> None:
+        self.slots = Slots(max_lookups, "thread that resolves names")
         self.resolve = resolve or self._resolve_in_thread
         self._limiter = anyio.CapacityLimiter(math.inf)  # the slots limit the threads
 

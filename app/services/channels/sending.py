@@ -72,9 +72,14 @@ def _describe_unreachable(host: str) -> str:
 class AddressPolicy:
     """Decides which addresses may be connected to. `exceptions`: networks that are allowed, too."""
 
-    def __init__(self, exceptions: Sequence[IPNetwork], resolve: Resolve | None = None) -> None:
+    def __init__(
+        self,
+        exceptions: Sequence[IPNetwork],
+        limits: ChannelLimits,
+        resolve: Resolve | None = None,
+    ) -> None:
         self._exceptions = exceptions
-        self.resolver = NameResolver(resolve)
+        self.resolver = NameResolver(limits.name_lookups, resolve)
 
     def check_url(self, url: str) -> None:
         """Raises ForbiddenAddressError if the host is an IP address that is not allowed."""
@@ -112,11 +117,11 @@ class PolicyBackend(httpcore.AsyncNetworkBackend):
         addresses = await self._lookups.resolve(host, port)
         self._policy.check_addresses(host, addresses)
         # An address that does not respond leaves time for the others.
-        share = None if timeout is None else timeout / max(1, len(addresses))
+        seconds_per_address = None if timeout is None else timeout / max(1, len(addresses))
         for number, address in enumerate(addresses, 1):
             try:
                 return await self._backend.connect_tcp(
-                    address, port, share, local_address, socket_options
+                    address, port, seconds_per_address, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):
