@@ -484,7 +484,7 @@ async def test_names_that_are_not_resolved_delay_no_other_channel(
         return resolve("127.0.0.1", *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
-    limits = QUICK | {"timeout_seconds": 2}
+    limits = QUICK | {"timeout_seconds": 60}
     async with receive_webhooks() as receiver, serve(database_url, channels=limits) as client:
         for number in range(20):
             await create_channel(client, f"http://dead{number}.example/")
@@ -493,6 +493,9 @@ async def test_names_that_are_not_resolved_delay_no_other_channel(
         for number in range(6):
             await log_notification(client, f"number {number}", f"p{number}")
         channel = await wait_for_deliveries(client, healthy_id, "DELIVERED", 6)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while len(blocked) < 20:
+                await asyncio.sleep(0.05)
         names = list(blocked)
         release.set()
 

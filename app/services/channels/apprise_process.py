@@ -102,7 +102,7 @@ def restrict_process(exceptions: Sequence[IPNetwork]) -> Guard:
 
 
 def record_lookups(guard: Guard) -> None:
-    """Records names that cannot be resolved as refused: a user sees no difference."""
+    """Adds names that cannot be resolved to the refusals, so that users see the same error."""
     resolve = socket.getaddrinfo
 
     def resolve_name(host: Any, *arguments: Any, **options: Any) -> Any:

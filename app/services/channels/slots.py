@@ -9,7 +9,9 @@ from enum import Enum
 
 
 class Share(Enum):
-    """Who takes a slot. The value is the part of all slots that they take at most, but one.
+    """Who takes a slot. The value is the maximum share of the slots that they take.
+
+    It is at least one slot.
 
     What does not respond takes its slots for long: it leaves the others to what does.
     """
