@@ -54,6 +54,7 @@ const eased = {
           "GuardRuleVersion",
           "GuardTrialFailure",
           "GuardViolation",
+          "Limit",
           "NotificationSummary",
           "PageInfo",
           "ServerHealth",

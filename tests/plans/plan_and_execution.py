@@ -12,12 +12,13 @@ from structlog.testing import capture_logs
 
 from app.domain.access.caller import Caller
 from app.domain.shared.json_encoding import encode_json
-from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
+from app.domain.shared.limits import ChannelLimits, DocumentLimits, Limits, RequestLimits
 from app.graphql.loaders import RequestLoaders
 from app.graphql.plans.plan_executor import PlanExecutor
 from app.graphql.schema import build_schema
 from app.graphql.shared.context import Context
 from app.services.auth.access import Access, authenticate_credential
+from app.services.channels.channels import ChannelTools
 from app.store.engine.database import Database
 from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
 
@@ -86,12 +87,12 @@ class PlanAndExecution:
 
     @property
     def context(self) -> Context:
-        unused: Any = None  # no subscription or channel is used
+        unused: Any = None  # no subscription is used, and nothing is sent to a channel
         context = Context(
             self.access,
             unused,
             unused,
-            unused,
+            ChannelTools(None, unused, unused, ChannelLimits(), None),
             LIMITS,
             RequestLoaders,
             lambda: "http://tocsin.test",
