@@ -450,12 +450,15 @@ class BlockedNames:
 async def open_senders(
     names: BlockedNames, count: int
 ) -> AsyncIterator[tuple[WebhookSender, list[WebhookSender]]]:
-    """Yields the sender of a channel whose name is resolved, and those of others."""
-    sender = WebhookSender(
-        AddressPolicy(ALLOWED, ChannelLimits(), names.resolve), ChannelLimits(timeout_seconds=0.5)
-    )
-    async with sender:
-        yield sender, [sender.with_own_connections() for _ in range(count)]
+    """Yields the sender of a channel whose name is resolved, and those of others with 2 seconds."""
+    certificates = ssl.create_default_context()
+    policy = AddressPolicy(ALLOWED, ChannelLimits(), names.resolve)
+
+    def create_sender(seconds: float) -> WebhookSender:
+        return WebhookSender(policy, ChannelLimits(timeout_seconds=seconds), lambda: certificates)
+
+    async with create_sender(60) as sender:
+        yield sender, [create_sender(2) for _ in range(count)]
 
 
 async def test_names_that_are_not_resolved_leave_slots_for_the_others() -> None:
@@ -487,7 +490,7 @@ async def test_the_wait_for_other_names_is_no_part_of_an_attempt() -> None:
         await names.wait_for(32)
         url = f"http://healthy.example:{receiver.port}/hook"
         waiting = asyncio.create_task(healthy.send(url, {}, "{}"))
-        test = asyncio.create_task(healthy.with_own_connections().send(url, {}, "{}", is_test=True))
+        test = asyncio.create_task(others[1].send(url, {}, "{}", is_test=True))
         failed = await asyncio.gather(*dead)
         # Their slots are still taken: another attempt waits for the same lookup.
         failed.append(await others[0].send("http://dead0.example/", {}, "{}"))
@@ -496,9 +499,9 @@ async def test_the_wait_for_other_names_is_no_part_of_an_attempt() -> None:
         names.released.set()
         result = await waiting
 
-    assert {each.error for each in failed} == {"There was no complete response within 0.5 seconds."}
+    assert {each.error for each in failed} == {"There was no complete response within 2 seconds."}
     assert tested.error == (
-        "No thread that resolves names was free within 0.5 seconds (limit: 32). Retry later."
+        "No thread that resolves names was free within 2 seconds (limit: 32). Retry later."
     )
     assert len(names.blocked) == 32
     assert is_waiting
