@@ -114,7 +114,9 @@ mutation CreateChannel($input: CreateChannelInput!) {
 def _change_channel(
     context: PlanContext, item: ConfiguredItem, stored: StoredItem, address: _Address | None
 ) -> None:
-    filter = None if "filter" not in item.value else normalize_filter(item.value["filter"])
+    filter = None
+    if "filter" in item.value:
+        filter = normalize_filter(item.value["filter"], context.state.limits)
     triggers = [each.value for each in read_input(item).triggers]
     attributes: dict[str, Any] = {}
     if item.value["name"] != stored.row["name"]:

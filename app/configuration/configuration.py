@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
@@ -285,9 +286,7 @@ def _find_unreadable_values(item: ConfiguredItem) -> Iterator[Problem]:
             yield invalid_input(str(error), name)
             return
     try:
-        value = read_input(item)
-        if item.section is RETENTION_POLICIES:
-            yield from (each for each in _validate_policy(value, Limits()) if "filter" in each.path)
+        read_input(item)
     except InvalidArgumentsError as error:
         yield from error.problems
     except (GraphQLError, UnsupportedInputError, RequestError) as error:
@@ -322,20 +321,30 @@ def read_input(item: ConfiguredItem) -> Any:
     return value
 
 
-def normalize_filter(filter: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a filter as the server stores it, or as it is if it exceeds the default limits."""
+def normalize_filter(filter: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """Returns a filter as the server stores it, or as it is if it exceeds the limits."""
     try:
         value = _READERS.create_reader(graphql_types()["EventFilter"])(dict(filter))
-        return filter_to_json(parse_event_filter(value, Limits()))
+        return filter_to_json(parse_event_filter(value, limits))
     except (GraphQLError, UnsupportedInputError, RequestError):
         return dict(filter)
+
+
+# The server has validated the filters of stored silences, with limits that are possibly wider.
+_WIDE_LIMITS = replace(
+    Limits(),
+    filter_depth=sys.maxsize,
+    filter_leaves=sys.maxsize,
+    filter_values=sys.maxsize,
+    name_characters=sys.maxsize,
+)
 
 
 def _silence_key(value: Mapping[str, Any]) -> Key:
     """Returns the start and the filter of a silence in one notation."""
     start = parse_instant(value["startsAt"])
     text = value["startsAt"] if start is None else format_instant(start)
-    return text, canonical_json(normalize_filter(value["filter"])).decode()
+    return text, canonical_json(normalize_filter(value["filter"], _WIDE_LIMITS)).decode()
 
 
 def to_file_path(path: Sequence[str]) -> ValuePath:
@@ -354,10 +363,14 @@ def validate_items(configuration: Configuration) -> list[FileError]:
 
 def count_unchecked_rules(configuration: Configuration) -> int:
     """Returns the number of guard rules of event types that the file does not contain."""
-    return sum(
-        "eventType" in item.value and configuration.find_event_type(item.value["eventType"]) is None
-        for item in configuration.items.get(GUARD_RULES.name, ())
-    )
+    rules = configuration.items.get(GUARD_RULES.name, ())
+    return sum(not has_known_scope(configuration, rule) for rule in rules)
+
+
+def has_known_scope(configuration: Configuration, rule: ConfiguredItem) -> bool:
+    """Whether a rule is for all event types, or for one that the file contains."""
+    event_type = rule.value.get("eventType")
+    return event_type is None or configuration.find_event_type(event_type) is not None
 
 
 def find_address_problems(
@@ -382,7 +395,8 @@ def find_problems(
 ) -> Iterator[Problem]:
     """Yields the problems that a server with these limits would find.
 
-    A rule of an event type that the file does not contain is validated without its fields.
+    Of a rule of an event type that the file does not contain, the expression is not validated, and
+    the fingerprint without the fields of the event type.
     """
     value = read_input(item)
     event_type = configuration.find_event_type(item.value.get("eventType"))
@@ -392,7 +406,7 @@ def find_problems(
     elif item.section is GUARD_RULES:
         yield from validate_name(value.name, limits.name_characters, "name")
         yield from validate_name(value.message, limits.summary_characters, "message")
-        if scope is not None or "eventType" not in item.value:
+        if has_known_scope(configuration, item):
             yield from _validate_expression(value.expression, scope, limits)
     elif item.section is DUPLICATION_RULES:
         keeps_all = scope is not None and scope.additional_fields is AdditionalFields.KEEP

@@ -11,6 +11,7 @@ from app.configuration.channel_planning import plan_channels
 from app.configuration.configuration import Configuration, InvalidFileError
 from app.configuration.duplication_rule_planning import plan_duplication_rules
 from app.configuration.event_type_planning import check_types_in_use, plan_event_types
+from app.configuration.file_schema import CHANNELS, RETENTION_POLICIES, SOURCES
 from app.configuration.guard_rule_planning import plan_guard_rules
 from app.configuration.matching import find_unmanaged, match_sections
 from app.configuration.mutations import Phase, Step
@@ -20,7 +21,7 @@ from app.configuration.retention_policy_planning import plan_retention_policies
 from app.configuration.silence_planning import plan_silences
 from app.configuration.source_planning import plan_sources
 from app.configuration.stored_state import StoredState
-from app.domain.shared.messages import quote_value
+from app.domain.shared.messages import limit_message, quote_value
 
 
 def create_plan(
@@ -40,6 +41,7 @@ def create_plan(
     plan_sources(context)
     plan_channels(context)
     check_types_in_use(context)
+    _check_counts(context)
     _raise_errors(context)
     if not options.prune:
         for name in context.matches:
@@ -50,6 +52,29 @@ def create_plan(
 def _raise_errors(context: PlanContext) -> None:
     if context.errors:
         raise InvalidFileError(context.errors)
+
+
+def _check_counts(context: PlanContext) -> None:
+    """Adds an error if an organization would have more objects than the limits allow."""
+    limits = context.state.limits
+    maxima = (
+        (RETENTION_POLICIES, limits.retention_policies),
+        (SOURCES, limits.sources),
+        (CHANNELS, limits.channels),
+    )
+    for section, maximum in maxima:
+        created = [item for item, stored in context.matches_of(section) if stored is None]
+        if not created:
+            continue
+        stored_count = len(context.state.items[section.name])
+        count = stored_count - len(context.removed_from(section)) + len(created)
+        if count > maximum:
+            plural = f"{section.noun}s".replace("ys", "ies")
+            owner = "with the changes, the organization"
+            message = limit_message(maximum, section.noun, owner, count, plural=plural)
+            context.add_error(message, created[0])
+        elif stored_count + len(created) > maximum:
+            context.plan.full_sections.add(section.name)
 
 
 def _plan_organization(context: PlanContext) -> None:

@@ -69,7 +69,8 @@ class PlanOptions:
 class Plan:
     """`unmanaged`: number of stored objects that the file does not contain, by section.
 
-    `secrets`: the values of references, which are never printed.
+    `secrets`: the values of references, which are never printed. `full_sections`: where objects are
+    removed before others are created, because the limits of the server do not allow all of them.
     """
 
     state: StoredState
@@ -78,12 +79,19 @@ class Plan:
     changes: list[Change] = field(default_factory=list)
     unmanaged: Counter[str] = field(default_factory=Counter)
     secrets: set[str] = field(default_factory=set)
+    full_sections: set[str] = field(default_factory=set)
 
     @property
     def steps(self) -> list[tuple[Change, Step]]:
         """The steps in the order of their execution."""
         steps = [(change, step) for change in self.changes for step in change.steps]
-        return sorted(steps, key=lambda pair: pair[1].phase)
+
+        def order(pair: tuple[Change, Step]) -> tuple[int, bool]:
+            change, step = pair
+            is_first = change.kind == REMOVED and change.section_name in self.full_sections
+            return step.phase, not is_first
+
+        return sorted(steps, key=order)
 
     @property
     def creates_secrets(self) -> bool:

@@ -30,7 +30,9 @@ def _plan_retention_policy(
     context: PlanContext, item: ConfiguredItem, stored: StoredItem | None
 ) -> None:
     keep_for = parse_input_length(read_input(item).keep_for, "keepFor")
-    filter = None if "filter" not in item.value else normalize_filter(item.value["filter"])
+    filter = None
+    if "filter" in item.value:
+        filter = normalize_filter(item.value["filter"], context.state.limits)
     if stored is None:
         change = context.add_change(CREATED, RETENTION_POLICIES.name, item.title, item)
         document = """

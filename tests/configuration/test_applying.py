@@ -590,6 +590,61 @@ guardRules:
         ]
 
 
+async def test_objects_beyond_the_maximum_number_are_an_error_of_the_plan(
+    database_url: str, serve: Serve, tmp_path: Path
+) -> None:
+    def build_text(*names: str) -> str:
+        policies = [f"  - {{name: {name}, keepFor: P1D, filter: {{}}}}\n" for name in names]
+        sources = [f"  - {{name: {name}, kind: ALERTMANAGER}}\n" for name in names]
+        address = "kind: WEBHOOK, url: 'http://127.0.0.1:9999'"
+        channels = [f"  - {{name: {name}, {address}}}\n" for name in names]
+        sections = {"retentionPolicies": policies, "sources": sources, "channels": channels}
+        return "".join(f"{name}:\n{''.join(items)}" for name, items in sections.items())
+
+    secrets = ("--secrets-file", str(tmp_path / "secrets.jsonl"))
+    maxima = {"retention_policies": 2, "sources": 2, "channels": 2}
+    async with serve(database_url, limits=maxima) as client:
+        await apply_text(client, build_text("A", "B"), *secrets)
+
+        more = await run_config(client, "plan", "-", text=build_text("B", "C"))
+        await apply_text(client, build_text("B", "C"), "--prune", *secrets)
+
+        assert more[:2] == (1, "")
+        assert [line.partition(": ")[2] for line in more[2].splitlines()] == [
+            f"At most 2 {noun} are allowed; with the changes, the organization has 3."
+            for noun in ("retention policies", "sources", "channels")
+        ]
+        assert [line.split(":")[1] for line in more[2].splitlines()] == ["3", "6", "9"]
+        for field in ("retentionPolicies", "sources", "channels"):
+            assert {each["name"] for each in await fetch_nodes(client, field, "name")} == {"B", "C"}
+
+
+async def test_a_filter_that_only_wider_limits_allow_is_planned_and_unchanged_when_applied(
+    database_url: str, serve: Serve, tmp_path: Path
+) -> None:
+    # A time in another notation than the one that the server stores.
+    time = "2026-01-01T02:00:00+02:00"
+    types = ", ".join(f"t{index}" for index in range(150))
+    filter = f"{{types: [{types}], occurredAt: {{from: '{time}'}}}}"
+    silenced = f"{{severities: [INFO], types: [{types}]}}"
+    text = f"""
+retentionPolicies:
+  - {{name: P, keepFor: P1D, filter: {filter}}}
+silences:
+  - {{comment: S, startsAt: '{time}', endsAt: '{time.replace("2026", "2099")}', filter: {silenced}}}
+channels:
+  - {{name: C, kind: WEBHOOK, url: 'http://127.0.0.1:9999', filter: {silenced}}}
+"""
+    secrets = ("--secrets-file", str(tmp_path / "secrets.jsonl"))
+    limits = {"filter_values": 150, "silence_days": 400_000}
+    async with serve(database_url, limits=limits) as client:
+        await apply_text(client, text, *secrets)
+
+        code, out, err = await run_config(client, *PLAN, "-", text=text)
+
+    assert (code, err) == (0, ""), out
+
+
 async def test_a_filter_that_the_server_does_not_accept_is_an_error_of_the_plan(
     client: Client, tmp_path: Path
 ) -> None:
