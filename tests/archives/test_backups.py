@@ -316,14 +316,17 @@ async def test_the_service_of_the_systemd_timer_writes_a_backup(
     database_url: str, tmp_path: Path
 ) -> None:
     unit = (DEPLOY / "systemd/tocsin-backup.service").read_text()
-    [line] = [each for each in unit.splitlines() if each.startswith("ExecStart=")]
+    lines = [each for each in unit.splitlines() if each.startswith("ExecStart")]
     program = Path(sys.executable).parent / "tocsin"
-    command = (
-        line.partition("=")[2].replace("%%", "%").replace("/opt/tocsin/bin/tocsin", str(program))
-    )
     (tmp_path / "backups").mkdir()
+    for name in ("tocsin-old.backup", "tocsin-older.backup.partial"):  # one was interrupted
+        (tmp_path / "backups" / name).touch()
+        os.utime(tmp_path / "backups" / name, (0, 0))
 
-    await run_script(shlex.split(command), tmp_path, TOCSIN_DATABASE_URL=database_url)
+    for line in lines:
+        command = line.partition("=")[2].replace("%%", "%")
+        parts = shlex.split(command.replace("/opt/tocsin/bin/tocsin", str(program)))
+        await run_script(parts, tmp_path, TOCSIN_DATABASE_URL=database_url)
 
     [file] = (tmp_path / "backups").iterdir()
     assert re.fullmatch(r"tocsin-\d{4}-\d\d-\d\d-\d{6}\.backup", file.name)
