@@ -622,7 +622,7 @@ async def test_objects_beyond_the_maximum_number_are_an_error_of_the_plan(
 async def test_a_filter_that_only_wider_limits_allow_is_planned_and_unchanged_when_applied(
     database_url: str, serve: Serve, tmp_path: Path
 ) -> None:
-    # A time in another notation than the one that the server stores.
+    # The server stores this time in UTC.
     time = "2026-01-01T02:00:00+02:00"
     types = ", ".join(f"t{index}" for index in range(150))
     filter = f"{{types: [{types}], occurredAt: {{from: '{time}'}}}}"
