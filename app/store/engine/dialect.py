@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,7 +56,8 @@ def parse_database_url(text_url: str) -> URL:
     try:
         url = make_url(text_url)
     except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
-        formats = SEVERAL_HOSTS if "," in text_url else _URL_FORMATS
+        hosts = re.split(r"[/?#]", text_url.partition("://")[2])[0].rpartition("@")[2]
+        formats = SEVERAL_HOSTS if "," in hosts else _URL_FORMATS
         raise InvalidDatabaseUrlError(f"The value is not a database URL. {formats}") from error
     name = url.get_backend_name()
     if name != SQLITE and "@" in f"{url.host}{url.database}":  # a part of the password

@@ -22,7 +22,7 @@ from app.domain.shared.json_encoding import encode_json, load_json
 
 CONNECT_TIMEOUT_SECONDS = 10
 SEVERAL_HOSTS = (
-    "Write several hosts as postgresql://USER@/NAME?host=HOST1:PORT1&host=HOST2:PORT2, each with "
+    "Write several hosts as postgresql://USER@/NAME?host=HOST1,HOST2&port=PORT1,PORT2, each with "
     "its port."
 )
 
