@@ -236,16 +236,16 @@ async def test_all_events_of_a_view_are_acknowledged_and_deleted_after_a_count(
 ) -> None:
     for severity in ("warn", "error"):
         event = {"severity": severity, "summary": severity, "notification": True}
-        await client.execute_field(LOG_EVENTS, input=[event] * 60)
+        await client.execute_field(LOG_EVENTS, input=[event] * 120)
     page = await sign_in_to(visitor, "/events?severity=WARN")
     await expect(page.locator("[data-event]")).to_have_count(50)
     await page.get_by_role("checkbox", name="Select all loaded events").check()
     await page.get_by_role("button", name="Select all events of the view").click()
     await page.get_by_role("button", name="Acknowledge", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Acknowledge 60 events")
+    dialog = page.get_by_role("dialog", name="Acknowledge 120 events")
     await dialog.get_by_role("button", name="Acknowledge").click()
     await expect(dialog).to_have_count(0)
-    assert await client.execute_field(ACKNOWLEDGED) == {"totalCount": 60}
+    assert await client.execute_field(ACKNOWLEDGED) == {"totalCount": 120}
 
     await page.get_by_role("checkbox", name="Select all loaded events").check()
     await page.get_by_role("button", name="Select all events of the view").click()
@@ -254,24 +254,24 @@ async def test_all_events_of_a_view_are_acknowledged_and_deleted_after_a_count(
     assert await find_violations(page) == []
     await page.keyboard.press("Escape")
     await page.get_by_role("button", name="Resolve", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Resolve 60 events")
+    dialog = page.get_by_role("dialog", name="Resolve 120 events")
     await dialog.get_by_role("button", name="Resolve").click()
     await expect(dialog).to_have_count(0)
-    assert await client.execute_field(RESOLVED_COUNT) == {"totalCount": 60}
+    assert await client.execute_field(RESOLVED_COUNT) == {"totalCount": 120}
     await page.get_by_role("checkbox", name="Select all loaded events").check()
     await page.get_by_role("button", name="Select all events of the view").click()
     await page.get_by_role("button", name="Reopen", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Reopen 60 events")
+    dialog = page.get_by_role("dialog", name="Reopen 120 events")
     await dialog.get_by_role("button", name="Reopen").click()
     await expect(dialog).to_have_count(0)
     assert await client.execute_field(RESOLVED_COUNT) == {"totalCount": 0}
     await page.get_by_role("checkbox", name="Select all loaded events").check()
     await page.get_by_role("button", name="Select all events of the view").click()
     await page.get_by_role("button", name="Delete", exact=True).click()
-    await page.get_by_role("dialog").get_by_role("button", name="Delete 60 events").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete 120 events").click()
 
     await expect(page.get_by_text("No event matches the filters")).to_be_visible()
-    assert await client.execute_field(COUNT) == {"totalCount": 60}
+    assert await client.execute_field(COUNT) == {"totalCount": 120}
 
 
 @on_both_databases

@@ -34,20 +34,21 @@ export function useApiPages<Data, Variables extends object, Item, Page extends A
     enabled: isEnabled,
     getNextPageParam: ({ pageInfo }) => (pageInfo.hasNextPage ? pageInfo.endCursor : undefined),
   });
-  return { ...query, items: query.data?.pages.flatMap(({ nodes }) => nodes as Item[]) };
+  return { ...query, isEnabled, items: query.data?.pages.flatMap(({ nodes }) => nodes as Item[]) };
 }
 
-/** The items of all pages. They grow until the last page is loaded. */
-function useAllItems<Item>({ items, hasNextPage, fetchNextPage, isFetchingNextPage, isError }: {
+/** The items of all pages. They grow until the last page is loaded, by one request of all components at a time. */
+function useAllItems<Item>({ items, isEnabled, hasNextPage, fetchNextPage, isFetching, isError }: {
   items: Item[] | undefined;
+  isEnabled: boolean;
   hasNextPage: boolean;
-  fetchNextPage: () => unknown;
-  isFetchingNextPage: boolean;
+  fetchNextPage: (options: { cancelRefetch: boolean }) => unknown;
+  isFetching: boolean;
   isError: boolean;
 }): Item[] {
   useEffect(() => {
-    if (hasNextPage && !isFetchingNextPage && !isError) void fetchNextPage();
-  }, [hasNextPage, isFetchingNextPage, fetchNextPage, isError]);
+    if (isEnabled && hasNextPage && !isFetching && !isError) void fetchNextPage({ cancelRefetch: false });
+  }, [isEnabled, hasNextPage, isFetching, fetchNextPage, isError]);
   return items ?? [];
 }
 

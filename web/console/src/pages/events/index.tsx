@@ -86,10 +86,12 @@ export default function Events() {
     showNew();
   }, [showNew]);
   useEffect(() => {
+    if (list.error) focusesFirst.current = false;
+    if (!focusesFirst.current || newCount > 0) return;
     // The button that had the focus is gone.
-    if (focusesFirst.current) document.querySelector<HTMLElement>("[data-event]")?.focus();
+    document.querySelector<HTMLElement>("[data-event]")?.focus();
     focusesFirst.current = false;
-  }, [events]);
+  }, [events, newCount, list.error]);
   useEffect(() => {
     const element = end.current;
     if (!element || !hasNextPage || isLoadingMore) return;
@@ -162,15 +164,6 @@ export default function Events() {
       <Histogram view={view} version={version} onRange={(from, to) => change({ from, to, range: "" })} />
       <SaveError error={acknowledge.error} />
       <SaveError error={resolve.error} />
-      <SelectionActions
-        events={selectedEvents}
-        filter={filter}
-        isWhole={isWhole}
-        onSelectWhole={
-          !isWhole && hasNextPage && selectedEvents.length === events.length ? () => setIsWhole(true) : null
-        }
-        onDone={clearSelection}
-      />
       {list.error && <ErrorState error={list.error} onRetry={list.reload} />}
       <div>
         {newCount > 0 && (
@@ -218,6 +211,15 @@ export default function Events() {
         )}
       </div>
       <Help isOpen={isHelpOpen} onClose={() => setIsHelpOpen(false)} />
+      <SelectionActions
+        events={selectedEvents}
+        filter={filter}
+        isWhole={isWhole}
+        onSelectWhole={
+          !isWhole && (hasNextPage || selectedEvents.length < events.length) ? () => setIsWhole(true) : null
+        }
+        onDone={clearSelection}
+      />
     </Stack>
   );
 }
