@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
@@ -19,6 +20,7 @@ from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErr
 from app.domain.shared.values import validate_name
 from app.services.auth import keys
 from app.services.shared.audited_changes import append_entry
+from app.services.shared.readers import lookup_by_id
 from app.services.shared.row_locks import lock_organization
 from app.store import tables
 from app.store.change_log.audit import append_audit_entry, collect_values
@@ -27,6 +29,7 @@ from app.store.writing.inserts import KEEP_EXISTING, insert_rows
 
 ADMINISTRATOR = "administrator"
 DEFAULT_ORGANIZATION_KEY = "default"
+ORGANIZATION_BY_ID = lookup_by_id(tables.Organization)
 _MAX_KEY_LENGTH = 255
 
 
@@ -130,8 +133,10 @@ async def find_organization_id(session: AsyncSession, key: str) -> UUID | None:
 
 async def fetch_organization(database: Database, caller: Caller) -> tables.Organization:
     """Fetches the organization that the request acts in."""
-    async with database.read(caller.organization_id) as session:
-        return await session.get_one(tables.Organization, caller.organization_id)
+    row = await ORGANIZATION_BY_ID.fetch_row(database, caller, caller.organization_id)
+    if row is None:
+        raise NoResultFound  # organizations are not deleted
+    return row
 
 
 async def list_organizations(

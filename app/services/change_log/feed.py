@@ -25,7 +25,7 @@ from app.services.shared.background_tasks import run_in_background
 from app.store.change_log import changes
 from app.store.change_log.changes import CurrentEvent, Entry, LogPosition
 from app.store.change_log.tail import BATCH_SIZE, LogTail, ReplacedLogError
-from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.database import Database
 from app.store.engine.database_errors import DATABASE_ERRORS
 
 RETRY_SECONDS = 1.0
@@ -289,10 +289,9 @@ async def resolve_start(
     """Returns the start of a subscription: the cursor, or else the end of the change log."""
     if after is None:
         await database.log_horizon.refresh()
-    async with database.read(ALL_ORGANIZATIONS) as session:
-        snapshot = await changes.fetch_snapshot(session)
-        if after is None:
-            return snapshot, await changes.fetch_head(session)
+    snapshot, head = await changes.fetch_snapshot_and_head(database)
+    if after is None:
+        return snapshot, head
     position = changes.decode_log_cursor(caller.organization_id, after, snapshot)
     return snapshot, snapshot.check_not_pruned(position.subscription_position)
 

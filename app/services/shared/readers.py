@@ -20,7 +20,7 @@ from app.store.reading import projection
 from app.store.reading.condition_templates import ConditionTemplate, column_equals
 from app.store.reading.pages import Order, Page, PageRequest
 from app.store.reading.projection import Projection
-from app.store.tables import OrganizationOwned
+from app.store.tables import StoredRow
 
 # Names of counts.
 TOTAL_COUNT = "total"
@@ -28,7 +28,7 @@ UNACKNOWLEDGED_COUNT = "unacknowledged"
 AnyRow = TypeVar("AnyRow")
 RequestT = TypeVar("RequestT")
 KeyT = TypeVar("KeyT")
-RowT = TypeVar("RowT", bound=OrganizationOwned)
+RowT = TypeVar("RowT", bound=StoredRow)
 EncodeCursor = Callable[[tuple[Any, ...]], str]
 
 

@@ -36,6 +36,8 @@ from app.domain.events.state import EventChangeKind, EventState
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.store import tables
 from app.store.change_log.log_snapshot import PRUNED_COLUMNS, SNAPSHOT_COLUMNS
+from app.store.engine.database import Database
+from app.store.reading import statements
 from app.store.reading.event_conditions import within
 from app.store.reading.pages import decode_cursor, encode_cursor, invalid_cursor_error
 from app.store.tables import METADATA
@@ -81,6 +83,7 @@ class LogPosition(NamedTuple):
 
 LOG_START = LogPosition(0, 0)
 _POSITION = (col(tables.Change.tx), col(tables.Change.seq))
+_CHANGE = METADATA.tables["change"].c
 
 
 @dataclass
@@ -311,11 +314,34 @@ async def fetch_head(session: AsyncSession) -> LogPosition:
 
 
 def head_statement() -> Select[Any]:
-    tx, seq = col(tables.Change.tx), col(tables.Change.seq)
+    return _select_with_last_entry(*PRUNED_COLUMNS)
+
+
+def _select_with_last_entry(*columns: Any) -> Select[Any]:
+    """Selects columns of the log, and the position of the last complete entry.
+
+    It is that of all organizations: the columns are bare, to which no scope is added.
+    """
+    tx, seq = _CHANGE.tx, _CHANGE.seq
     last_entry = (
         select(tx, seq).where(tx < Horizon()).order_by(tx.desc(), seq.desc()).limit(1).subquery()
     )
-    return select(*PRUNED_COLUMNS, last_entry.c.tx, last_entry.c.seq).outerjoin(last_entry, true())
+    return select(*columns, last_entry.c.tx, last_entry.c.seq).outerjoin(last_entry, true())
+
+
+async def fetch_snapshot_and_head(database: Database) -> tuple[LogSnapshot, LogPosition]:
+    """Fetches both without a session, which would cost more than the read.
+
+    The snapshot's `begins_at` is a value of the driver.
+    """
+    [row] = await statements.fetch_rows(
+        database,
+        ("log head",),
+        lambda: _select_with_last_entry(*SNAPSHOT_COLUMNS),
+        database.log_horizon.parameters,
+    )
+    snapshot = snapshot_from_row(row[:-2])
+    return snapshot, head_from_row((*snapshot.pruned, *row[-2:]))
 
 
 def head_from_row(row: Sequence[Any]) -> LogPosition:

@@ -30,10 +30,10 @@ from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.definitions_version import DEFINITIONS_VERSION
 from app.store.reading.pages import Order, Page, PageRequest
 from app.store.reading.statements import CompiledStatement, TooManyParametersError
-from app.store.tables import EventCount, OrganizationOwned
+from app.store.tables import EventCount, StoredRow
 from app.store.tables.columns import DriverCodec, JSONValue
 
-RowT = TypeVar("RowT", bound=OrganizationOwned)
+RowT = TypeVar("RowT", bound=StoredRow)
 MAX_ROW_STATEMENTS = 8  # of one projection; a reader of single rows has one or two conditions
 NO_COUNTS: Mapping[str, ConditionTemplate] = {}
 
@@ -43,7 +43,7 @@ class Join:
     """Columns of the row that a foreign key references; all None if the row does not exist."""
 
     foreign_key: str
-    table: type[OrganizationOwned]
+    table: type[StoredRow]
     columns: tuple[str, ...]
     joins: tuple[Join, ...] = ()
 
@@ -60,7 +60,7 @@ class Projection:
     `row_statements`: the latest statements that read one row, by dialect and condition.
     """
 
-    table: type[OrganizationOwned]
+    table: type[StoredRow]
     columns: tuple[str, ...]
     joins: tuple[Join, ...] = ()
     with_definitions_version: bool = False
@@ -217,7 +217,7 @@ async def fetch_page(
 
 
 @cache
-def whole_row(table: type[OrganizationOwned]) -> Projection:
+def whole_row(table: type[StoredRow]) -> Projection:
     """All columns of a table, from which `build_rows` builds its rows."""
     return Projection(table, tuple(table.model_fields))
 
@@ -241,7 +241,7 @@ def build_rows(
 
 @lru_cache(maxsize=128)
 def _column_decoders(
-    driver_codec: DriverCodec, table: type[OrganizationOwned]
+    driver_codec: DriverCodec, table: type[StoredRow]
 ) -> list[Callable[[Any], Any]]:
     return [
         driver_codec.value_decoder(_column(table, name).type) for name in whole_row(table).columns
@@ -251,7 +251,7 @@ def _column_decoders(
 async def count_rows(
     database: Database,
     organization_id: UUID,
-    table: type[OrganizationOwned],
+    table: type[StoredRow],
     template: ConditionTemplate,
 ) -> int:
     key = (table, template.cache_key, "count")
@@ -289,7 +289,7 @@ def _page_statement(
     return statement.limit(literal_column(str(request.size + 1)))
 
 
-def _count_statement(table: type[OrganizationOwned], template: ConditionTemplate) -> Select[Any]:
+def _count_statement(table: type[StoredRow], template: ConditionTemplate) -> Select[Any]:
     counter_conditions = template.counter_conditions()
     if counter_conditions is not None:
         total = func.coalesce(func.sum(EventCount.events), 0)

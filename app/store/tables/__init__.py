@@ -20,6 +20,7 @@ from app.store.tables.organizations import (
     LeasedRow,
     Organization,
     OrganizationOwned,
+    StoredRow,
     owned_tables,
 )
 from app.store.tables.retention import RetentionPolicy
@@ -55,5 +56,6 @@ __all__ = [
     "RetentionPolicy",
     "Silence",
     "Source",
+    "StoredRow",
     "owned_tables",
 ]
