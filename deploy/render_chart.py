@@ -15,19 +15,21 @@ import yaml
 
 DEPLOY = Path(__file__).parent
 CHART = DEPLOY / "chart"
-# Labels that only one of both has.
+# Labels and other metadata that only one of both has.
 OTHER_LABELS = {
+    "annotations",
     "app.kubernetes.io/instance",
     "app.kubernetes.io/managed-by",
     "app.kubernetes.io/version",
     "helm.sh/chart",
 }
-# The settings that kustomize/ has, and for which the chart has no default values.
+# What kustomize/ has, and the chart does not have by default.
 KUSTOMIZE_VALUES: dict[str, Any] = {
     "settings": {
         "TOCSIN_PUBLIC_URL": "https://events.example.com",
         "TOCSIN_TRUSTED_PROXIES": "10.244.0.0/16",
-    }
+    },
+    "backup": {"enabled": True},
 }
 WARNING = 2  # as helm.lint returns it
 # With everything that has a default value changed.
@@ -49,6 +51,13 @@ OTHER_VALUES: dict[str, Any] = {
         "extraPorts": [4318, 587],
     },
     "serviceMonitor": {"enabled": False},
+    "backup": {
+        "enabled": True,
+        "schedule": "0 * * * *",
+        "keepDays": 30,
+        "image": "registry.example.com/postgres:18",
+        "storage": "1Ti",
+    },
 }
 
 
@@ -67,22 +76,17 @@ def read_environment(deployment: dict[str, Any]) -> dict[str, str]:
 
 def read_kustomize() -> dict[str, Any]:
     """Returns the objects of kustomize/ by their kind, with its image."""
-    customization, *objects = (
-        yaml.safe_load((DEPLOY / "kustomize" / name).read_text())
-        for name in ("kustomization.yaml", *_resources())
-    )
+    customization = yaml.safe_load((DEPLOY / "kustomize" / "kustomization.yaml").read_text())
+    objects = [
+        each
+        for name in (*customization["resources"], "backup.yaml")
+        for each in yaml.safe_load_all((DEPLOY / "kustomize" / name).read_text())
+    ]
     [image] = customization["images"]
     manifests = {each["kind"]: each for each in objects}
     [container] = manifests["Deployment"]["spec"]["template"]["spec"]["containers"]
     container["image"] = f"{image['newName']}:{image['newTag']}"
     return manifests
-
-
-def _resources() -> list[str]:
-    resources: list[str] = yaml.safe_load(
-        (DEPLOY / "kustomize" / "kustomization.yaml").read_text()
-    )["resources"]
-    return resources
 
 
 def without_labels(value: Any) -> Any:
@@ -116,6 +120,12 @@ def main(folder: Path) -> None:
     [egress] = rendered["other"]["NetworkPolicy"]["spec"]["egress"]
     if [each["port"] for each in egress["ports"]] != [53, 53, 6432, 443, 4318, 587]:
         sys.exit(f"The network policy allows other ports: {egress['ports']}")
+    backup = rendered["other"]["CronJob"]["spec"]
+    script = backup["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["command"][-1]
+    if backup["schedule"] != "0 * * * *" or "-mtime +30 " not in script:
+        sys.exit(f"Values of the backup are not used: {backup}")
+    if "CronJob" in rendered["default"]:
+        sys.exit("The chart writes backups by default.")
     for name, objects in rendered.items():
         for kind, manifest in objects.items():
             (folder / f"{name}-{kind}.yaml").write_text(yaml.safe_dump(manifest))

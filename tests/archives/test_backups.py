@@ -305,13 +305,19 @@ async def require_password(postgresql: str, role: str, password: str) -> None:
 
 @pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
 async def test_the_jobs_for_kubernetes_write_and_restore_a_backup(
-    database_url: str, empty_urls: dict[str, str], tmp_path: Path, serve: Serve
+    database_url: str,
+    empty_urls: dict[str, str],
+    tmp_path: Path,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, backup_job = yaml.safe_load_all((DEPLOY / "kustomize/backup.yaml").read_text())
     [backup] = backup_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     restore_job = yaml.safe_load((DEPLOY / "kustomize/restore.yaml").read_text())
     [restore] = restore_job["spec"]["template"]["spec"]["initContainers"]
     [migrate] = restore_job["spec"]["template"]["spec"]["containers"]
+    records = record_programs(tmp_path, monkeypatch)
+    with_password = "://postgres:p%40s%5Cs@"
     folder = tmp_path / "backups"
     folder.mkdir()
     (folder / "tocsin-old.backup").touch()
@@ -319,16 +325,38 @@ async def test_the_jobs_for_kubernetes_write_and_restore_a_backup(
 
     async with serve_with_data(database_url, serve) as client:
         state, cursor = await read_state(client), await client.execute_field("{ logHead }")
-        await run_script(backup["command"], folder, DATABASE_URL=database_url)
+        url = database_url.replace("://postgres@", with_password)
+        await run_script(backup["command"], folder, DATABASE_URL=url)
     [file] = folder.iterdir()
     empty_url = empty_urls[POSTGRESQL]
-    await run_script(restore["command"], folder, DATABASE_URL=empty_url, BACKUP=file.name)
+    url = empty_url.replace("://postgres@", with_password)
+    await run_script(restore["command"], folder, DATABASE_URL=url, BACKUP=file.name)
     migrated = await run_command(tmp_path, *migrate["args"], database_url=empty_url)
 
     assert (migrated[0], migrated[2]) == (0, "")
+    for record in (records / "pg_dump", records / "pg_restore"):
+        password, *arguments = record.read_text().splitlines()
+        assert password == "p@s\\s"
+        assert [each for each in arguments if "p%40s" in each or "p@s" in each] == []
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     async with serve(empty_url) as client:
         await check_restored(client, state, cursor)
+
+
+def record_programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lets each program first write its password and its arguments to a file of its name."""
+    records, wrappers = folder / "records", folder / "wrappers"
+    records.mkdir()
+    wrappers.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        record, program = records / name, shutil.which(name)
+        wrapper = wrappers / name
+        wrapper.write_text(
+            f'#!/bin/sh\nprintf "%s\\n" "$PGPASSWORD" "$@" > {record}\nexec {program} "$@"\n'
+        )
+        wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrappers}{os.pathsep}{os.environ['PATH']}")
+    return records
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
