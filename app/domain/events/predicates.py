@@ -76,15 +76,15 @@ class Comparable(NamedTuple):
 
 def to_comparable(value: Any) -> Comparable | None:
     """Returns the comparable form of a scalar. None for a list, an object or null."""
+    if isinstance(value, str):
+        instant = parse_instant(value)
+        return Comparable(None, value if instant is None else format_instant(instant))
     if isinstance(value, bool):
         return Comparable(boolean=value)
     if isinstance(value, ExactDecimal):
-        return Comparable(number=to_integer(value))
+        return Comparable(to_integer(value))
     if isinstance(value, int | float):
-        return Comparable(number=value)
-    if isinstance(value, str):
-        instant = parse_instant(value)
-        return Comparable(text=value if instant is None else format_instant(instant))
+        return Comparable(value)
     return None
 
 
@@ -166,7 +166,10 @@ def index_fields(fields: Mapping[str, Any]) -> FieldIndex:
             if (found := values.get(path)) is None:
                 continue
             found.is_single = not (is_in_list or found.scalars)
-            found.scalars[to_comparable(value)] = None
+            comparable = to_comparable(value)
+            found.scalars[comparable] = None
+            if comparable is not None:
+                continue
             if isinstance(value, dict):
                 next_level += _members(path, value, is_in_list=is_in_list)
             elif isinstance(value, list):

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum, Flag, auto
 from functools import cached_property
-from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -177,12 +176,12 @@ class EventDraft:
         attributes = vars(self)
         if self.sent_at is not None:
             attributes = attributes | {"occurred_at": self.sent_at}
+        if self.resolved:
+            attributes = {name: attributes[name] for name in RESOLUTION_ATTRIBUTES}
         return {
             name: value
             for name, value in attributes.items()
-            if value is not None
-            and name not in _NOT_DIGESTED
-            and (not self.resolved or name in RESOLUTION_ATTRIBUTES)
+            if value is not None and name not in _NOT_DIGESTED
         }
 
     def _normalized_attributes(self, set_paths: Collection[Keys]) -> dict[str, Any]:
@@ -283,7 +282,11 @@ class EventState:
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON form that the change log stores, under API names."""
         attributes = vars(self)
-        return {name: _format_attribute(attributes[attribute]) for attribute, name in _JSON_NAMES}
+        state = {name: attributes[attribute] for attribute, name in _JSON_NAMES}
+        for name, format_value in _JSON_FORMATTERS:
+            if (value := state[name]) is not None:
+                state[name] = format_value(value)
+        return state
 
     def to_report_json(self) -> dict[str, Any]:
         """Returns the JSON form of a report that is not stored as an event, without nulls."""
@@ -462,18 +465,6 @@ def _parse_attribute(name: str, value: Any) -> Any:
     return value if value is None or parser is None else parser(value)
 
 
-def _format_attribute(value: Any) -> Any:
-    if type(value) in _JSON_TYPES:
-        return value
-    if (formatter := _FORMATTERS.get(type(value))) is not None:
-        return formatter(value)
-    for kind, formatter in _FORMATTERS.items():  # database drivers may return subclasses of UUID
-        if isinstance(value, kind):
-            return formatter(value)
-    return value
-
-
-_JSON_TYPES = frozenset({str, int, bool, float, dict, NoneType})
 _FORMATTERS: dict[type, Callable[[Any], Any]] = {
     datetime: format_instant,
     UUID: str,
@@ -517,4 +508,10 @@ def _hash_values(values: Mapping[str, Any], *, exact: bool) -> str:
 
 _JSON_NAMES = tuple(
     (attribute.name, to_camel_case(attribute.name)) for attribute in fields(EventState)
+)
+# By API name, of the attributes whose values are not JSON.
+_JSON_FORMATTERS = tuple(
+    (attribute.api_name, _FORMATTERS[attribute.type])
+    for attribute in ATTRIBUTES
+    if attribute.type in _FORMATTERS and attribute.name in EventState.__dataclass_fields__
 )

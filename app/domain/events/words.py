@@ -99,7 +99,11 @@ def _contains_term(sorted_words: Sequence[str], term: str) -> bool:
 
 def _iterate_words(text: str) -> Iterator[str]:
     folded = _fold_text(text)
-    for run, _ in _RUN.findall(folded):
+    runs = [run for run, _ in _RUN.findall(folded)]
+    if folded.isascii():
+        yield from runs
+        return
+    for run in runs:
         for part, is_unspaced in _split_run(run):
             if is_unspaced:
                 yield from _pairs(part)
@@ -154,6 +158,8 @@ def _fold_text(text: str) -> str:
 
 def _shorten_word(word: str) -> str:
     """Replaces the end of a long word with a hash; '#' occurs in no other word."""
+    if len(word) <= _MAX_WORD_BYTES // 4:  # a character has at most 4 bytes
+        return word
     encoded = word.encode()
     if len(encoded) <= _MAX_WORD_BYTES:
         return word

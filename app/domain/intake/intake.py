@@ -55,6 +55,7 @@ from app.domain.shared.exact_decimals import (
     has_exact_decimals,
     round_decimals,
 )
+from app.domain.shared.frozen import create_frozen
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count, null_message, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
@@ -539,40 +540,41 @@ def _build_event(
 ) -> EventState:
     type_name = event_type.type if event_type else draft.type or DEFAULT_TYPE
     acknowledged = bool(draft.acknowledged)
-    copied_values = {  # without what was not reported, which gets its default
-        name: value for name in COPIED_ATTRIBUTES if (value := getattr(draft, name)) is not None
+    reported = vars(draft)
+    attributes = {  # without what was not reported, which gets its default
+        name: value for name in COPIED_ATTRIBUTES if (value := reported[name]) is not None
     }
     if event_type is None and draft.type_version is not None:
         # For organizations in which the type is registered.
-        copied_values["extensions"] = {
+        attributes["extensions"] = {
             **(draft.extensions or {}),
             TYPE_VERSION: draft.type_version,
         }
-    return EventState(
-        **copied_values,
-        id=event_id,
-        type=type_name,
-        event_type_id=event_type.id if event_type else None,
-        event_type_version=event_type.version if event_type else None,
-        category=event_type.category if event_type else None,
-        severity=severity.severity,
-        severity_text=severity.text,
-        summary=draft.summary
+    attributes |= {
+        "id": event_id,
+        "type": type_name,
+        "event_type_id": event_type.id if event_type else None,
+        "event_type_version": event_type.version if event_type else None,
+        "category": event_type.category if event_type else None,
+        "severity": severity.severity,
+        "severity_text": severity.text,
+        "summary": draft.summary
         if draft.summary is not None
         else (event_type.name if event_type else type_name),
-        source=draft.source or command.actor.source,
-        occurred_at=draft.occurred_at or command.now,
-        recorded_at=command.now,
-        updated_at=command.now,
-        fields=values,
-        tags=_remove_repeated(draft.tags or ()),
-        notification=bool(draft.notification),
-        acknowledged_at=command.now if acknowledged else None,
-        acknowledged_by=command.actor.name if acknowledged else None,
-        resolved_at=draft.resolved_at and min(draft.resolved_at, command.now),
-        resolved_by=None if draft.resolved_at is None else command.actor.name,
-        summary_given=draft.summary is not None,
-    )
+        "source": draft.source or command.actor.source,
+        "occurred_at": draft.occurred_at or command.now,
+        "recorded_at": command.now,
+        "updated_at": command.now,
+        "fields": values,
+        "tags": _remove_repeated(draft.tags or ()),
+        "notification": bool(draft.notification),
+        "acknowledged_at": command.now if acknowledged else None,
+        "acknowledged_by": command.actor.name if acknowledged else None,
+        "resolved_at": draft.resolved_at and min(draft.resolved_at, command.now),
+        "resolved_by": None if draft.resolved_at is None else command.actor.name,
+        "summary_given": draft.summary is not None,
+    }
+    return create_frozen(EventState, attributes)
 
 
 def _remove_repeated(tags: tuple[str, ...]) -> tuple[str, ...]:

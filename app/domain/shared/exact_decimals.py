@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 _MAX_SAFE_LENGTH = 16
 # In the place of a number in JSON. It is random, so that no text in the JSON can contain it.
 _MARK = secrets.token_hex(16)
+_CONTAINERS = {dict, list, tuple}
 _NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?", re.ASCII)
 _MARKED_DIGITS = re.compile(f'"{_MARK}([^"]*)"')
 
@@ -78,16 +79,19 @@ def canonicalize_decimal(number: float) -> float:
 
 def has_exact_decimals(value: Any) -> bool:
     """Whether a JSON value contains an ExactDecimal."""
-    waiting = [value]  # no recursion: the value may be nested too deeply to be stored
+    # No recursion: the value may be nested too deeply to be stored.
+    waiting: list[Collection[Any]] = [(value,)]
     while waiting:
-        item = waiting.pop()
-        kind = type(item)
-        if kind is dict:
-            waiting += item.values()
-        elif kind is list or kind is tuple:
-            waiting += item
-        elif kind is ExactDecimal:
+        items = waiting.pop()
+        kinds = set(map(type, items))
+        if ExactDecimal in kinds:
             return True
+        if not kinds.isdisjoint(_CONTAINERS):
+            waiting += [
+                item.values() if type(item) is dict else item
+                for item in items
+                if type(item) in _CONTAINERS
+            ]
     return False
 
 

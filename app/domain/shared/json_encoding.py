@@ -11,7 +11,9 @@ from typing import Any
 
 from app.domain.shared.exact_decimals import encode_exactly, parse_decimal
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+)
 _DECODER = json.JSONDecoder(parse_float=parse_decimal)
 # The encoding of False and True, by index: `encode_json` takes 90 times as long.
 BOOLEANS = ("false", "true")

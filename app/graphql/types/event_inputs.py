@@ -18,6 +18,7 @@ from app.domain.events.predicates import FieldPredicate as Predicate
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventDraft, EventStatus
 from app.domain.events.words import extract_search_terms
+from app.domain.shared.frozen import create_frozen
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import bad_user_input
@@ -544,25 +545,12 @@ class LogEventInput:
     )
 
     def to_domain(self) -> EventDraft:
-        return EventDraft(
-            event_type_id=self.event_type_id,
-            type=self.type,
-            entity=None if self.entity is None else self.entity.to_domain(),
-            severity=self.severity,
-            summary=self.summary,
-            content=self.content,
-            source=self.source,
-            source_id=self.source_id,
-            subject=self.subject,
-            outcome=self.outcome,
-            occurred_at=self.occurred_at,
-            fields=self.fields,
-            tags=None if self.tags is None else tuple(self.tags),
-            notification=self.notification,
-            acknowledged=self.acknowledged,
-            alert_key=self.alert_key,
-            resolved=self.resolved or None,
-        )
+        attributes = vars(self) | {
+            "entity": None if self.entity is None else self.entity.to_domain(),
+            "tags": None if self.tags is None else tuple(self.tags),
+            "resolved": self.resolved or None,
+        }
+        return create_frozen(EventDraft, attributes)
 
 
 @strawberry.input(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +15,8 @@ from app.domain.events.state import EventState, diff_states
 from app.domain.intake.intake import CommandContext
 from app.store import tables
 from app.store.change_log import changes
+
+_NO_CHANGES: dict[str, Any] = {}  # one object, which a batch encodes once
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,6 @@ def build_log_entry(
         at=command.now,
         actor=command.actor.name,
         notifies=notifies,
-        changes={} if before is None else diff_states(before, state),
+        changes=_NO_CHANGES if before is None else diff_states(before, state),
         state=state.to_json(),
     )

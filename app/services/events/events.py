@@ -7,6 +7,7 @@ returns, the results are durable and in the change log.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -59,8 +60,8 @@ async def log_events(
     results: list[EventResult] = await database.report_queue.submit(
         organization_id, call, len(drafts), process
     )
-    for result in results:
-        metrics.EVENTS.labels(metrics.REQUEST_API.get(), _metric_result(result)).inc()
+    for name, count in Counter(map(_metric_result, results)).items():
+        metrics.EVENTS.labels(metrics.REQUEST_API.get(), name).inc(count)
     return results
 
 

@@ -173,14 +173,14 @@ class ReportBatch:
         if command.is_internal:  # neither a duplicate nor an original
             self._store_new(event, command)
             return Decision(event.id, stored=True, warnings=validation.warnings)
-        fingerprints = self.lookup.fingerprints.get(event.id, [])
-        match = self.lookup.originals.find_match(fingerprints, event)
-        if match is not None:
-            return self._handle_duplicate(validation, match, command)
-        self.lookup.originals.add_original(
-            fingerprints, event, _AFTER_STORED_ORIGINALS + len(self.new_originals)
-        )
-        self.new_originals.append((event, fingerprints))
+        if fingerprints := self.lookup.fingerprints.get(event.id, []):
+            match = self.lookup.originals.find_match(fingerprints, event)
+            if match is not None:
+                return self._handle_duplicate(validation, match, command)
+            self.lookup.originals.add_original(
+                fingerprints, event, _AFTER_STORED_ORIGINALS + len(self.new_originals)
+            )
+            self.new_originals.append((event, fingerprints))
         self._store_new(event, command)
         return Decision(event.id, stored=True, warnings=validation.warnings)
 

@@ -28,6 +28,7 @@ from app.store.writing.inserts import TableRows, insert_rows
 
 HEAD_LENGTH = 200
 _ROWS_PER_FETCH = 5  # texts may be long
+_NO_VALUE = Comparable()
 _TABLES = (tables.EventTag, tables.EventWords, tables.EventValue)
 
 
@@ -75,8 +76,10 @@ def build_index_rows(organization_id: UUID, events: Iterable[EventState]) -> lis
     """The index rows of these events by table, without tables that have no rows."""
     rows_by_table: dict[Any, list[dict[str, Any]]] = {table: [] for table in _TABLES}
     for event in events:
-        owner = {"organization_id": organization_id, "event_id": event.id}
-        rows_by_table[tables.EventTag] += [owner | {"tag": tag} for tag in event.tags]
+        rows_by_table[tables.EventTag] += [
+            {"organization_id": organization_id, "event_id": event.id, "tag": tag}
+            for tag in event.tags
+        ]
         rows_by_table[tables.EventWords].append(
             _words_row(organization_id, event.id, event.summary, event.content)
         )
@@ -87,13 +90,7 @@ def build_index_rows(organization_id: UUID, events: Iterable[EventState]) -> lis
 def build_value_rows(organization_id: UUID, event: EventState) -> list[dict[str, Any]]:
     """The rows of `event_value` of an event."""
     return [
-        {
-            "organization_id": organization_id,
-            "event_id": event.id,
-            "field": path,
-            "ordinal": ordinal,
-            **_value_columns(value),
-        }
+        _value_row(organization_id, event.id, path, ordinal, value or _NO_VALUE)
         for path, values in event.field_index.values.items()
         for ordinal, value in values.list_numbered()
     ]
@@ -191,12 +188,28 @@ def _words_row(
     organization_id: UUID, event_id: UUID, summary: str, content: str | None
 ) -> dict[str, Any]:
     words = _scope_words(organization_id, WORDS_VERSION, extract_event_words(summary, content))
-    owner = {"organization_id": organization_id, "event_id": event_id}
-    return owner | {"words": words, "version": WORDS_VERSION}
+    return {
+        "organization_id": organization_id,
+        "event_id": event_id,
+        "words": words,
+        "version": WORDS_VERSION,
+    }
 
 
-def _value_columns(value: Comparable | None) -> dict[str, Any]:
-    value = value or Comparable()
-    number, exact = (None, None) if value.number is None else split_number(value.number)
-    head, tail = (None, None) if value.text is None else split_text(value.text)
-    return {"number": number, "exact": exact, "head": head, "tail": tail, "truth": value.boolean}
+def _value_row(
+    organization_id: UUID, event_id: UUID, path: str, ordinal: int, value: Comparable
+) -> dict[str, Any]:
+    number, text, boolean = value
+    number, exact = (None, None) if number is None else split_number(number)
+    head, tail = (None, None) if text is None else split_text(text)
+    return {
+        "organization_id": organization_id,
+        "event_id": event_id,
+        "field": path,
+        "ordinal": ordinal,
+        "number": number,
+        "exact": exact,
+        "head": head,
+        "tail": tail,
+        "truth": boolean,
+    }
