@@ -72,6 +72,8 @@ class Figures:
 
 async def measure(url: str, minutes: float) -> Figures:
     figures = Figures()
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
+        await http.get(f"{url}/health")  # answers once the server has started
     async with async_playwright() as playwright:
         executable = shutil.which("chromium")
         browser = await playwright.chromium.launch(executable_path=executable, args=LAUNCH)

@@ -134,8 +134,9 @@ class FormStore extends Store<FormState> {
 
   protected start(signal: AbortSignal): void {
     signal.addEventListener("abort", () => this.checking.abort());
-    if (this.getState().eventType !== null) return this.recheck(0); // mounted again, or reloaded
-    this.setState({ isLoading: true, error: null });
+    const { eventType, isLoading } = this.getState();
+    if (eventType !== null) return this.recheck(0); // mounted again, or reloaded
+    if (!isLoading) this.setState({ isLoading: true, error: null });
     void this.load(signal).catch((error) => signal.aborted || this.fail(error));
   }
 
@@ -155,7 +156,7 @@ class FormStore extends Store<FormState> {
       .map(([name, property]) => [name, property.default]);
     this.changed.clear();
     this.isSubmitted = false;
-    this.setState({ problems: [], fieldProblems: {}, result: null, error: null });
+    this.setState({ problems: [], fieldProblems: {}, error: null });
     this.change({ ...Object.fromEntries(defaults), ...this.options.initialValues }, 0);
   };
 
@@ -165,7 +166,6 @@ class FormStore extends Store<FormState> {
     const changed = names.filter((name) => !isEqual(old[name], values[name]));
     if (changed.length === 0) return;
     for (const name of changed) this.changed.add(name);
-    this.setState({ result: null });
     this.change(values, this.options.delay ?? 300);
   };
 
@@ -173,13 +173,12 @@ class FormStore extends Store<FormState> {
   readonly checkAttributes = (attributes: string | undefined): void => {
     const { eventType, values } = this.getState();
     if (attributes === this.checkedAttributes || eventType === null) return;
-    this.setState({ result: null });
     this.change(values, this.options.delay ?? 300);
   };
 
   private change(values: FieldValues, delay: number): void {
     this.sourceId = randomId();
-    this.setState({ values });
+    this.setState({ values, result: null });
     this.recheck(delay);
   }
 
@@ -205,8 +204,8 @@ class FormStore extends Store<FormState> {
   private showCheck(check: CheckEventQuery["checkEvent"]): void {
     const { accepted, visibleFields, requiredFields, duplicateOf, userErrors } = check;
     const warnings = check.warnings.filter(({ code }) => code !== "FIELD_HIDDEN");
-    this.setState({ isValid: accepted, visibleFields, requiredFields, duplicateOf, warnings });
-    this.setState({ isChecking: false, error: null });
+    const state = { isValid: accepted, visibleFields, requiredFields, duplicateOf, warnings };
+    this.setState({ ...state, isChecking: false, error: null });
     this.showProblems(userErrors);
   }
 
@@ -236,11 +235,11 @@ class FormStore extends Store<FormState> {
     this.setState({ isSubmitting: true, result: null, error: null });
     try {
       const { userErrors, ...result } = (await this.client.request(LogEventDocument, { input: this.input() })).logEvent;
-      const isAccepted = userErrors.length === 0;
+      const accepted = userErrors.length === 0 ? result : null;
       this.showProblems(userErrors);
-      if (isAccepted) this.sourceId = randomId();
-      this.setState({ result: isAccepted ? result : null });
-      return isAccepted ? result : null;
+      if (accepted) this.sourceId = randomId();
+      this.setState({ result: accepted });
+      return accepted;
     } catch (error) {
       this.fail(error);
       return null;

@@ -115,7 +115,8 @@ export abstract class LiveRows<Row, Message, State extends LiveState<Row>> exten
   protected start(signal: AbortSignal): void {
     this.signal = signal;
     this.messages = [];
-    this.setState({ error: null, isLoading: true, isLoadingMore: false } as Partial<State>);
+    // The first start changes no state, so that no component is rendered again.
+    if (!this.getState().isLoading) this.setState({ ...LOADED, error: null, isLoading: true } as Partial<State>);
     void this.load(signal).catch(this.fail);
   }
 

@@ -15,6 +15,7 @@ import {
 } from "../../api/generated";
 import { Confirm } from "../../common/Confirm";
 import { Dialog } from "../../common/Dialog";
+import { Name } from "../../common/Name";
 import { Secret } from "../../common/Secret";
 import { Time } from "../../common/time";
 import { checked, problemsAt } from "../../common/userErrors";
@@ -74,7 +75,7 @@ export function ApiKeys() {
                   <Table.Td style={{ overflowWrap: "anywhere" }}>
                     <Text>{key.name}</Text>
                     <Text size="sm" c="dimmed">
-                      {key.permissions.join(", ")}
+                      <Name text={key.permissions.join(", ")} />
                     </Text>
                   </Table.Td>
                   <Table.Td visibleFrom="sm">
@@ -190,7 +191,7 @@ function NewKey({ onClose }: { onClose: () => void }) {
                   <Checkbox
                     key={permission}
                     value={permission}
-                    label={permission}
+                    label={<Name text={permission} />}
                     description={t.permissionHints[permission]}
                   />
                 ))}

@@ -1,10 +1,12 @@
-// The rows of the event list. A row is rendered again only if its event changes.
+// The rows of the event list. A row is rendered again only if its event changes. Rows consist of plain
+// elements, which take less than half the time of Mantine's.
 
-import { Checkbox, Group, Table, Text } from "@mantine/core";
+import { Group, Table, Text } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
-import { Fragment, memo, type ReactNode } from "react";
+import { memo, type ReactNode, useDeferredValue } from "react";
 import { Link } from "react-router";
 import type { EventRowFragment, EventRowWithFieldsFragment, Severity } from "../../api/generated";
+import { Name } from "../../common/Name";
 import { SeverityLabel } from "../../common/severity";
 import { Time } from "../../common/time";
 import { formatValue } from "../../common/values";
@@ -13,6 +15,8 @@ import { COLUMNS, type Column, useColumns } from "./columns";
 import classes from "./EventTable.module.css";
 
 const t = texts.events;
+/** Enough for a screen: these rows are painted first. */
+const FIRST_ROWS = 30;
 
 export type Row = { id: string; severity: Severity; occurredAt: string; lastOccurredAt: string } & EventRowFragment &
   Partial<Pick<EventRowWithFieldsFragment, "fieldValues">>;
@@ -27,14 +31,7 @@ interface Props {
 const CELLS: Record<Exclude<Column, "summary">, (row: Row) => ReactNode> = {
   time: (row) => <Time at={row.occurredAt} />,
   severity: (row) => <SeverityLabel severity={row.severity} />,
-  // A type is wrapped after its dots.
-  type: (row) =>
-    row.type.split(/(?<=\.)/).map((part, index) => (
-      <Fragment key={index}>
-        {index > 0 && <wbr />}
-        {part}
-      </Fragment>
-    )),
+  type: (row) => <Name text={row.type} />,
   entity: (row) => row.entity && `${row.entity.type} ${row.entity.entityId}`,
   source: (row) => row.source,
   tags: (row) => row.tags.join(", "),
@@ -64,6 +61,7 @@ function hasValue(row: Row, column: Exclude<Column, "summary">): boolean {
 
 export const EventTable = memo(function EventTable({ rows, selected, onSelect, onSelectAll }: Props) {
   const [columns] = useColumns();
+  const rowCount = useDeferredValue(Infinity, FIRST_ROWS);
   const isNarrow = useMediaQuery("(max-width: 48em)");
   const chosen = COLUMNS.filter((column) => column === "summary" || columns.shown.includes(column));
   const shown = isNarrow ? (["summary"] as Column[]) : chosen;
@@ -79,10 +77,14 @@ export const EventTable = memo(function EventTable({ rows, selected, onSelect, o
         <Table.Thead>
           <Table.Tr>
             <Table.Th w={40}>
-              <Checkbox
+              <input
+                type="checkbox"
+                className={classes.checkbox}
                 aria-label={t.selectAll}
                 checked={selectedCount > 0 && selectedCount === rows.length}
-                indeterminate={selectedCount > 0 && selectedCount < rows.length}
+                ref={(box) => {
+                  if (box) box.indeterminate = selectedCount > 0 && selectedCount < rows.length;
+                }}
                 onChange={({ currentTarget }) => onSelectAll(currentTarget.checked)}
               />
             </Table.Th>
@@ -99,7 +101,7 @@ export const EventTable = memo(function EventTable({ rows, selected, onSelect, o
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {rows.map((row) => (
+          {rows.slice(0, rowCount).map((row) => (
             <EventRow
               key={row.id}
               row={row}
@@ -161,18 +163,20 @@ const EventRow = memo(function EventRow({ row, shown, fields, below, fieldsBelow
     </>
   );
   return (
-    <Table.Tr data-handled={row.acknowledged || row.resolvedAt !== null || undefined} className={classes.row}>
-      <Table.Td>
-        <Checkbox
+    <tr data-handled={row.acknowledged || row.resolvedAt !== null || undefined} className={classes.row}>
+      <td>
+        <input
+          type="checkbox"
+          className={classes.checkbox}
           aria-label={t.select(row.summary)}
           checked={isSelected}
           onChange={({ currentTarget }) => onSelect(row.id, currentTarget.checked)}
         />
-      </Table.Td>
+      </td>
       {(shown.split(",") as Column[]).map((column) => (
-        <Table.Td key={column} className={classes[column]}>
+        <td key={column} className={classes[column]}>
           {column === "summary" ? summary : CELLS[column](row)}
-        </Table.Td>
+        </td>
       ))}
       {fields
         .split(",")
@@ -180,11 +184,11 @@ const EventRow = memo(function EventRow({ row, shown, fields, below, fieldsBelow
         .map((name) => {
           const field = row.fieldValues?.find((each) => each.name === name);
           return (
-            <Table.Td key={name} className={classes.field}>
+            <td key={name} className={classes.field}>
               {field && formatValue(field.value, field.unit)}
-            </Table.Td>
+            </td>
           );
         })}
-    </Table.Tr>
+    </tr>
   );
 });
