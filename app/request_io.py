@@ -13,6 +13,7 @@ from app.services.auth.access import PARTITION_HEADERS, authenticate
 from app.services.runtime.time_limits import TimeLimit
 
 RETRY_AFTER_SECONDS = 5  # Retry-After while the database is unavailable
+_PARTITION_HEADERS = tuple(name.encode() for name in PARTITION_HEADERS)
 _CODINGS = {"gzip", "x-gzip"}
 _MAX_GZIP_MEMBERS = 200  # blocked gzip (bgzip) of 8 MiB has 130
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS  # the documented value for the gzip format
@@ -32,11 +33,19 @@ class BodyError(RequestError):
 
 async def authenticate_request(request: Request) -> Caller:
     """Authenticates a request. Raises RequestError UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED."""
-    state, scope, client = request.app.state, request.scope, request.client
-    partitions = (get_header(scope, name) for name in PARTITION_HEADERS)
-    partition = next((name for name in partitions if name is not None), None)
-    authorization = get_header(scope, "authorization")
-    return await authenticate(state.access, authorization, partition, client and client.host)
+    scope = request.scope
+    return await authenticate(
+        request.app.state.access,
+        get_header(scope, b"authorization"),
+        get_header(scope, *_PARTITION_HEADERS),
+        get_client_address(scope),
+    )
+
+
+def get_client_address(scope: Scope) -> str | None:
+    """Returns the address of the client. None if it is connected by a Unix socket."""
+    client = scope.get("client")
+    return client and client[0]
 
 
 def get_raw_headers(scope: Scope) -> dict[bytes, bytes]:
@@ -47,10 +56,13 @@ def get_raw_headers(scope: Scope) -> dict[bytes, bytes]:
     return headers
 
 
-def get_header(scope: Scope, name: str) -> str | None:
-    """Returns the header with this name in lower case."""
-    value = get_raw_headers(scope).get(name.encode())
-    return None if value is None else value.decode("latin-1")
+def get_header(scope: Scope, *names: bytes) -> str | None:
+    """Returns the first header that the request has of these names in lower case."""
+    headers = get_raw_headers(scope)
+    for name in names:
+        if (value := headers.get(name)) is not None:
+            return value.decode("latin-1")
+    return None
 
 
 def headers_of(request: Request) -> dict[str, str]:
@@ -78,7 +90,7 @@ async def receive_body(request: Request, max_bytes: int) -> bytes:
 async def _receive_bounded(
     request: Request, max_bytes: int, decompressor: _GzipDecompressor | None
 ) -> bytes:
-    length = get_header(request.scope, "content-length") or ""
+    length = get_header(request.scope, b"content-length") or ""
     if length.isdecimal() and int(length) > max_bytes:
         raise _body_too_large(max_bytes)
     body = bytearray()

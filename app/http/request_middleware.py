@@ -182,7 +182,7 @@ def _find_api_by_prefix(path: str) -> str:
 
 
 def _read_request_id(scope: Scope) -> str:
-    request_id = get_header(scope, "x-request-id")
+    request_id = get_header(scope, b"x-request-id")
     if request_id is not None and _VALID_REQUEST_ID.fullmatch(request_id):
         return request_id
     return f"{getrandbits(128):032x}"  # not a secret: it only identifies the request

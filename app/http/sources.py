@@ -36,7 +36,7 @@ from app.http.problem_responses import (
     result_json,
     result_status,
 )
-from app.request_io import BodyError, headers_of, receive_body
+from app.request_io import BodyError, get_client_address, headers_of, receive_body
 from app.services.auth.access import Access, parse_bearer_credential
 from app.services.auth.sign_in_failures import recorded_failures
 from app.services.sources import receiving
@@ -119,8 +119,8 @@ async def _process_pagerduty_event(request: Request) -> Response:
 
 
 def _read_state(request: Request) -> tuple[Access, Limits, str | None]:
-    state, client = request.app.state, request.client
-    return state.access, state.limits, client and client.host
+    state = request.app.state
+    return state.access, state.limits, get_client_address(request.scope)
 
 
 async def _read_body(request: Request, body: bytes) -> JsonValue | InvalidMessage:

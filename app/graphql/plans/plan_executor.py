@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -61,6 +61,7 @@ log = structlog.get_logger(__name__)
 # There is a plan for each set of values of the variables in @skip and @include: 20 variables would
 # allow a million plans, of 50 kB each.
 MAX_PLANS_PER_OPERATION = 8
+SINGLE_RESULT = frozenset({StrawberryOperationType.QUERY, StrawberryOperationType.MUTATION})
 
 
 @dataclass
@@ -119,12 +120,16 @@ class PlanExecutor:
         document: Document,
         operation_name: str | None,
         variables: dict[str, Any] | None,
+        allowed_types: Collection[StrawberryOperationType] = SINGLE_RESULT,
     ) -> str | ExecutionResult | None:
-        """Executes a query or mutation by its plan. None if graphql-core must execute it.
+        """Executes an operation of these types by its plan. None if graphql-core must execute it.
 
         Returns the response as JSON or, with errors, as a result.
         """
-        prepared = self._prepare_operation(context, document, operation_name, variables or {})
+        operation = self._find_operation(document, operation_name)
+        if operation is None or operation.type not in allowed_types:
+            return None
+        prepared = self._prepare_operation(context, operation, variables or {})
         if prepared is None:
             return None
         try:
@@ -148,7 +153,10 @@ class PlanExecutor:
     ) -> OpenedSubscription | ExecutionResult:
         """Opens a subscription by its plan, or else by graphql-core. A result has errors."""
         variables = variables or {}
-        prepared = self._prepare_operation(context, document, operation_name, variables)
+        operation = self._find_operation(document, operation_name)
+        prepared = (
+            None if operation is None else self._prepare_operation(context, operation, variables)
+        )
         plan: ResolverPlan | None = None
         json_values: Mapping[str, Any] = variables
         inputs: Mapping[str, Any] = {}
@@ -160,7 +168,7 @@ class PlanExecutor:
             source = await self._run_in_time(prepared, self._call_resolver(prepared, plan))
         if isinstance(source, ExecutionResult):
             return source
-        operation = cast("_CachedOperation", self._find_operation(document, operation_name))
+        operation = cast("_CachedOperation", operation)  # the schema has opened it
         subscription = cast("SubscriptionOperation", operation.subscription)
         renderer = SubscriptionRenderer(
             self.schema, operation.document, operation.name, json_values, inputs, plan
@@ -190,16 +198,9 @@ class PlanExecutor:
         return result if result.errors else result.data
 
     def _prepare_operation(
-        self,
-        context: Context,
-        document: Document,
-        operation_name: str | None,
-        variables: dict[str, Any],
+        self, context: Context, operation: _CachedOperation, variables: dict[str, Any]
     ) -> _PreparedOperation | None:
         """Reads the input and charges the cost. None if there is no plan that may run."""
-        operation = self._find_operation(document, operation_name)
-        if operation is None:
-            return None
         try:
             prepared = self._read_operation(context, operation, variables)
         except Exception as error:

@@ -19,7 +19,7 @@ from strawberry.types.graphql import OperationType
 from app.domain.shared.json_encoding import encode_json
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.execution.admission import OperationTimeoutError
-from app.graphql.plans.plan_executor import PlanExecutor
+from app.graphql.plans.plan_executor import SINGLE_RESULT, PlanExecutor
 from app.graphql.shared.context import Context
 from app.graphql.transport.connection_slots import ConnectionSlots
 from app.graphql.transport.operation_responses import (
@@ -61,7 +61,7 @@ def create_http_endpoint(
     documents = executor.schema.documents
 
     async def serve(request: Request) -> Response:
-        media_type = negotiate_media_type(get_header(request.scope, "accept"))
+        media_type = negotiate_media_type(get_header(request.scope, b"accept"))
         context = await create_context(request)
         if media_type is None:
             message = (
@@ -85,9 +85,7 @@ def create_http_endpoint(
             )
             events = stream.stream_events(request.app.state.listeners)
             return StreamingResponse(events, headers=_STREAM_HEADERS, media_type=EVENTS)
-        allowed_types = {OperationType.QUERY}
-        if request.method == "POST":
-            allowed_types.add(OperationType.MUTATION)
+        allowed_types = SINGLE_RESULT if request.method == "POST" else {OperationType.QUERY}
         try:
             response = await execute_operation(executor, context, operation, allowed_types)
         except InvalidOperationTypeError as error:
@@ -110,7 +108,7 @@ async def _parse_request(
 ) -> GraphQLRequest | RequestRejection:
     if request.method != "POST":
         return parse_query_parameters(request.query_params.multi_items())
-    if (rejection := check_content_type(get_header(request.scope, "content-type"))) is not None:
+    if (rejection := check_content_type(get_header(request.scope, b"content-type"))) is not None:
         return rejection
     try:
         body = await receive_body(request, max_body_bytes)

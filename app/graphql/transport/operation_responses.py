@@ -18,12 +18,10 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from app.domain.shared.json_encoding import encode_json
-from app.graphql.plans.plan_executor import PlanExecutor
+from app.graphql.plans.plan_executor import SINGLE_RESULT, PlanExecutor
 from app.graphql.shared.context import Context
 from app.graphql.transport.requests import GraphQLRequest
 from app.services.change_log.broadcast import Push
-
-_SINGLE_RESULT = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ async def execute_operation(
     executor: PlanExecutor,
     context: Context,
     request: GraphQLRequest,
-    allowed_types: Collection[OperationType] = _SINGLE_RESULT,
+    allowed_types: Collection[OperationType] = SINGLE_RESULT,
 ) -> str | ExecutionResult:
     """Executes a query or a mutation. Returns the response as JSON, or the result.
 
@@ -54,10 +52,9 @@ async def execute_operation(
     schema = executor.schema
     document = schema.documents.get_document(request.query)
     name, variables = request.operation_name, request.variables
-    if document.find_operation_type(name) in allowed_types:
-        response = await executor.execute_plan(context, document, name, variables)
-        if response is not None:
-            return response
+    response = await executor.execute_plan(context, document, name, variables, allowed_types)
+    if response is not None:
+        return response
     return await schema.execute(
         request.query,
         variable_values=variables,

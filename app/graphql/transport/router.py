@@ -20,7 +20,7 @@ from app.graphql.shared.context import Context
 from app.graphql.transport.connection_slots import ConnectionSlots
 from app.graphql.transport.http_endpoint import create_http_endpoint
 from app.graphql.transport.websocket_endpoint import create_websocket_endpoint
-from app.request_io import authenticate_request, get_header
+from app.request_io import authenticate_request, get_client_address, get_header
 
 # Other values of Host would make an invalid URI.
 _HOST = re.compile(r"([A-Za-z0-9.\-_~]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -46,7 +46,7 @@ def create_graphql_routes(
         received_at: datetime | None = None,
         last_event_id: str | None = None,
     ) -> Context:
-        state, client = connection.app.state, connection.client
+        state = connection.app.state
         return Context(
             state.access,
             state.feed,
@@ -55,14 +55,14 @@ def create_graphql_routes(
             limits,
             RequestLoaders,
             lambda: public_url or build_base_url(connection),
-            client and client.host,
+            get_client_address(connection.scope),
             received_at,
             last_event_id,
             state.severity_map,
         )
 
     async def create_authenticated_context(request: Request) -> Context:
-        last_event_id = get_header(request.scope, "last-event-id")
+        last_event_id = get_header(request.scope, b"last-event-id")
         context = create_context(request, datetime.now(UTC), last_event_id)
         context.authenticated_caller = await authenticate_request(request)
         return context
