@@ -569,7 +569,9 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
         await insert_rows(session, (tables.Event, event_rows), *index_rows)
     else:
         event_rows, index_rows = _build_new_rows(session.info["scope"], batch, {})
-        await changes.append_entries(session, entries, [(tables.Event, event_rows), *index_rows])
+        await changes.append_entries_with_rows(
+            session, entries, (tables.Event, event_rows), *index_rows
+        )
         _update_changed(batch, {})
         await session.flush()
     return {columns["id"]: tables.Event.from_columns(columns) for columns in event_rows}

@@ -147,10 +147,22 @@ class NewEntry:
     notifies: bool = False
 
 
-async def append_entries(
-    session: AsyncSession, entries: Sequence[NewEntry], other_rows: Sequence[TableRows] = ()
-) -> list[LogPosition]:
-    """Writes entries, and rows of other tables, and returns the positions of the entries."""
+async def append_entries(session: AsyncSession, entries: Sequence[NewEntry]) -> list[LogPosition]:
+    """Writes entries, and returns their positions."""
+    rows = await _prepare_rows(session, entries)
+    positions = await insert_rows(session, rows, returning=("tx", "seq"))
+    # Numbers are assigned in the order of the rows, but may be returned in another order.
+    return [LogPosition(*position) for position in sorted(positions)]
+
+
+async def append_entries_with_rows(
+    session: AsyncSession, entries: Sequence[NewEntry], *rows: TableRows
+) -> None:
+    """Writes entries and rows of other tables in one round trip."""
+    await insert_rows(session, await _prepare_rows(session, entries), *rows)
+
+
+async def _prepare_rows(session: AsyncSession, entries: Sequence[NewEntry]) -> TableRows:
     if not session.info["writes_log"]:
         raise AssertionError("this transaction is not a registered writer of the change log")
     organization_ids = {entry.organization_id for entry in entries if _changes_configuration(entry)}
@@ -158,12 +170,7 @@ async def append_entries(
         table = METADATA.tables["organization"]
         increment = update(table).values(definitions=table.c.definitions + 1)
         await session.execute(increment.where(table.c.id.in_(organization_ids)))
-    rows = [dict(vars(entry)) for entry in entries]
-    positions = await insert_rows(
-        session, (tables.Change, rows), *other_rows, returning=("tx", "seq")
-    )
-    # Numbers are assigned in the order of the rows, but may be returned in another order.
-    return [LogPosition(*position) for position in sorted(positions)]
+    return tables.Change, [vars(entry) for entry in entries]
 
 
 def _changes_configuration(entry: NewEntry) -> bool:

@@ -58,10 +58,8 @@ async def insert_rows(
     first, _ = inserts[0]
     if not first.decoders:
         return []
-    return [
-        tuple(decode(value) for decode, value in zip(first.decoders, row, strict=True))
-        for row in inserted
-    ]
+    returned_columns = zip(*inserted, strict=True)
+    return [*zip(*map(map, first.decoders, returned_columns), strict=True)]
 
 
 @dataclass(frozen=True)
