@@ -1,6 +1,6 @@
 // The key of a page: from its link, this tab, another tab or the sign-in form. It is verified before the page uses it.
 
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useState } from "react";
 import { forgetKey, keepKey, keyInLink, removeLink, shareKey, storedKey } from "./key";
 import { type Problem, verifyKey } from "./verify";
 
@@ -44,7 +44,8 @@ export function useKey<Data>(query?: string): KeyState<Data> {
   const [candidate, setCandidate] = useState(firstCandidate);
   const verify = useCallback((next: string) => setCandidate({ key: next, problem: null }), []);
 
-  useEffect(() => {
+  // Sends the request before the browser paints the page for the first time, which takes long.
+  useLayoutEffect(() => {
     if (!candidate || candidate.problem) return;
     const abort = new AbortController();
     void verifyKey<Data>(candidate.key, abort.signal, query).then((verification) => {
