@@ -432,14 +432,22 @@ def diff_states(before: EventState | None, after: EventState | None) -> dict[str
     `before` is None if the event was logged, `after` if it was deleted. Of the bookkeeping
     attributes, it contains only `updatedAt`: filters read the state before the change.
     """
-    old = {} if before is None else before.to_json()
-    new = {} if after is None else after.to_json()
-    return {
-        name: [old.get(name), new.get(name)]
-        for name in old | new
-        if name not in ("id", "version", "summaryGiven")
-        and canonical_json(old.get(name), exact=True) != canonical_json(new.get(name), exact=True)
-    }
+    old = {} if before is None else vars(before)
+    new = {} if after is None else vars(after)
+    changes = {}
+    for attribute, name in _COMPARED_NAMES:
+        values = old.get(attribute), new.get(attribute)
+        if values[0] is values[1]:  # most are: comparing the others as JSON takes longer
+            continue
+        format_value = _FORMATTERS_BY_NAME.get(name)
+        pair = [
+            value if value is None or format_value is None else format_value(value)
+            for value in values
+        ]
+        old_json, new_json = (canonical_json(value, exact=True) for value in pair)
+        if old_json != new_json:
+            changes[name] = pair
+    return changes
 
 
 _NAMES_OF_STORED_EVENTS = frozenset(
@@ -514,4 +522,8 @@ _JSON_FORMATTERS = tuple(
     (attribute.api_name, _FORMATTERS[attribute.type])
     for attribute in ATTRIBUTES
     if attribute.type in _FORMATTERS and attribute.name in EventState.__dataclass_fields__
+)
+_FORMATTERS_BY_NAME = dict(_JSON_FORMATTERS)
+_COMPARED_NAMES = tuple(
+    names for names in _JSON_NAMES if names[0] not in ("id", "version", "summary_given")
 )

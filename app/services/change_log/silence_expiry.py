@@ -183,8 +183,10 @@ async def _ring_batch(
         ids = await _lock_silenced_events(session, silence.id, last_id)
         actor = Caller(f"silence {silence.id}", silence.organization_id, frozenset())
         command = CommandContext(actor, now)
-        updates = list(_decide_updates(await _load_readable_events(session, ids), silencer, now))
-        await write_updates(session, command, updates)
+        updates = list(
+            _decide_updates(command, await _load_readable_events(session, ids), silencer)
+        )
+        await write_updates(session, updates)
         await silencer.store_counts(session)
     handled = {update.row.id for update in updates}
     return BatchResult(
@@ -196,13 +198,14 @@ async def _ring_batch(
 
 
 def _decide_updates(
-    rows: Iterable[tables.Event], silencer: Silencer, now: datetime
+    command: CommandContext, rows: Iterable[tables.Event], silencer: Silencer
 ) -> Iterator[EventUpdate]:
     for row in rows:
         with contextlib.suppress(*_UNREADABLE_ERRORS):
             before = row.to_domain()
-            after, notifies = silencer.decide_notification(before, before, now, again=True)
-            yield EventUpdate(row, after, "RANG" if notifies else "UPDATED", notifies)
+            after, notifies = silencer.decide_notification(before, before, command.now, again=True)
+            kind = "RANG" if notifies else "UPDATED"
+            yield EventUpdate(command, row, before, after, kind, notifies)
 
 
 async def _lock_silenced_events(

@@ -23,21 +23,25 @@ _NO_CHANGES: dict[str, Any] = {}  # one object, which a batch encodes once
 class EventUpdate:
     """A change of an event. `kind`: that of its log entry. `notifies`: whether it notifies now."""
 
+    command: CommandContext
     row: tables.Event
+    before: EventState
     after: EventState
     kind: str
     notifies: bool = False
 
 
-async def write_updates(
-    session: AsyncSession, command: CommandContext, updates: Sequence[EventUpdate]
-) -> None:
-    """Changes the rows and appends their entries. Those that notify move up in the bell."""
+async def write_updates(session: AsyncSession, updates: Sequence[EventUpdate]) -> None:
+    """Changes the rows and appends their entries, in order. Those that notify move up in the bell.
+
+    A row may be changed several times, each time from the state after the change before.
+    """
     entries = []
     for update in updates:
-        before = update.row.to_domain()
         entries.append(
-            build_log_entry(command, update.kind, update.after, before, notifies=update.notifies)
+            build_log_entry(
+                update.command, update.kind, update.after, update.before, notifies=update.notifies
+            )
         )
         update.row.update_from(update.after)
     if entries:

@@ -6,12 +6,10 @@ returns, the results are durable and in the change log.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -35,12 +33,12 @@ from app.services.events import bulk_changes, references
 from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.event_writes import EventUpdate, build_log_entry, write_updates
 from app.services.events.reports import EventResult, ReportCall, process_reports
+from app.services.events.shared_transactions import submit_call
 from app.services.events.silencing import Silencer, load_silencer
 from app.services.shared.row_locks import lock_row
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, Database, current_commit_tracker, retry_on_deadlock
-from app.store.engine.database_errors import affects_every_transaction
 from app.store.engine.dialect import lock_definitions_shared
 from app.store.reading import event_conditions
 from app.store.writing import search_index
@@ -55,10 +53,8 @@ async def log_events(
     calls of one organization share a transaction.
     """
     call = ReportCall(command, drafts, current_commit_tracker())
-    organization_id = command.actor.organization_id
-    process = partial(_log_together, database, organization_id)
-    results: list[EventResult] = await database.report_queue.submit(
-        organization_id, call, len(drafts), process
+    results = await submit_call(
+        database, command.actor.organization_id, call, len(drafts), _log_calls
     )
     for name, count in Counter(map(_metric_result, results)).items():
         metrics.EVENTS.labels(metrics.REQUEST_API.get(), name).inc(count)
@@ -83,37 +79,12 @@ async def log_parsed_events(
     ]
 
 
-async def _log_together(
-    database: Database, organization_id: UUID, calls: Sequence[ReportCall]
-) -> Sequence[list[EventResult] | BaseException]:
-    """Logs the calls in one transaction; if one of them makes it fail, each in its own."""
+async def _log_calls(
+    session: AsyncSession, calls: Sequence[ReportCall]
+) -> Sequence[list[EventResult]]:
     metrics.REPORT_BATCH_SIZE.observe(len(calls))
-    if len(calls) == 1:
-        return [await _log_separately(database, organization_id, calls[0])]
-    for call in calls:  # a cancelled caller does not stop the transaction
-        call.commit_tracker.started = True
-    committing = False
-    try:
-        async with database.write(organization_id) as session:
-            results = iter(await process_reports(session, calls))
-            committing = True
-    except Exception as error:
-        # An interrupted commit may have succeeded: repeating it could log everything twice.
-        if committing or affects_every_transaction(error):
-            raise
-        separately = (_log_separately(database, organization_id, call) for call in calls)
-        return list(await asyncio.gather(*separately, return_exceptions=True))
+    results = iter(await process_reports(session, calls))
     return [list(islice(results, len(call.drafts))) for call in calls]
-
-
-@retry_on_deadlock
-async def _log_separately(
-    database: Database, organization_id: UUID, call: ReportCall
-) -> list[EventResult]:
-    async with database.write(organization_id) as session:
-        results = await process_reports(session, [call])
-        call.commit_tracker.started = True
-        return results
 
 
 def _metric_result(result: EventResult) -> str:
@@ -381,6 +352,6 @@ async def _write_update(
     becomes_notification = after.notification and not before.notification
     silencer = await load_silencer(session) if becomes_notification else Silencer()
     after, notifies = silencer.decide_notification(before, after, command.now)
-    await write_updates(session, command, [EventUpdate(row, after, "UPDATED", notifies)])
+    await write_updates(session, [EventUpdate(command, row, before, after, "UPDATED", notifies)])
     await search_index.update_index(session, row.organization_id, before, after)
     await silencer.store_counts(session)

@@ -89,10 +89,10 @@ async def remove_references(
     rows = {row.id: row for row in await lock_events(session, references.changed_ids)}
     others = {id: row for id, row in rows.items() if id not in event_ids}
     updates = [
-        EventUpdate(row, replace(row.to_domain(), duplicate_of_id=None), "UPDATED")
-        for row in others.values()
+        EventUpdate(command, row, before, replace(before, duplicate_of_id=None), "UPDATED")
+        for row, before in ((row, row.to_domain()) for row in others.values())
         if row.duplicate_of_id in event_ids
     ]
-    await write_updates(session, command, updates)
+    await write_updates(session, updates)
     links = [link for link in references.links if not event_ids.isdisjoint(astuple(link))]
     await correlations.remove_links(session, command, links, others if deletes_events else rows)

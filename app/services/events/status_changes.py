@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.events.filters import EventFilter
-from app.domain.events.state import AlertKey, EventStatus
+from app.domain.events.state import AlertKey, EventState, EventStatus
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode, not_found
 from app.domain.shared.values import validate_text
@@ -21,12 +21,18 @@ from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.event_writes import EventUpdate, write_updates
 from app.services.events.events import event_not_found
 from app.services.events.reports import EventResult
+from app.services.events.shared_transactions import submit_call
 from app.services.events.silencing import Silencer, load_silencer
 from app.services.rules import duplicates
-from app.services.shared.row_locks import lock_row
+from app.services.shared.row_locks import lock_events, lock_row
 from app.store import tables
 from app.store.change_log.changes import LogPosition
-from app.store.engine.database import Database, retry_on_deadlock
+from app.store.engine.database import (
+    CommitTracker,
+    Database,
+    current_commit_tracker,
+    retry_on_deadlock,
+)
 from app.store.engine.dialect import lock_definitions_shared
 from app.store.reading import event_conditions
 from app.store.reading.event_conditions import Condition
@@ -61,8 +67,8 @@ class StatusChange:
     ) -> StatusChange:
         return cls(kind, names[0], dict.fromkeys(names), notifies_again)
 
-    def changes(self, row: tables.Event) -> bool:
-        is_absent = getattr(row, self.time_attribute) is None
+    def changes(self, event: tables.Event | EventState) -> bool:
+        is_absent = getattr(event, self.time_attribute) is None
         return is_absent is not (self.values[self.time_attribute] is None)
 
 
@@ -73,17 +79,49 @@ class StatusChangeResult(BulkResult):
     rows: tuple[tables.Event, ...] = ()
 
 
-@retry_on_deadlock
+@dataclass(frozen=True)
+class _StatusCall:
+    """A change of one event. `commit_tracker.started` is set once it may be durable."""
+
+    command: CommandContext
+    event_id: UUID
+    change: StatusChange
+    commit_tracker: CommitTracker
+
+
 async def change_status(
     database: Database, command: CommandContext, event_id: UUID, change: StatusChange
 ) -> EventResult:
-    """Changes one event, unless it already is as the change would leave it."""
-    async with database.write(command.actor.organization_id) as session:
-        row = await lock_row(session, tables.Event, event_id)
-        if row is None:
-            return event_not_found(event_id)
-        await apply_change(session, command, [row], change)
-        return EventResult(row)
+    """Changes one event, unless it already is as the change would leave it.
+
+    Concurrent calls of one organization share a transaction. Not for a change that notifies again.
+    """
+    call = _StatusCall(command, event_id, change, current_commit_tracker())
+    return await submit_call(database, command.actor.organization_id, call, 1, _change_together)
+
+
+async def _change_together(
+    session: AsyncSession, calls: Sequence[_StatusCall]
+) -> Sequence[EventResult]:
+    """Changes the events in the order of the calls. A result is the event as its call left it."""
+    rows = {row.id: row for row in await lock_events(session, {call.event_id for call in calls})}
+    states = {event_id: row.to_domain() for event_id, row in rows.items()}
+    silencer = Silencer()
+    updates, results = [], []
+    for call in calls:
+        before = states.get(call.event_id)
+        if before is None:
+            results.append(event_not_found(call.event_id))
+            continue
+        if call.change.changes(before):
+            row = rows[call.event_id]
+            update = _decide_update(silencer, call.command, row, before, call.change)
+            states[call.event_id] = update.after
+            updates.append(update)
+        columns = tables.Event.build_columns(states[call.event_id], session.info["scope"])
+        results.append(EventResult(tables.Event.from_columns(columns)))
+    await _write_changes(session, updates)
+    return results
 
 
 async def change_statuses(
@@ -277,11 +315,12 @@ def _conflict(other_id: UUID, *path: str) -> Problem:
 
 
 def _resolution(command: CommandContext, note: str | None) -> StatusChange:
-    return StatusChange.record("RESOLVED", _RESOLUTION, command, note)
+    return StatusChange.record(_RESOLVED, _RESOLUTION, command, note)
 
 
+_RESOLVED, _REOPENED = "RESOLVED", "REOPENED"
 _RESOLUTION = ("resolved_at", "resolved_by", "resolution_note")
-_REOPENING = StatusChange.clear("REOPENED", _RESOLUTION, notifies_again=True)
+_REOPENING = StatusChange.clear(_REOPENED, _RESOLUTION, notifies_again=True)
 
 
 async def apply_change(
@@ -295,19 +334,31 @@ async def apply_change(
     if not rows:
         return []
     silencer = await load_silencer(session) if change.notifies_again else Silencer()
-    updates = []
-    for row in rows:
-        before = row.to_domain()
-        after, notifies = silencer.decide_notification(
-            before, replace(before, **change.values), command.now, again=change.notifies_again
-        )
-        updates.append(EventUpdate(row, after, change.kind, notifies))
-    await write_updates(session, command, updates)
-    if change.time_attribute == "resolved_at":
-        is_resolved = change.values["resolved_at"] is not None
-        await duplicates.mark_resolved(session, [row.id for row in rows], is_resolved=is_resolved)
+    await _write_changes(
+        session, [_decide_update(silencer, command, row, row.to_domain(), change) for row in rows]
+    )
     await silencer.store_counts(session)
     return rows
+
+
+def _decide_update(
+    silencer: Silencer,
+    command: CommandContext,
+    row: tables.Event,
+    before: EventState,
+    change: StatusChange,
+) -> EventUpdate:
+    after, notifies = silencer.decide_notification(
+        before, replace(before, **change.values), command.now, again=change.notifies_again
+    )
+    return EventUpdate(command, row, before, after, change.kind, notifies)
+
+
+async def _write_changes(session: AsyncSession, updates: Sequence[EventUpdate]) -> None:
+    await write_updates(session, updates)
+    for kind, is_resolved in ((_RESOLVED, True), (_REOPENED, False)):
+        if event_ids := [update.row.id for update in updates if update.kind == kind]:
+            await duplicates.mark_resolved(session, event_ids, is_resolved=is_resolved)
 
 
 def rang_position(row: tables.Event) -> LogPosition:

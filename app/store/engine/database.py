@@ -39,7 +39,7 @@ from app.store.tables.columns import DriverCodec
 DEFAULT_LIMITS = DatabaseLimits()
 MAX_ATTEMPTS = 5
 MAX_CACHED_ORGANIZATIONS = 1_000
-MAX_REPORTS_PER_TRANSACTION = 500
+MAX_EVENTS_PER_TRANSACTION = 500
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -153,7 +153,7 @@ def _check_flushed_rows(session: Session, _context: UOWTransaction, _instances: 
 class Database:
     """`direct_url`: for what needs a session of its own; the URL itself, unless it is of a pooler.
 
-    `report_queue`: reports that wait to be logged, by organization; a batch is one transaction.
+    `write_queue`: calls that wait to share a transaction; a batch is one transaction.
 
     `session.info["organization_caches"]` caches data by organization. A reader must check in its
     own transaction that the data is still valid. `session.info["horizon_parameters"]` is the
@@ -174,8 +174,8 @@ class Database:
         self.row_reader = row_reader.create_row_reader(self.url, readers, pooled=pooled)
         self.max_connections = limits.connections if dialect.is_postgresql(self.url) else 0
         self.log_horizon = LogHorizon(self.row_reader, self.url.get_backend_name())
-        self.report_queue = BatchQueue(
-            dialect.max_report_transactions(self.url), max_batch_size=MAX_REPORTS_PER_TRANSACTION
+        self.write_queue = BatchQueue(
+            dialect.max_shared_transactions(self.url), max_batch_size=MAX_EVENTS_PER_TRANSACTION
         )
         self._organization_caches: LRUCache[UUID, Any] = LRUCache(MAX_CACHED_ORGANIZATIONS)
         self.dialect: Dialect = self._reader.dialect
@@ -227,7 +227,7 @@ class Database:
         return True
 
     async def close(self) -> None:
-        await self.report_queue.drain()
+        await self.write_queue.drain()
         await self.row_reader.close()
         await self._reader.dispose()
         await self._writer.dispose()

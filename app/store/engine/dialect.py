@@ -151,8 +151,11 @@ def _ping_connection(adapter: Any) -> bool:
     return not adapter.driver_connection.is_closed()
 
 
-def max_report_transactions(url: URL) -> int:
-    """Maximum number of concurrent report transactions of an organization in a process."""
+def max_shared_transactions(url: URL) -> int:
+    """Maximum number of concurrent transactions of an organization that calls share, in a process.
+
+    Of each kind of calls: those that log events, and those that change the status of one.
+    """
     return 1 if url.get_backend_name() == SQLITE else 2
 
 

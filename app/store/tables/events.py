@@ -210,7 +210,10 @@ class Event(OrganizationOwned, table=True):
 
     def update_from(self, state: EventState) -> None:
         """Copies the values of the state that differ."""
-        for name, value in _state_columns(state).items():
+        columns = _state_columns(state)
+        if columns["tags"] == self.tags:
+            del columns["tags"]  # always another list
+        for name, value in columns.items():
             if getattr(self, name) is not value:
                 setattr(self, name, value)
         if state.silenced_by_id is not None or not state.notification:
