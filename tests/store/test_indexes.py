@@ -53,6 +53,7 @@ from app.services.events import (
     event_queries,
     events,
     receipts,
+    status_changes,
 )
 from app.services.events.event_counts import EventCountRequest, EventDimension
 from app.services.events.event_queries import (
@@ -526,7 +527,13 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         ("ix_event_status", "ix_event_(status|bell_open)"),
     ),
     "of an alert key": (fetch_page_with(alert_key="alert 40"), "ix_event_alert_key"),
-    "the unresolved events of a batch": (_find_unresolved_events, "ix_event_unresolved_alert_key"),
+    "the unresolved events of a batch": (
+        _find_unresolved_events,
+        (
+            r"ix_event_unresolved_alert_key \(organization_id=\? AND source=\? AND alert_key=",
+            "ix_event_unresolved_alert_key",
+        ),
+    ),
     "the reports that those of a batch repeat": (
         _load_reported_events,
         ("sqlite_autoindex_alert_report_1", "pk_alert_report"),
@@ -717,6 +724,10 @@ async def test_changes_on_sqlite_scan_no_index_of_the_organization(database: Dat
         unlinked = await correlations.uncorrelate_events(
             database, command, ids[0], ids[1:51], Relation.RELATED
         )
+        resolved = await status_changes.resolve_events(
+            database, command, EventFilter(), None, ids[:100]
+        )
+        reopened = await status_changes.reopen_events(database, command, EventFilter(), ids[:100])
         deleted = await events.delete_events(
             database,
             command,
@@ -726,6 +737,7 @@ async def test_changes_on_sqlite_scan_no_index_of_the_organization(database: Dat
         )
 
     assert linked.problems == unlinked.problems == ()
+    assert resolved.changed_count == reopened.changed_count == 100
     assert deleted.changed_count == count
     by_ids = re.compile(r"FROM (event|correlation)\s+WHERE .* IN \(")
     with_ids = [each for each in captured if by_ids.search(each[0])]

@@ -16,9 +16,10 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import String, delete, exists, select, tuple_
+from sqlalchemy import CTE, String, delete, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
+from sqlalchemy.types import TypeEngine
 from sqlmodel import col
 
 from app.domain.access.caller import Caller, Permission
@@ -27,7 +28,7 @@ from app.domain.intake.intake import Resolution
 from app.services.shared.background_tasks import log_failure, run_in_background
 from app.store import tables
 from app.store.engine import dialect
-from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, BY_ID, Database
 from app.store.reading.event_conditions import Condition
 from app.store.reading.input_rows import build_rows_cte
 from app.store.writing.inserts import insert_rows
@@ -195,14 +196,25 @@ async def find_unresolved_events(
     """Returns the ID of the unresolved event of each key that has one."""
     if not keys:
         return {}
-    event = tables.Event
+    event, key_rows = tables.Event, _build_key_rows(session, keys)
+    # One for each key: SQLite would read all unresolved events of the sources otherwise.
+    unresolved_id = (
+        select(col(event.id))
+        .where(
+            col(event.organization_id) == session.info["scope"],  # for the index
+            col(event.source) == key_rows.c.source,
+            col(event.alert_key) == key_rows.c.alert_key,
+            col(event.alert_key).is_not(None),  # for the partial index
+            col(event.resolved_at).is_(None),
+        )
+        .correlate(key_rows)
+        .scalar_subquery()
+    )
     columns = (col(event.source), col(event.alert_key), col(event.id))
     statement = select(*columns).where(
-        _has_key(session, event, keys),
-        col(event.alert_key).is_not(None),  # for the partial index
-        col(event.resolved_at).is_(None),
+        col(event.id).in_(select(unresolved_id).select_from(key_rows))
     )
-    rows: Any = await session.execute(statement)
+    rows: Any = await session.execute(statement, execution_options=BY_ID)
     return {AlertKey(source, alert_key): event_id for source, alert_key, event_id in rows}
 
 
@@ -265,8 +277,13 @@ def _key_values(session: AsyncSession, key: AlertKey) -> dict[str, Any]:
 
 
 def _has_key(session: AsyncSession, table: Any, keys: Collection[AlertKey]) -> Any:
-    key_rows = build_rows_cte(session, {"source": String(), "alert_key": String()}, sorted(keys))
+    key_rows = _build_key_rows(session, keys)
     return tuple_(col(table.source), col(table.alert_key)).in_(select(key_rows))
+
+
+def _build_key_rows(session: AsyncSession, keys: Collection[AlertKey]) -> CTE:
+    columns: dict[str, TypeEngine[Any]] = {"source": String(), "alert_key": String()}
+    return build_rows_cte(session, columns, sorted(keys))
 
 
 @contextlib.asynccontextmanager

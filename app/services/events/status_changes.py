@@ -28,6 +28,7 @@ from app.services.shared.row_locks import lock_events, lock_row
 from app.store import tables
 from app.store.change_log.changes import LogPosition
 from app.store.engine.database import (
+    BY_ID,
     CommitTracker,
     Database,
     current_commit_tracker,
@@ -282,12 +283,12 @@ async def _lock_reopening(
     # Reopened events may notify: silences must not change meanwhile.
     await lock_definitions_shared(session, command.actor.organization_id)
     event = tables.Event
-    statement = select(col(event.source), col(event.alert_key)).where(
-        col(event.id).in_(event_ids), col(event.alert_key).is_not(None)
-    )
+    columns = (col(event.source), col(event.alert_key))
+    statement = select(*columns).where(col(event.id).in_(event_ids))
+    rows: Any = await session.execute(statement, execution_options=BY_ID)
     # The key of an event never changes.
-    rows: Any = await session.execute(statement)
-    await alert_keys.lock_keys(session, {AlertKey(*row) for row in rows}, command.now)
+    keys = {AlertKey(source, key) for source, key in rows if key is not None}
+    await alert_keys.lock_keys(session, keys, command.now)
 
 
 async def _find_conflicts(session: AsyncSession, rows: Sequence[tables.Event]) -> dict[UUID, UUID]:
