@@ -530,7 +530,7 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
     "the unresolved events of a batch": (
         _find_unresolved_events,
         (
-            r"ix_event_unresolved_alert_key \(organization_id=\? AND source=\? AND alert_key=",
+            r"ix_event_unresolved_alert_key \(organization_id=\? AND source=\? AND alert_key",
             "ix_event_unresolved_alert_key",
         ),
     ),
