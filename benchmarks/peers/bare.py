@@ -45,6 +45,7 @@ SELECT id, type, summary, severity, source, occurred_at, tags, fields FROM event
 WHERE organization_id = ? AND id = ?
 """
 COUNT = "SELECT count(*) FROM event WHERE organization_id = ?"
+COUNT_OF_SOURCE = f"{COUNT} AND source = ?"
 AFTER = " AND (occurred_at, id) < (?, ?)"
 KEYS = "SELECT organization_id, digest FROM api_key WHERE revoked_at IS NULL"
 
@@ -155,6 +156,7 @@ class BareServer:
             "nested": self._answer_nested,
             "single": self._answer_single,
             "count": self._answer_count,
+            "filtered": self._answer_filtered_count,
         }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -258,6 +260,12 @@ class BareServer:
 
     async def _answer_count(self, organization_id: Any, _variables: Body) -> Body:
         [[count]] = await self._source.fetch_rows(COUNT, organization_id)
+        return {"events": {"totalCount": count}}
+
+    async def _answer_filtered_count(self, organization_id: Any, variables: Body) -> Body:
+        [[count]] = await self._source.fetch_rows(
+            COUNT_OF_SOURCE, organization_id, variables["source"]
+        )
         return {"events": {"totalCount": count}}
 
 

@@ -40,6 +40,7 @@ PATTERNS = 500
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(seconds=10)
 LATER = timedelta(milliseconds=250)
+SOURCES = tuple(f"/site/sensors/{number}" for number in range(20))
 BATCH = 1_000
 NULL = r"\N"
 FIELDS = (
@@ -104,7 +105,7 @@ def _build_draft(number: int) -> EventDraft:
         severity=("info", "info", "success", "warn", "error")[number % 5],
         summary=f"Reading {number:03} of the process differs from what was planned",
         content="It was measured twice. The second reading is the one that counts.",
-        source=f"/site/sensors/{number % 20}",
+        source=SOURCES[number % len(SOURCES)],
         occurred_at=FIRST,
         fields={"volume_mcf": number + 0.5, "hours": number % 24, "cause": "weather"},
         tags=(f"StudyId:{number % 40:03}", f"Well:{number % 100:03}"),

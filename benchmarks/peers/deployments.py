@@ -109,6 +109,8 @@ class Deployment:
             variables = [first | {"after": self.fetch_cursor(server, depth)}]
         elif operation == "count":
             variables = [{}]
+        elif operation == "filtered":
+            variables = [{"source": data.SOURCES[0]}]
         elif operation == "log":
             variables = [{"input": documents.build_report(number)} for number in range(data.TYPES)]
         elif operation.startswith("bulk"):

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.peers.data import type_name
 from benchmarks.peers.load import UNIQUE
 
-READS = ("list", "nested", "single", "deep", "count")
+READS = ("list", "nested", "single", "deep", "count", "filtered")
 COMPARED_WRITES = ("log", "bulk")
 WRITES = (*COMPARED_WRITES, "bulk at once")
 # Only Tocsin has it: it is compared with itself, with fewer events.
@@ -22,6 +22,7 @@ TOLD = {
     "single": "one event",
     "deep": "page deep in the list, by cursor",
     "count": "`totalCount` of all",
+    "filtered": "`totalCount` of a source, 5% of the events",
     STATE_CHANGE: "`acknowledgeEvent` and `unacknowledgeEvent` in turn",
     "log": "`logEvent`",
     "bulk": "`logEvents` of 500",
@@ -56,6 +57,9 @@ query single($id: ID!) {
 }
 """,
     "count": "query count { events { totalCount } }",
+    "filtered": """
+query filtered($source: String!) { events(filter: { source: $source }) { totalCount } }
+""",
     STATE_CHANGE: """
 mutation acknowledge($id: ID!) { acknowledgeEvent(id: $id) { event { id acknowledged } } }
 """,
@@ -99,7 +103,7 @@ class PeerOperation:
 
 def postgraphile_documents(organization_id: str) -> dict[str, str]:
     """The documents for the schema that PostGraphile creates from the tables and functions."""
-    own = f'condition: {{ organizationId: "{organization_id}" }}'
+    condition = f'condition: {{ organizationId: "{organization_id}"'
     events_at_offset = _ALL % ("offset: $offset, ", organization_id)
     page_of = f"""
 query list($first: Int!, $after: Cursor) {{
@@ -130,7 +134,12 @@ query single($id: UUID!) {
   }
 }
 """,
-        "count": f"query count {{ events: allEvents({own}) {{ totalCount }} }}",
+        "count": f"query count {{ events: allEvents({condition} }}) {{ totalCount }} }}",
+        "filtered": f"""
+query filtered($source: String!) {{
+  events: allEvents({condition}, source: $source }}) {{ totalCount }}
+}}
+""",
         "log": """
 mutation log($input: JSON!) {
   logEvent(input: { report: $input }) { event: result { id: rowId type summary } }

@@ -126,20 +126,32 @@ class Event:
 @strawberry.type
 class EventConnection:
     nodes: list[Event]
+    source: strawberry.Private[str | None]
 
     @strawberry.field
     async def total_count(self, info: Info) -> int:
-        own = col(tables.Event.organization_id) == get_site(info).organization_id
+        own = [col(tables.Event.organization_id) == get_site(info).organization_id]
+        if self.source is not None:
+            own.append(col(tables.Event.source) == self.source)
         async with get_site(info).session() as session:
-            counted = select(func.count()).select_from(tables.Event).where(own)
+            counted = select(func.count()).select_from(tables.Event).where(*own)
             return (await session.scalars(counted)).one()
+
+
+@strawberry.input
+class EventFilter:
+    source: str | None = None
 
 
 @strawberry.type
 class Query:
     @strawberry.field
     async def events(
-        self, info: Info, first: int = 20, after: str | None = None
+        self,
+        info: Info,
+        first: int = 20,
+        after: str | None = None,
+        filter: EventFilter | None = None,
     ) -> EventConnection:
         event = tables.Event
         key = (col(event.occurred_at), col(event.id))
@@ -150,10 +162,13 @@ class Query:
             occurred_at, id = after.split("|")
             cursor_values = (datetime.fromisoformat(occurred_at), UUID(id))
             statement = statement.where(tuple_(*key) < cursor_values)
+        source = None if filter is None else filter.source
+        if source is not None:
+            statement = statement.where(col(event.source) == source)
         statement = statement.order_by(*(each.desc() for each in key)).limit(first)
         async with get_site(info).session() as session:
             rows = await session.scalars(statement)
-            return EventConnection(nodes=[Event.from_row(row) for row in rows])
+            return EventConnection(nodes=[Event.from_row(row) for row in rows], source=source)
 
     @strawberry.field
     async def event(self, info: Info, id: strawberry.ID) -> Event | None:

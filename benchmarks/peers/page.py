@@ -136,7 +136,8 @@ def _render_growth(runs: Sequence[BenchmarkRun]) -> str:
     for operation in OPERATIONS[:-1]:
         for database in _DATABASES:
             rates = [run.rate(database, operation, US) for run in runs]
-            rows.append([TOLD[operation], database, *map(_format_rate, rates)])
+            if any(rates):
+                rows.append([TOLD[operation], database, *map(_format_rate, rates)])
     deep = "; ".join(f"{run.results['deep']:,} of {run.events:,}" for run in runs)
     built = "; ".join(
         f"{run.events:,} in "

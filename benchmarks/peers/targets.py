@@ -27,6 +27,8 @@ RATIOS = (
     ("single", POSTGRAPHILE, 3.0),
     ("single", MERCURIUS, 1.0),
     ("single", BARE, 0.75),
+    ("filtered", POSTGRAPHILE, 1.0),
+    ("filtered", MERCURIUS, 1.0),
     ("log", POSTGRAPHILE, 2.0),
     ("log", MERCURIUS, 2.0),
     ("log", NAIVE, 40.0),

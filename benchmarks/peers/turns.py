@@ -84,16 +84,25 @@ def page_depth(events: int) -> int:
 def measure_tasks(
     deployments: list[Deployment], operations: list[str], seconds: float, rounds: int, events: int
 ) -> list[dict[str, Any]]:
-    """Measures reads first, so that writes change no response, and one database after another."""
+    """Measures reads first, so that writes change no response: all of them in each round, so that
+    they can be compared with each other.
+    """
     load = ChildProcess("benchmarks.peers.load", None)
     measured = []
+    reads = [operation for operation in operations if operation in READS]
+    others = [operation for operation in operations if operation not in READS]
     try:
-        for operation in operations:
-            for deployment in deployments:
-                tasks = build_tasks(deployment, operation, page_depth(events))
-                for _ in range(rounds):
+        for group in (reads, *([operation] for operation in others)):
+            turns = [
+                (deployment, build_tasks(deployment, operation, page_depth(events)))
+                for operation in group
+                for deployment in deployments
+            ]
+            for _ in range(rounds):
+                for deployment, tasks in turns:
                     for task in tasks:
                         run_turn(load, deployment, task, seconds)
+            for _, tasks in turns:
                 measured += [asdict(task.measured) for task in tasks]
                 _print_results(tasks)
     finally:

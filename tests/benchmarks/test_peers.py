@@ -66,6 +66,7 @@ async def test_the_peers_return_the_same_responses_as_tocsin(
     assert len(first["events"]["nodes"]) == len(deep["events"]["nodes"]) == PAGE
     assert first != deep
     assert read["count"][US] == [{"events": {"totalCount": EVENTS}}]
+    assert read["filtered"][US] == [{"events": {"totalCount": EVENTS // len(data.SOURCES)}}]
     payloads = [payload for each in changed[US] for payload in each.values()]
     assert [each["event"]["acknowledged"] for each in payloads] == [True] * FEW + [False] * FEW
     assert [each["logEvent"]["event"] | {"id": None} for each in logged[US]] == [

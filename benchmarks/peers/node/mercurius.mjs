@@ -25,8 +25,10 @@ const schema = `
     tags: [String!]! fields: JSON! eventType: EventType
   }
   type EventConnection { nodes: [Event!]! totalCount: Int! }
+  "Filters \`totalCount\` only, which is all that is measured."
+  input EventFilter { source: String }
   type Query {
-    events(first: Int = 20, after: String): EventConnection!
+    events(first: Int = 20, after: String, filter: EventFilter): EventConnection!
     event(id: ID!): Event
   }
   input LogEventInput {
@@ -51,6 +53,7 @@ const SQL = {
   repeated: `${EVENT} AND id = (SELECT event_id FROM receipt
     WHERE organization_id = $2 AND source = $3 AND source_id = $4)`,
   count: "SELECT count(*) AS count FROM event WHERE organization_id = $1",
+  filtered: "SELECT count(*) AS count FROM event WHERE organization_id = $1 AND source = $2",
   types: `SELECT id, type, name, category FROM event_type WHERE id ${among("$1")}`,
   named: `SELECT id, type, version, category FROM event_type
     WHERE organization_id = $1 AND type ${among("$2")}`,
@@ -156,7 +159,7 @@ const resolvers = {
     logEvents: async (_, { input }) => ({ results: await logEvents(input) }),
   },
   Query: {
-    events: (_, { first, after }) => ({ first, after }),
+    events: (_, { first, after, filter }) => ({ first, after, filter }),
     event: async (_, { id }) =>
       source.event((await source.rows("event", owner, source.id(id)))[0]),
   },
@@ -168,8 +171,12 @@ const resolvers = {
         : source.rows("first", owner, first);
       return (await rows).map(source.event);
     },
-    totalCount: async () =>
-      Number((await source.rows("count", owner))[0].count),
+    async totalCount({ filter }) {
+      const rows = filter?.source
+        ? source.rows("filtered", owner, filter.source)
+        : source.rows("count", owner);
+      return Number((await rows)[0].count);
+    },
   },
 };
 
