@@ -133,8 +133,6 @@ class NotificationListener(WakeSignal):
         await driver_connection.add_listener(CHANNEL, lambda *_: self._notified.set())
         driver_connection.add_termination_listener(lambda *_: self._send_requested.set())
         await connection.exec_driver_sql(SHARED_LOCK_STATEMENT)
-        # A lost notification costs POLL_SECONDS, so NOTIFY need not wait for the disk.
-        await connection.exec_driver_sql("SET synchronous_commit = off")
         self._notified.set()  # for commits before LISTEN
         while True:
             await self._send_requested.wait()
