@@ -16,7 +16,7 @@ WRITES = (*COMPARED_WRITES, "bulk at once")
 # Only Tocsin has it: it is compared with itself, with fewer events.
 STATE_CHANGE = "acknowledge"
 OPERATIONS = (*READS, STATE_CHANGE, *WRITES)
-TOLD = {
+DESCRIPTIONS = {
     "list": "list of 50 with event type",
     "nested": "list of 50 with event type, its fields, tags",
     "single": "one event",

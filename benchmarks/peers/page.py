@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.peers.documents import OPERATIONS, TOLD
+from benchmarks.peers.documents import DESCRIPTIONS, OPERATIONS
 from benchmarks.peers.picture import render_picture
 from benchmarks.peers.results import BenchmarkRun, load_runs
 from benchmarks.peers.servers import KINDS, POSTGRESQL, SQLITE, US
@@ -125,7 +125,7 @@ def _render_targets(run: BenchmarkRun, runs: Sequence[BenchmarkRun]) -> str:
             _format_measured(each.measured, each.threshold),
             "yes" if each.reached else f"no, by a factor of {_format_shortfall(each.shortfall)}",
         ]
-        for each in list_targets(run, runs, TOLD)
+        for each in list_targets(run, runs, DESCRIPTIONS)
     ]
     return f"{head}\n{_render_table(['', '', 'goal', 'measured', 'reached'], rows)}"
 
@@ -137,7 +137,7 @@ def _render_growth(runs: Sequence[BenchmarkRun]) -> str:
         for database in _DATABASES:
             rates = [run.rate(database, operation, US) for run in runs]
             if any(rates):
-                rows.append([TOLD[operation], database, *map(_format_rate, rates)])
+                rows.append([DESCRIPTIONS[operation], database, *map(_format_rate, rates)])
     deep = "; ".join(f"{run.results['deep']:,} of {run.events:,}" for run in runs)
     built = "; ".join(
         f"{run.events:,} in "
@@ -173,7 +173,7 @@ def _render_machine(run: BenchmarkRun) -> str:
 def _describe_operation(run: BenchmarkRun, operation: str) -> str:
     if operation == "deep":
         return f"page at position {run.results['deep']:,}, by cursor"
-    return TOLD[operation]
+    return DESCRIPTIONS[operation]
 
 
 def _format_rate(rate: float | None) -> str:

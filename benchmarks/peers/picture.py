@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from benchmarks.peers.documents import READS, TOLD
+from benchmarks.peers.documents import DESCRIPTIONS, READS
 from benchmarks.peers.results import BenchmarkRun
 from benchmarks.peers.servers import (
     BARE,
@@ -42,7 +42,10 @@ def render_picture(run: BenchmarkRun) -> str:
             if rates:
                 parts.append(
                     _render_text(
-                        8, y, f"{TOLD[operation].replace('`', '')}, {database}", weight="bold"
+                        8,
+                        y,
+                        f"{DESCRIPTIONS[operation].replace('`', '')}, {database}",
+                        weight="bold",
                     )
                 )
                 y += 8
